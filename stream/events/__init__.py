@@ -1,0 +1,82 @@
+"""Events: what comes in and what goes out, as frozen structs, and how they are read and written.
+
+Everything that comes in is decoded here, once: it becomes a struct or a `Rejected` with a stable
+reason code, and never another exception. The contracts themselves are `schemas/*.json`.
+"""
+
+from stream.events.decode import (
+    REASONS,
+    Limits,
+    Rejected,
+    decode_control,
+    decode_prediction,
+    decode_truth,
+)
+from stream.events.inputs import (
+    Control,
+    FeatureValue,
+    ModelRegistered,
+    Prediction,
+    ReferencePart,
+    Retraining,
+    RetrainingAccepted,
+    RetrainingFinished,
+    RetrainingRejected,
+    RetrainingStarted,
+    Scalar,
+    Truth,
+    Watermark,
+)
+from stream.events.outputs import (
+    Alert,
+    Data,
+    Effect,
+    Evaluation,
+    OffsetRange,
+    Reading,
+    RetrainRequest,
+    Sureness,
+    Verdict,
+    Window,
+    encode,
+    event_id,
+    headers,
+)
+from stream.events.times import milliseconds, rfc3339
+
+__all__ = [
+    "REASONS",
+    "Alert",
+    "Control",
+    "Data",
+    "Effect",
+    "Evaluation",
+    "FeatureValue",
+    "Limits",
+    "ModelRegistered",
+    "OffsetRange",
+    "Prediction",
+    "Reading",
+    "ReferencePart",
+    "Rejected",
+    "RetrainRequest",
+    "Retraining",
+    "RetrainingAccepted",
+    "RetrainingFinished",
+    "RetrainingRejected",
+    "RetrainingStarted",
+    "Scalar",
+    "Sureness",
+    "Truth",
+    "Verdict",
+    "Watermark",
+    "Window",
+    "decode_control",
+    "decode_prediction",
+    "decode_truth",
+    "encode",
+    "event_id",
+    "headers",
+    "milliseconds",
+    "rfc3339",
+]

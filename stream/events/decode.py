@@ -1,0 +1,298 @@
+"""Bytes from anywhere to a struct, or `Rejected`: nothing else comes out, whatever comes in.
+
+Meanings that JSON leaves open: every number is a float64 (1 is 1.0; an integer too long for 64 bits
+is rounded as any other, past 1.8e308 it is refused); of duplicate keys the last one wins; unknown
+keys are passed over. One msgspec typed decode does the work; the checks after it are what types
+cannot say. Keys are not looked at: producers may use any, or none.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stream.events.inputs import Control, FeatureValue, Prediction, Scalar, Truth
+from stream.events.times import FIRST_MS, LAST_MS, milliseconds
+
+REASONS: dict[str, str] = {
+    "empty-value": "the record has no value (null or no bytes)",
+    "too-large": "the value is longer than max_bytes",
+    "not-utf8": "the value is not UTF-8 text",
+    "not-json": "the value is not one JSON document",
+    "too-deep": "objects or lists are nested too deeply",
+    "wrong-type": "a field has a type or a value that the schema does not allow",
+    "missing-field": "a required field is missing",
+    "unknown-type": "the type of a control event is none that is known",
+    "number-out-of-range": "a number is beyond what a float64 can hold, or not what a field allows",
+    "time-without-zone": "a time has no zone; write Z or an offset",
+    "time-not-rfc3339": "a time is text but not RFC 3339",
+    "time-in-seconds": "a time given as a number is in seconds; write milliseconds",
+    "time-out-of-range": "a time is before 1970 or after 9999",
+    "time-in-future": "the time is further ahead of the record's own time than max_ahead_ms",
+    "empty-id": "an id, a model or a version is an empty string",
+    "name-too-long": "an id or a name is longer than max_name_chars",
+    "bad-name": "an id or a name holds a NUL character, or a feature has an empty name",
+    "too-many-features": "more features (each element of a vector is one) than max_features",
+    "vector-too-long": "a vector feature is longer than max_vector",
+    "unknown-model": "the model is not registered, and the settings refuse such",
+    "duplicate": "the id was seen with other content",
+}
+
+
+class Rejected(Exception):
+    """A record that cannot be used. `reason`: a key of REASONS; `detail`: what exactly."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """What one record may hold. max_ahead_ms: against the record's own (Kafka) timestamp."""
+
+    max_bytes: int = 1_048_576
+    max_features: int = 2_000
+    max_vector: int = 1_024
+    max_name_chars: int = 256
+    max_ahead_ms: int = 3_600_000
+    max_depth: int = 32
+
+
+Time = int | datetime.datetime
+
+
+class _Prediction(msgspec.Struct):
+    """`Prediction` as it is on the wire, in the same order of fields."""
+
+    prediction_id: str
+    model: str
+    version: str
+    time: Time
+    features: dict[str, FeatureValue]
+    prediction: Scalar = None
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
+    segments: dict[str, str] | None = None
+    weight: float | None = None
+    request_id: str | None = None
+    control_group: bool | None = None
+    client: str | None = None
+
+
+class _Truth(msgspec.Struct):
+    """`Truth` as it is on the wire."""
+
+    prediction_id: str
+    model: str
+    time: Time
+    label: Scalar = None
+    version: str | None = None
+    source: str | None = None
+    revision: int = 0
+    retracted: bool = False
+
+
+_predictions = msgspec.json.Decoder(_Prediction)
+_truths = msgspec.json.Decoder(_Truth)
+_anything = msgspec.json.Decoder()
+_times = msgspec.json.Decoder(datetime.datetime)
+_FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+YEAR_MS = 366 * 86_400_000
+MAX_REVISION = 2**53
+
+
+def decode_prediction(
+    value: bytes | None, key: bytes | None, record_ms: int, limits: Limits
+) -> Prediction:
+    """One prediction. record_ms: the record's timestamp, negative where it has none."""
+    checked = _present(value, limits)
+    try:
+        w = _predictions.decode(checked)
+    except _FAILURES as failure:
+        raise _rejection(checked, failure) from None
+    _check_names((w.prediction_id, w.model, w.version), limits)
+    _check_features(w.features, limits)
+    if w.probabilities is not None or w.segments is not None:
+        _check_groups(w.probabilities or {}, w.segments or {}, limits)
+    return Prediction(
+        w.prediction_id,
+        w.model,
+        w.version,
+        _time(w.time, record_ms, limits.max_ahead_ms),
+        w.features,
+        w.prediction,
+        w.score,
+        w.probabilities,
+        w.segments,
+        w.weight,
+        w.request_id,
+        w.control_group,
+        w.client,
+    )
+
+
+def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits: Limits) -> Truth:
+    """One truth; its label may be left out or null only where it is retracted."""
+    checked = _present(value, limits)
+    try:
+        w = _truths.decode(checked)
+    except _FAILURES as failure:
+        raise _rejection(checked, failure) from None
+    _check_names((w.prediction_id, w.model), limits)
+    if w.version is not None:
+        _check_names((w.version,), limits)
+    if w.label is None and not w.retracted:
+        raise Rejected("missing-field", "label: null only where retracted is true")
+    if not 0 <= w.revision <= MAX_REVISION:
+        raise Rejected("number-out-of-range", f"revision: not between 0 and {MAX_REVISION}")
+    ms = _time(w.time, record_ms, limits.max_ahead_ms)
+    return Truth(
+        w.prediction_id, w.model, ms, w.label, w.version, w.source, w.revision, w.retracted
+    )
+
+
+def decode_control(
+    value: bytes | None, key: bytes | None, record_ms: int, limits: Limits
+) -> Control:
+    """One control event, told apart by its `type`."""
+    checked = _present(value, limits)
+    try:
+        document = _anything.decode(checked)
+    except _FAILURES as failure:
+        raise _rejection(checked, failure) from None
+    if not isinstance(document, dict):
+        raise Rejected("wrong-type", "Expected `object`")
+    _check_depth(document, limits.max_depth)
+    for name in ("time", "active_from"):
+        if document.get(name) is not None:
+            document[name] = _any_time(document[name], record_ms, limits.max_ahead_ms)
+    try:
+        event = msgspec.convert(document, Control)
+    except _FAILURES as failure:
+        raise _rejection(checked, failure) from None
+    _check_names(_names_of(event), limits)
+    return event
+
+
+def _present(value: bytes | None, limits: Limits) -> bytes:
+    if not value:
+        raise Rejected("empty-value", "null" if value is None else "no bytes")
+    if len(value) > limits.max_bytes:
+        raise Rejected("too-large", f"{len(value)} bytes, at most {limits.max_bytes}")
+    return value
+
+
+def _check_names(names: tuple[str, ...], limits: Limits) -> None:
+    for name in names:
+        if not name:
+            raise Rejected("empty-id", "an id, a model or a version is empty")
+        if len(name) > limits.max_name_chars:
+            raise Rejected("name-too-long", f"{len(name)} characters: {name[:40]!r}...")
+        if "\x00" in name:
+            raise Rejected("bad-name", f"NUL in {name[:40]!r}")
+
+
+def _check_features(features: Mapping[str, FeatureValue], limits: Limits) -> None:
+    if not features:
+        return
+    count = len(features)
+    if count > limits.max_features:
+        raise Rejected("too-many-features", f"{count}, at most {limits.max_features}")
+    longest = max(map(len, features))
+    if longest > limits.max_name_chars:
+        raise Rejected("name-too-long", f"a feature's name has {longest} characters")
+    if "" in features:
+        raise Rejected("bad-name", "a feature has an empty name")
+    if list in map(type, features.values()):
+        _check_vectors(features, limits)
+
+
+def _check_vectors(features: Mapping[str, FeatureValue], limits: Limits) -> None:
+    lengths = [len(v) if isinstance(v, list) else 1 for v in features.values()]
+    if max(lengths) > limits.max_vector:
+        raise Rejected("vector-too-long", f"{max(lengths)}, at most {limits.max_vector}")
+    if sum(lengths) > limits.max_features:
+        raise Rejected("too-many-features", f"{sum(lengths)}, at most {limits.max_features}")
+
+
+def _check_groups(
+    probabilities: Mapping[str, float], segments: Mapping[str, str], limits: Limits
+) -> None:
+    for field, names in (("probabilities", probabilities), ("segments", segments)):
+        if len(names) > limits.max_features:
+            raise Rejected("too-many-features", f"{len(names)} {field}")
+        if any(len(name) > limits.max_name_chars for name in names):
+            raise Rejected("name-too-long", f"in {field}")
+
+
+def _names_of(event: Control) -> tuple[str, ...]:
+    fields = ("model", "version", "reference_id", "request_id", "new_version")
+    found = [getattr(event, field, None) for field in fields]
+    return tuple(name for name in found if name is not None)
+
+
+def _check_depth(document: Any, most: int) -> None:
+    level, depth = [document], 0
+    while level:
+        depth += 1
+        if depth > most:
+            raise Rejected("too-deep", f"more than {most} levels")
+        inner = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [x for values in inner for x in values if isinstance(x, dict | list)]
+
+
+def _time(time: Time, record_ms: int, ahead_ms: int) -> int:
+    """A time as milliseconds, checked against the calendar and the record's own time."""
+    if isinstance(time, int):
+        ms = time
+        if record_ms >= 0 and abs(ms * 1000 - record_ms) < YEAR_MS < record_ms:
+            raise Rejected("time-in-seconds", f"{ms} read as milliseconds is in January 1970")
+    elif time.tzinfo is None:
+        raise Rejected("time-without-zone", time.isoformat())
+    else:
+        ms = milliseconds(time)
+    if not FIRST_MS <= ms <= LAST_MS:
+        raise Rejected("time-out-of-range", f"{ms:.6g} ms is not in the years 1970 to 9999")
+    if 0 <= record_ms < ms - ahead_ms:
+        raise Rejected("time-in-future", f"{ms - record_ms} ms ahead of the record, at most {ahead_ms}")
+    return ms
+
+
+def _any_time(time: object, record_ms: int, ahead_ms: int) -> int:
+    if isinstance(time, str):
+        try:
+            return _time(_times.decode(msgspec.json.encode(time)), record_ms, ahead_ms)
+        except msgspec.MsgspecError:
+            raise Rejected("time-not-rfc3339", repr(time[:40])) from None
+    if type(time) is not int:
+        raise Rejected("wrong-type", f"time: expected text or int, got {type(time).__name__}")
+    return _time(time, record_ms, ahead_ms)
+
+
+_WORDS = (
+    ("missing required field", "missing-field"),
+    ("Invalid RFC3339", "time-not-rfc3339"),
+    ("out of range", "number-out-of-range"),
+    ("Invalid value", "unknown-type"),
+)
+
+
+def _rejection(value: bytes, failure: Exception) -> Rejected:
+    """Why msgspec refused these bytes, as one of our reasons. Slow, and only for bad records."""
+    detail = str(failure)
+    if isinstance(failure, RecursionError):
+        return Rejected("too-deep", "nested too deeply to be read")
+    try:
+        value.decode()
+    except UnicodeDecodeError as bad:
+        return Rejected("not-utf8", f"byte {bad.start}")
+    if isinstance(failure, msgspec.ValidationError):
+        for words, reason in _WORDS:
+            if words in detail:
+                return Rejected(reason, detail)
+        return Rejected("wrong-type", detail)
+    return Rejected("not-json", detail)

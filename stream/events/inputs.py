@@ -1,0 +1,133 @@
+"""What producers send: predictions, truths and control events, after decoding."""
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+Scalar = float | str | bool | None  # every number of a payload is a float64, also a whole one
+FeatureValue = float | str | bool | list[float] | None
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One answer of one model version. `time` is event time, epoch milliseconds UTC."""
+
+    prediction_id: str
+    model: str
+    version: str
+    time: int
+    features: dict[str, FeatureValue]
+    prediction: Scalar = None
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
+    segments: dict[str, str] | None = None
+    weight: float | None = None
+    request_id: str | None = None
+    control_group: bool | None = None
+    client: str | None = None
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What really happened. `version` None: the truth of all versions. `time`: of the label."""
+
+    prediction_id: str
+    model: str
+    time: int
+    label: Scalar
+    version: str | None = None
+    source: str | None = None
+    revision: int = 0
+    retracted: bool = False
+
+
+class ModelRegistered(msgspec.Struct, frozen=True, kw_only=True, tag="model-registered"):
+    """A model version exists and has an owner."""
+
+    type: ClassVar[str] = "model-registered"
+    model: str
+    version: str
+    time: int
+    id: str | None = None
+    owner: str | None = None
+    task: Literal["auto", "classification", "regression"] | None = None
+
+
+class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
+    """Part `part` (from 0) of `parts` of a reference; `stream.references` puts them together.
+
+    active_from: event time (ms) from which it counts, None: from the event's own time.
+    features: name -> summarised reference or {"values": [...]}; opaque here.
+    """
+
+    type: ClassVar[str] = "reference"
+    model: str
+    version: str
+    time: int
+    reference_id: str
+    features: dict[str, dict[str, Any]]
+    part: int = 0
+    parts: int = 1
+    id: str | None = None
+    active_from: int | None = None
+    rows: int | None = None
+    task: Literal["auto", "classification", "regression"] | None = None
+    outputs: dict[str, dict[str, Any]] = {}
+    quality: dict[str, float] = {}
+    source: str | None = None
+
+
+class Watermark(msgspec.Struct, frozen=True, kw_only=True, tag="watermark"):
+    """No prediction or truth earlier than `time` will come; `version` None: of all versions."""
+
+    type: ClassVar[str] = "watermark"
+    model: str
+    time: int
+    version: str | None = None
+    id: str | None = None
+
+
+class Retraining(msgspec.Struct, frozen=True, kw_only=True):
+    """A retraining system's answer to the retrain request `request_id`."""
+
+    type: ClassVar[str] = ""
+    model: str
+    version: str
+    time: int
+    request_id: str
+    id: str | None = None
+    reason: str | None = None
+    new_version: str | None = None
+
+
+class RetrainingAccepted(Retraining, frozen=True, kw_only=True, tag="retraining-accepted"):
+    """It will be done."""
+
+    type: ClassVar[str] = "retraining-accepted"
+
+
+class RetrainingStarted(Retraining, frozen=True, kw_only=True, tag="retraining-started"):
+    """It runs."""
+
+    type: ClassVar[str] = "retraining-started"
+
+
+class RetrainingFinished(Retraining, frozen=True, kw_only=True, tag="retraining-finished"):
+    """It is done; `new_version` is the result."""
+
+    type: ClassVar[str] = "retraining-finished"
+
+
+class RetrainingRejected(Retraining, frozen=True, kw_only=True, tag="retraining-rejected"):
+    """It will not be done; `reason` says why."""
+
+    type: ClassVar[str] = "retraining-rejected"
+
+
+Control = (
+    ModelRegistered
+    | ReferencePart
+    | Watermark
+    | RetrainingAccepted
+    | RetrainingStarted
+    | RetrainingFinished
+    | RetrainingRejected
+)

@@ -1,0 +1,184 @@
+"""What Driftline publishes: evaluations, alerts and retrain requests.
+
+Every field is always written, null where nothing is known: consumers need no defaults. Numbers
+must be finite where they are not optional; an optional NaN or infinity is written as null.
+"""
+
+import json
+import urllib.parse
+import uuid
+from typing import Literal
+
+import msgspec
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:driftline:events")
+Detail = float | int | str | list[float | int | str | None] | None
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a change is: `value` and `floor` (what matters) in `unit`."""
+
+    name: str
+    value: float
+    floor: float | None = None
+    unit: str
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One check's or detector's result. `n`: rows looked at; `n_reference`: rows compared with."""
+
+    check: str
+    subject: str
+    role: Literal["input", "output", "quality", "detector", "data"]
+    statistic: float | None = None
+    p_value: float | None = None
+    level: float | None = None
+    effect: Effect | None = None
+    n: int
+    n_reference: int | None = None
+    verdict: Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
+    reason: str
+    details: dict[str, Detail] = {}
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """Event time from `start` up to, not including, `end`; RFC 3339."""
+
+    start: str
+    end: str
+    panes: int
+    revision: int = 0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the three moved (None: not known) and what that usually means."""
+
+    inputs: bool | None = None
+    outputs: bool | None = None
+    quality: bool | None = None
+    kind: str
+    meaning: str
+    action: str
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """All readings of one window of one model version, good and bad."""
+
+    id: str
+    type: str = "driftline.evaluation.v1"
+    time: str
+    schema: int = 1
+    model: str
+    version: str
+    reference_id: str | None = None
+    subject: Literal["inputs", "quality", "detectors"]
+    window: Window
+    rows: int
+    readings: list[Reading]
+    verdict: Verdict
+    notes: list[str] = []
+
+
+class Sureness(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures behind an alert, in one place."""
+
+    p_value: float | None = None
+    level: float | None = None
+    effect: Effect | None = None
+    n: int
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of state of one cause of one model version."""
+
+    id: str
+    type: str = "driftline.alert.v1"
+    time: str
+    schema: int = 1
+    model: str
+    version: str
+    cause: str
+    state: Literal["pending", "firing", "resolved"]
+    previous: str
+    reason: str
+    since: str
+    severity: Literal["page", "notice"]
+    summary: str
+    how_sure: Sureness
+    meaning: str
+    action: str
+    owner: str | None = None
+    window: Window
+    reading: Reading
+    verdict: Verdict
+    evaluation_id: str
+
+
+class OffsetRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Records `first` to `last`, both included, of one partition."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the data to train on lies: event time [start, end) and the records that hold it."""
+
+    start: str
+    end: str
+    offsets: list[OffsetRange]
+
+
+class RetrainRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a retraining system. Act once per `idempotency_key`."""
+
+    id: str
+    type: str = "driftline.retrain-request.v1"
+    time: str
+    schema: int = 1
+    model: str
+    version: str
+    reason: str
+    evidence: list[Reading]
+    alert_ids: list[str]
+    verdict: Verdict
+    data: Data
+    labelled_rows: int
+    priority: Literal["high", "normal"]
+    deadline: str
+    idempotency_key: str
+    owner: str | None = None
+
+
+Output = Evaluation | Alert | RetrainRequest
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: Output) -> bytes:
+    """The event as plain JSON."""
+    return _encoder.encode(event)
+
+
+def headers(event: Output) -> list[tuple[str, bytes]]:
+    """Its CloudEvents 1.0 attributes, Kafka binding, binary mode."""
+    path = "/".join(urllib.parse.quote(part, safe="") for part in (event.model, event.version))
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_id": event.id,
+        "ce_type": event.type,
+        "ce_source": f"/driftline/{path}",
+        "ce_time": event.time,
+        "content-type": "application/json",
+    }
+    return [(name, value.encode()) for name, value in attributes.items()]
+
+
+def event_id(*parts: str | int) -> str:
+    """The id that an event's identity has, always: a UUID of version 5 of its parts.
+
+    >>> event_id("alert", "claims", 7) == event_id("alert", "claims", 7)
+    True
+    """
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, ensure_ascii=True)))
