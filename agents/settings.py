@@ -1,0 +1,291 @@
+"""Settings: a TOML file and the environment, checked once at start, as frozen objects.
+
+`DRIFTLINE__KAFKA__BROKERS=a:9092,b:9092` overrides `brokers` of `[kafka]`. What is wrong is said in
+one `BadSettings`: the key, its value and what is allowed. Secrets are never shown.
+"""
+
+import dataclasses
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agents import complaints
+from agents.complaints import BadSettings
+from stream.settings import DetectorSettings, ModelSettings
+
+__all__ = ["STAGES", "BadSettings", "Settings", "load", "seconds"]
+
+Stage = Literal["intake", "ledger", "watch"]
+STAGES: tuple[Stage, ...] = ("intake", "ledger", "watch")
+PREFIX = "DRIFTLINE__"
+UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
+TOPICS = (
+    "predictions",
+    "ground-truth",
+    "control",
+    "events",
+    "signals",
+    "alerts",
+    "retrain-requests",
+    "evaluations",
+    "dead-letters",
+)
+
+
+def seconds(value: object) -> object:
+    """A duration as seconds: 90 and "90" are 90, "500ms" is 0.5; s, m, h, d, w as one expects.
+
+    What is no duration raises ValueError, saying what one looks like.
+    """
+    if not isinstance(value, str):
+        return value
+    found = DURATION.fullmatch(value) or DURATION.fullmatch(f"{value}s")
+    if found is None:
+        raise ValueError('must be seconds, or a duration such as "500ms", "90s", "1h" or "30d"')
+    length = float(found[1]) * UNITS_S[found[2]]
+    return int(length) if length.is_integer() else length
+
+
+def _words(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+def _whole(value: object) -> object:
+    length = seconds(value)
+    if isinstance(length, float) and not length.is_integer():
+        raise ValueError("must be whole seconds")
+    return length
+
+
+def _listed(value: object) -> object:
+    listed = _words(value)
+    return listed if isinstance(listed, list | tuple) else (listed,)
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Positive = Annotated[Duration, Field(gt=0)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class Table(BaseModel):
+    """One table of the file: nothing unknown in it, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Kafka(Table):
+    """Where Kafka is, and how this worker takes part in its group."""
+
+    brokers: Annotated[Words, Field(min_length=1)] = ("127.0.0.1:9092",)
+    group_id: Annotated[str, Field(min_length=1, max_length=200)] = "driftline"
+    session_timeout_s: Positive = 10.0
+    heartbeat_s: Positive = 2.0
+    commit_s: Positive = 1.0
+    request_timeout_s: Positive = 60.0
+
+    @pydantic.field_validator("brokers")
+    @classmethod
+    def _addresses(cls, brokers: tuple[str, ...]) -> tuple[str, ...]:
+        for broker in brokers:
+            if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}", broker):
+                raise ValueError('must be addresses such as "kafka-1:9092"')
+        return brokers
+
+
+class Redis(Table):
+    """Where the state is kept. The address may hold a password, so it is a secret."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]{1,100}$")] = "driftline"
+
+    @pydantic.field_validator("url")
+    @classmethod
+    def _scheme(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+
+class Topics(Table):
+    """The names of the topics, and how they are made where they are missing."""
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "driftline"
+    create: bool = True
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[int, Field(ge=1, le=100)] = 1
+
+    def name(self, topic: str) -> str:
+        """The full name of one of TOPICS."""
+        assert topic in TOPICS, topic
+        return f"{self.prefix}.{topic}"
+
+
+class Worker(Table):
+    """What this process runs, and how often it makes its work durable."""
+
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(_words), Field(min_length=1)] = STAGES
+    checkpoint_s: Positive = 1.0
+    shutdown_s: Positive = 20.0
+    max_chunk_records: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
+    max_buffer_bytes: Annotated[int, Field(ge=2**20)] = 64 * 2**20
+
+
+class Http(Table):
+    """Where the worker answers about itself; port 0 is nowhere."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 6060
+
+
+class Intake(Table):
+    """What is done with an event of a model that nobody registered."""
+
+    unknown_models: Literal["register", "refuse"] = "register"
+
+
+class Bounds(Table):
+    """Limits on one event, and on how many models there may be."""
+
+    max_bytes: Annotated[int, Field(ge=100)] = 1_000_000
+    max_features: Annotated[int, Field(ge=1)] = 2_000
+    max_ahead_s: Annotated[Duration, Field(ge=0)] = 3_600.0
+    max_name_chars: Annotated[int, Field(ge=1)] = 256
+    max_vector: Annotated[int, Field(ge=1)] = 4_096
+    max_models: Annotated[int, Field(ge=1)] = 10_000
+
+
+def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
+    """The type of a key of the file for a field of the core's settings."""
+    if field.name == "windows_s":
+        return Annotated[tuple[Whole, ...], BeforeValidator(_listed)]
+    if field.name == "detectors":
+        return tuple[DetectorTable, ...]
+    if field.name.endswith("_s"):
+        return Whole if hint is int else Duration
+    if hint == tuple[str, ...]:
+        return Words
+    return dict[str, float] if hint == Mapping[str, float] else hint
+
+
+def _table(name: str, settings: type) -> type[Table]:
+    """The table of a file that holds the fields of a dataclass of the core, all optional."""
+    hints = typing.get_type_hints(settings)
+    keys: dict[str, Any] = {
+        field.name: (_annotation(field, hints[field.name]), None)
+        for field in dataclasses.fields(settings)
+    }
+    return pydantic.create_model(name, __base__=Table, **keys)
+
+
+class DetectorTable(Table):
+    """One `[[models.NAME.detectors]]`: see `stream.settings.DetectorSettings`."""
+
+    name: str
+    signal: str = "error"
+    raw: bool = False
+    parameters: dict[str, bool | int | float | str] = {}
+
+    def settings(self) -> DetectorSettings:
+        """The same, for the core."""
+        return DetectorSettings(self.name, self.signal, self.raw, dict(self.parameters))
+
+
+if TYPE_CHECKING:
+    ModelTable = Table
+else:
+    ModelTable = _table("ModelTable", ModelSettings)
+
+
+class Settings(BaseSettings):
+    """All of it. `model(name)` answers for one model: its own table over `[defaults]`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+    )
+
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    topics: Topics = Topics()
+    worker: Worker = Worker()
+    http: Http = Http()
+    intake: Intake = Intake()
+    limits: Bounds = Bounds()
+    defaults: ModelTable = ModelTable()
+    models: dict[str, ModelTable] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the file, whose tables come as keyword arguments."""
+        return env_settings, init_settings
+
+    def model(self, name: str) -> ModelSettings:
+        """How a model is watched; one without a table of its own has the defaults."""
+        own = self.models.get(name)
+        return _merged(self.defaults, own) if own else _merged(self.defaults)
+
+
+def _merged(*tables: Table) -> ModelSettings:
+    keys: dict[str, Any] = {}
+    for table in tables:
+        keys |= {key: getattr(table, key) for key in table.model_fields_set}
+    keys["detectors"] = tuple(one.settings() for one in keys.get("detectors", ()))
+    return ModelSettings(**keys)
+
+
+def load(path: Path | None) -> Settings:
+    """The settings of a file (none: only the environment). Raises BadSettings."""
+    tables = {} if path is None else _read(path)
+    where = "settings" if path is None else str(path)
+    complaints.check_environment(PREFIX, tuple(Settings.model_fields))
+    try:
+        settings = Settings(**tables)
+    except pydantic.ValidationError as error:
+        raise BadSettings(complaints.explain(error, Settings, where)) from None
+    _check_models(settings, where)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadSettings(f"{path}: there is no such file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{path}: not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: cannot be read: {error}") from None
+
+
+def _check_models(settings: Settings, where: str) -> None:
+    checks: dict[str, Callable[[], ModelSettings]] = {
+        "defaults": lambda: _merged(settings.defaults)
+    }
+    for name in settings.models:
+        checks[f"models.{name}"] = lambda name=name: settings.model(name)  # type: ignore[misc]
+    for section, check in checks.items():
+        try:
+            check()
+        except ValueError as error:
+            raise BadSettings(f"{where}: {section}.{error}") from None
