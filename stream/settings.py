@@ -84,7 +84,11 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("label_lateness_s", s.label_lateness_s >= 0, "0 seconds or more"),
         ("idle_s", s.idle_s > 0, "more than 0 seconds"),
         ("horizon_s", s.horizon_s > 0, "more than 0 seconds"),
-        ("panes_kept", s.panes_kept * s.pane_s >= max(s.windows_s), "enough for the longest window"),
+        (
+            "panes_kept",
+            s.panes_kept * s.pane_s >= max(s.windows_s),
+            "enough for the longest window",
+        ),
         ("false_alarms_per_month", s.false_alarms_per_month > 0, "more than 0"),
         ("significance", 0 < s.significance <= 1, shares),
         ("minimum_rows", s.minimum_rows >= 2, "2 or more"),

@@ -1,0 +1,1 @@
+"""Tests, one file a module, and the real servers that they run on."""
