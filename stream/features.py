@@ -1,0 +1,238 @@
+"""One feature of a reference: what was seen in training, and the counts that live values become.
+
+A number becomes a rank code against the reference's own order statistics (its edges): `2i` for the
+gap before edge i, `2i + 1` for a value equal to edge i. A category becomes its place in the
+reference's list of names. Counts of codes merge by integer addition: no order, no error.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from stream.columns import Codes, Column, Floats, Ints, name_of_number
+
+Kind = Literal["number", "category"]
+MAX_EDGES = 2_048
+MAX_CATEGORIES = 1_000
+FEW_VALUES = 10  # so few distinct whole numbers are names, not amounts
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    kind: Kind
+    counts: list[int]
+    edges: list[float] = []
+    names: list[str] = []
+    exact: bool = True
+    mean: float = 0.0
+    sd: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureReference:
+    """The frozen distribution of one feature, and the way to code live values against it.
+
+    counts, shape (width,), int64: for a number the 2k + 1 rank codes, then missing, non-finite
+    and wrong type (a word where a number was); for a category the names, then other and missing.
+    edges, shape (k,), float64, strictly rising: every distinct value of the reference where
+    `exact`, else order statistics with the extremes among them. mean, sd: of the raw values.
+    """
+
+    name: str
+    kind: Kind
+    counts: Ints
+    edges: Floats
+    names: tuple[str, ...] = ()
+    exact: bool = True
+    mean: float = 0.0
+    sd: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """Length of a vector of counts."""
+        return self.cells + (3 if self.kind == "number" else 2)
+
+    @property
+    def cells(self) -> int:
+        """How many leading counts are values: rank codes, or the reference's names."""
+        return 2 * len(self.edges) + 1 if self.kind == "number" else len(self.names)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the reference, missing ones too."""
+        return int(self.counts.sum())
+
+    @property
+    def missing_at(self) -> int:
+        """Place of the count of missing values."""
+        return self.cells if self.kind == "number" else self.cells + 1
+
+    @property
+    def missing(self) -> int:
+        """Missing values in the reference."""
+        return int(self.counts[self.missing_at])
+
+    def codes(self, column: Column) -> Codes:
+        """Code of each value, shape (n,), int32, from 0 to width - 1."""
+        return self._ranks(column) if self.kind == "number" else self._places(column)
+
+    def counts_of(self, column: Column) -> Ints:
+        """Counts of a column's codes, shape (width,), int64."""
+        return np.bincount(self.codes(column), minlength=self.width)
+
+    @functools.cached_property
+    def _guarded(self) -> Floats:
+        return np.append(self.edges, np.nan)
+
+    def _ranks(self, column: Column) -> Codes:
+        x = column.numbers
+        found = np.searchsorted(self.edges, x)
+        codes: Codes = (2 * found + (self._guarded[found] == x)).astype(np.int32)
+        finite = np.isfinite(x)
+        if not finite.all():
+            codes[~finite] = self.cells + 1
+            codes[np.isnan(x)] = self.cells
+        if column.codes is not None:
+            codes[column.codes >= 0] = self.cells + 2
+        return codes
+
+    @functools.cached_property
+    def _places_of_words(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @functools.cached_property
+    def _places_of_numbers(self) -> tuple[Floats, Codes]:
+        pairs = sorted((x, i) for i, name in enumerate(self.names) if (x := _number(name)) == x)
+        values = np.array([x for x, _ in pairs] + [np.nan])
+        return values, np.array([i for _, i in pairs] + [self.cells], dtype=np.int32)
+
+    def _places(self, column: Column) -> Codes:
+        values, places = self._places_of_numbers
+        found = np.searchsorted(values[:-1], column.numbers)
+        same = values[found] == column.numbers
+        codes = np.full(len(same), self.cells, dtype=np.int32)
+        codes[same] = places[found[same]]
+        codes[np.isnan(column.numbers)] = self.missing_at
+        if column.codes is not None:
+            words = column.codes >= 0
+            known = [self._places_of_words.get(w, self.cells) for w in column.words]
+            codes[words] = np.array(known, dtype=np.int32)[column.codes[words]]
+        return codes
+
+    def document(self) -> dict[str, Any]:
+        """The reference as plain values for JSON; `from_document` reads it back to the bit."""
+        found: dict[str, Any] = {"kind": self.kind, "counts": self.counts.tolist()}
+        if self.kind == "category":
+            return found | {"names": list(self.names)}
+        known = {"edges": self.edges.tolist(), "exact": self.exact}
+        return found | known | {"mean": self.mean, "sd": self.sd}
+
+
+def from_document(name: str, document: object) -> FeatureReference:
+    """The feature of a document. Raises ValueError, naming the feature and what is wrong."""
+    try:
+        d = msgspec.convert(document, _Document)
+    except msgspec.ValidationError as e:
+        raise ValueError(f"reference of {name!r}: {e}") from None
+    try:
+        counts = np.array(d.counts, dtype=np.int64)
+    except OverflowError:
+        raise ValueError(f"reference of {name!r}: a count is over 2**63") from None
+    edges = np.array(d.edges, dtype=np.float64)
+    feature = FeatureReference(name, d.kind, counts, edges, tuple(d.names), d.exact, d.mean, d.sd)
+    _check(feature)
+    return feature
+
+
+def _check(f: FeatureReference) -> None:
+    rules = [
+        (len(f.counts) == f.width, f"has {len(f.counts)} counts, must have {f.width}"),
+        (bool((f.counts >= 0).all()), "has a count below 0"),
+        (int(f.counts.max(initial=0)) < 2**53 // max(1, f.width), "has a count that is too large"),
+        (bool(np.isfinite(f.edges).all()), "has an edge that is not finite"),
+        (bool((np.diff(f.edges) > 0).all()), "has edges that do not rise"),
+        (bool(np.isfinite([f.mean, f.sd]).all()) and f.sd >= 0, "has a wrong mean or sd"),
+        (len(set(f.names)) == len(f.names), "has a name twice"),
+    ]
+    for ok, wrong in rules:
+        if not ok:
+            raise ValueError(f"reference of {f.name!r} {wrong}")
+
+
+def summarise(
+    name: str,
+    column: Column,
+    kind: Kind | None = None,
+    *,
+    max_edges: int = MAX_EDGES,
+    max_categories: int = MAX_CATEGORIES,
+) -> FeatureReference:
+    """The reference of one column of raw values; its kind is guessed where not given."""
+    if (kind or guess_kind(column)) == "category":
+        return _categories(name, column, max_categories)
+    return _numbers(name, column, max_edges)
+
+
+def guess_kind(column: Column) -> Kind:
+    """Category where most values are words, or where few distinct whole numbers occur."""
+    words = 0 if column.codes is None else int((column.codes >= 0).sum())
+    numbers = column.numbers[np.isfinite(column.numbers)]
+    if words > len(numbers):
+        return "category"
+    distinct = np.unique(numbers)
+    few = 0 < len(distinct) <= FEW_VALUES and bool((distinct == np.floor(distinct)).all())
+    return "category" if few else "number"
+
+
+def _numbers(name: str, column: Column, max_edges: int) -> FeatureReference:
+    x = np.sort(column.numbers[np.isfinite(column.numbers)])
+    edges = np.unique(x)
+    exact = len(edges) <= max_edges
+    if not exact:
+        edges = np.unique(x[np.linspace(0, len(x) - 1, max_edges).round().astype(np.int64)])
+    mean, sd = _moments(x)
+    empty = FeatureReference(name, "number", np.zeros(0, dtype=np.int64), edges)
+    counts = empty.counts_of(column)
+    return dataclasses.replace(empty, counts=counts, exact=exact, mean=mean, sd=sd)
+
+
+def _moments(x: Floats) -> tuple[float, float]:
+    """Mean and standard deviation, finite for every finite x: computed on a scale of 1."""
+    if len(x) == 0 or x[0] == x[-1]:
+        return (float(x[0]) if len(x) else 0.0), 0.0
+    scale = float(np.abs(x).max())
+    scaled = x / scale
+    largest = float(np.finfo(np.float64).max)
+    return float(scaled.mean() * scale), min(float(scaled.std() * scale), largest)
+
+
+def _categories(name: str, column: Column, max_categories: int) -> FeatureReference:
+    found = tally(column)
+    kept = sorted(found, key=lambda n: (-found[n], n))[:max_categories]
+    edges = np.zeros(0)
+    empty = FeatureReference(name, "category", np.zeros(0, dtype=np.int64), edges, tuple(kept))
+    return dataclasses.replace(empty, counts=empty.counts_of(column))
+
+
+def tally(column: Column) -> dict[str, int]:
+    """How often each category occurs, missing ones left out. Loops over distinct values only."""
+    found: dict[str, int] = {}
+    if column.codes is not None:
+        used = np.bincount(column.codes[column.codes >= 0], minlength=len(column.words))
+        found = {w: n for w, n in zip(column.words, used.tolist(), strict=True) if n}
+    values, times = np.unique(column.numbers[~np.isnan(column.numbers)], return_counts=True)
+    for x, n in zip(values.tolist(), times.tolist(), strict=True):
+        word = name_of_number(x) or ""
+        found[word] = found.get(word, 0) + n
+    return found
+
+
+def _number(name: str) -> float:
+    """The number whose category has this name, or NaN."""
+    try:
+        x = float(name)
+    except ValueError:
+        return float("nan")
+    return x if name_of_number(x) == name else float("nan")

@@ -1,0 +1,272 @@
+"""References: the distributions one model version was trained on, frozen and named by content."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, Self
+
+import msgspec
+import xxhash
+
+from stream.columns import Column, Floats, column_of
+from stream.features import (
+    MAX_CATEGORIES,
+    MAX_EDGES,
+    FeatureReference,
+    Kind,
+    from_document,
+    guess_kind,
+    summarise,
+)
+
+__all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
+MAX_PARTS = 10_000
+MAX_INCOMPLETE = 8  # references being received at once; the oldest goes first
+FORMAT = 1
+OUTPUTS = ("prediction", "confidence")
+
+
+class _Event(msgspec.Struct):
+    """What `Parts` reads of a control event; other attributes are not its business."""
+
+    model: str
+    version: str
+    reference_id: str = ""
+    part: int = 0
+    parts: int = 1
+    task: str = "auto"
+    rows: int = 0
+    features: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, dict[str, Any]] = {}
+    quality: dict[str, float] = {}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reference:
+    """Features and outputs ("prediction", "confidence") of one model version.
+
+    quality: metrics measured on the reference, by name. rows: rows it was made of. task: one of
+    "classification", "regression", "auto" (not known).
+    """
+
+    model: str
+    version: str
+    features: Mapping[str, FeatureReference]
+    outputs: Mapping[str, FeatureReference] = dataclasses.field(default_factory=dict)
+    quality: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    rows: int = 0
+    task: str = "auto"
+
+    @functools.cached_property
+    def id(self) -> str:
+        """32 hexadecimal digits that depend on the content alone."""
+        packed = msgspec.msgpack.encode(self.document(), order="sorted")
+        return hashlib.sha256(packed).hexdigest()[:32]
+
+    def document(self) -> dict[str, Any]:
+        """The whole reference as plain values."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "task": self.task,
+            "rows": self.rows,
+            "features": {n: f.document() for n, f in self.features.items()},
+            "outputs": {n: f.document() for n, f in self.outputs.items()},
+            "quality": {n: float(x) for n, x in self.quality.items()},
+        }
+
+    @classmethod
+    def build(  # noqa: PLR0913 - what a training job may know, by name
+        cls,
+        model: str,
+        version: str,
+        features: Mapping[str, Column],
+        *,
+        prediction: Column | None = None,
+        confidence: Floats | None = None,
+        label: Column | None = None,
+        quality: Mapping[str, float] | None = None,
+        task: str = "auto",
+        categorical: Collection[str] = (),
+        numeric: Collection[str] = (),
+        max_edges: int = MAX_EDGES,
+        max_categories: int = MAX_CATEGORIES,
+    ) -> Self:
+        """The reference of raw columns. `categorical` and `numeric` override the guessed kinds.
+
+        The task follows from the labels, or else from the predictions, where it is "auto".
+        """
+        kinds: dict[str, Kind] = dict.fromkeys(categorical, "category")
+        kinds |= dict.fromkeys(numeric, "number")
+        answers = label if label is not None else prediction
+        task = _task(task, answers)
+        if task != "auto":
+            kinds["prediction"] = "category" if task == "classification" else "number"
+        kinds["confidence"] = "number"
+        limits = {"max_edges": max_edges, "max_categories": max_categories}
+        outputs = _outputs(prediction, confidence)
+        one = [next(iter(c), None) for c in (features.values(), outputs.values())]
+        return cls(
+            model=model,
+            version=version,
+            features={n: summarise(n, c, kinds.get(n), **limits) for n, c in features.items()},
+            outputs={n: summarise(n, c, kinds.get(n), **limits) for n, c in outputs.items()},
+            quality={n: float(x) for n, x in (quality or {}).items() if math.isfinite(x)},
+            rows=max(len(c) if c is not None else 0 for c in one),
+            task=task,
+        )
+
+    def to_parts(
+        self, max_bytes: int, time: str | int | None = None, active_from: str | int | None = None
+    ) -> list[dict[str, Any]]:
+        """The reference as control events of about `max_bytes` of JSON each, for `Parts`.
+
+        A feature is never split: an event is larger where one feature alone is.
+        """
+        groups: list[dict[str, Any]] = [{}]
+        room = max_bytes
+        for name, feature in self.features.items():
+            document = feature.document()
+            size = len(msgspec.json.encode({name: document}))
+            if size > room and groups[-1]:
+                groups.append({})
+                room = max_bytes
+            groups[-1][name] = document
+            room -= size
+        shared = self.document() | {"type": "reference", "reference_id": self.id}
+        shared |= {"parts": len(groups)} | ({} if time is None else {"time": time})
+        shared |= {} if active_from is None else {"active_from": active_from}
+        return [shared | {"part": i, "features": group} for i, group in enumerate(groups)]
+
+    def to_bytes(self) -> bytes:
+        """A checked envelope; `from_bytes` gives the same reference, with the same id."""
+        return _seal(self.document())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Raises ValueError where the bytes are not a whole reference of this format."""
+        return cls.from_document(_unseal(data))
+
+    @classmethod
+    def from_document(cls, document: object) -> Self:
+        """Raises ValueError, saying what is wrong. Raw `{"values": [...]}` are summarised."""
+        try:
+            e = msgspec.convert(document, _Event)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"reference: {error}") from None
+        features = {n: _feature(n, d, None) for n, d in e.features.items()}
+        forced: Kind | None = "category" if e.task == "classification" else None
+        outputs = {
+            n: _feature(n, d, forced if n == "prediction" else None)
+            for n, d in e.outputs.items()
+            if n in OUTPUTS
+        }
+        counted = max((f.rows for f in [*features.values(), *outputs.values()]), default=0)
+        return cls(e.model, e.version, features, outputs, e.quality, e.rows or counted, e.task)
+
+
+class Parts:
+    """Collects the events of `Reference.to_parts`: in any order, twice or more, several at once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def add(self, event: Mapping[str, Any]) -> Reference | None:
+        """The reference that this event completes, or None while parts are missing.
+
+        Raises ValueError where a part is malformed, or the whole is not what its id says.
+        """
+        try:
+            e = msgspec.convert(event, _Event)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"reference: {error}") from None
+        if not (1 <= e.parts <= MAX_PARTS and 0 <= e.part < e.parts):
+            raise ValueError(f"reference: part {e.part} of {e.parts} (at most {MAX_PARTS})")
+        key = f"{e.model}\0{e.version}\0{e.reference_id}\0{e.parts}"
+        parts = self._seen.setdefault(key, {})
+        parts[e.part] = dict(event)
+        if len(parts) < e.parts:
+            self._forget_oldest()
+            return None
+        del self._seen[key]
+        return _whole([parts[i] for i in range(e.parts)], e.reference_id)
+
+    def _forget_oldest(self) -> None:
+        while len(self._seen) > MAX_INCOMPLETE:
+            del self._seen[next(iter(self._seen))]
+
+    def __len__(self) -> int:
+        """How many references are incomplete."""
+        return len(self._seen)
+
+    def to_bytes(self) -> bytes:
+        """The parts so far, in a checked envelope."""
+        return _seal({k: list(parts.values()) for k, parts in self._seen.items()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Raises ValueError where the bytes are not whole."""
+        found = cls()
+        for key, events in _unseal(data).items():
+            found._seen[key] = {e.get("part", 0): e for e in events}
+        return found
+
+
+def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
+    features: dict[str, Any] = {}
+    for event in events:
+        features |= event.get("features", {})
+    reference = Reference.from_document(events[0] | {"features": features})
+    raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
+    if claimed and not raw and reference.id != claimed:
+        raise ValueError(f"reference {claimed}: its content has the id {reference.id}")
+    return reference
+
+
+def _feature(name: str, document: Mapping[str, Any], kind: Kind | None) -> FeatureReference:
+    if "values" not in document:
+        return from_document(name, document)
+    kind = document.get("kind", kind)
+    if kind not in (None, "number", "category"):
+        raise ValueError(f"reference of {name!r}: kind {kind!r} must be number or category")
+    values = document["values"]
+    plain = isinstance(values, list) and all(
+        v is None or isinstance(v, bool | int | float | str) for v in values
+    )
+    if not plain:
+        raise ValueError(f"reference of {name!r}: values must be a list of plain values")
+    try:
+        return summarise(name, column_of(values), kind)
+    except OverflowError:
+        raise ValueError(f"reference of {name!r}: a value is out of range") from None
+
+
+def _outputs(prediction: Column | None, confidence: Floats | None) -> dict[str, Column]:
+    found = {} if prediction is None else {"prediction": prediction}
+    return found if confidence is None else found | {"confidence": column_of(confidence)}
+
+
+def _task(task: str, answers: Column | None) -> str:
+    if task != "auto" or answers is None:
+        return task
+    return "classification" if guess_kind(answers) == "category" else "regression"
+
+
+def _seal(document: Mapping[str, Any]) -> bytes:
+    body = msgspec.msgpack.encode(document)
+    return msgspec.msgpack.encode([FORMAT, xxhash.xxh3_64_intdigest(body), body])
+
+
+def _unseal(data: bytes) -> dict[str, Any]:
+    try:
+        form, checksum, body = msgspec.msgpack.decode(data, type=tuple[int, int, bytes])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"reference: not an envelope: {error}") from None
+    if form != FORMAT:
+        raise ValueError(f"reference: format {form}, this release reads {FORMAT}")
+    if xxhash.xxh3_64_intdigest(body) != checksum:
+        raise ValueError("reference: checksum does not match")
+    found: dict[str, Any] = msgspec.msgpack.decode(body)
+    return found

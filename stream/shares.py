@@ -1,0 +1,249 @@
+"""Shares: one partition's part of a pane, as integer counts of codes that merge by addition."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from stream.columns import Column, Floats, Ints, column_of
+from stream.features import FeatureReference, tally
+from stream.references import Reference
+
+FORMAT = 1
+KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered by name
+NAME_CHARS = 64
+UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
+Source = tuple[str, int]
+Names = dict[str, int]
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    format: int
+    checksum: int
+    reference_id: str
+    rows: int
+    first_ms: int | None
+    last_ms: int | None
+    sources: list[tuple[str, int, int, int]]
+    new_names: dict[str, Names]
+    unknown: Names
+    step: str  # type of the distances between filled places; "" where every place is written
+    value: str
+    steps: bytes
+    values: bytes
+
+
+@dataclasses.dataclass(eq=False)
+class Share:
+    """Counts of every feature and output of a reference.
+
+    vector, shape (sum of widths,), int64: the features' counts one after the other, then the
+    outputs'. sources: first and last source offset by (topic, partition). new_names: categories
+    the reference does not know, by feature; unknown: features it does not know. Both hold the
+    names with the lowest hashes, with exact counts, so they merge in any order too.
+    """
+
+    reference: Reference
+    rows: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    sources: dict[Source, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    new_names: dict[str, Names] = dataclasses.field(default_factory=dict)
+    unknown: Names = dataclasses.field(default_factory=dict)
+    vector: Ints = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        self._places = places(self.reference)
+        width = max((at.stop for at in self._places.values()), default=0)
+        if len(self.vector) == 0:
+            self.vector = np.zeros(width, dtype=np.int64)
+        if len(self.vector) != width:
+            raise ValueError(f"share: {len(self.vector)} counts, its reference needs {width}")
+
+    def counts(self, name: str, role: str = "input") -> Ints:
+        """Counts of one feature (role "input") or output ("output"), shape (width,): a view."""
+        return self.vector[self._places[role, name]]
+
+    def update(
+        self,
+        features: Mapping[str, Column],
+        prediction: Column | None,
+        confidence: Floats | None,
+        times_ms: Ints,
+        source: Source | None = None,
+        offsets: Ints | None = None,
+    ) -> None:
+        """Take n rows in. Columns and times have n values; a feature left out is missing n times.
+
+        source, offsets: where the rows come from, to be named in a retrain request.
+        """
+        n = len(times_ms)
+        if n == 0:
+            return
+        self.rows += n
+        self._span(int(times_ms.min()), int(times_ms.max()))
+        if source is not None and offsets is not None:
+            self._came_from(source, int(offsets.min()), int(offsets.max()))
+        for name, feature in self.reference.features.items():
+            self._count("input", feature, features.get(name), n)
+        outputs = {"prediction": prediction, "confidence": _column(confidence)}
+        for name, feature in self.reference.outputs.items():
+            self._count("output", feature, outputs.get(name), n)
+        strange = {name: n for name in features if name not in self.reference.features}
+        if strange:
+            self.unknown = _kept(self.unknown, strange)
+
+    def _count(self, role: str, feature: FeatureReference, column: Column | None, n: int) -> None:
+        counts = self.counts(feature.name, role)
+        if column is None:
+            counts[feature.missing_at] += n
+            return
+        codes = feature.codes(column)
+        counts += np.bincount(codes, minlength=feature.width)
+        if feature.kind == "category" and (new := codes == feature.cells).any():
+            key = feature.name if role == "input" else f"{role}:{feature.name}"
+            self._name(key, tally(column.take(new)))
+
+    def _name(self, key: str, found: Names) -> None:
+        self.new_names[key] = _kept(self.new_names.get(key, {}), found)
+
+    def _span(self, first: int, last: int) -> None:
+        self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
+        self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
+
+    def _came_from(self, source: Source, first: int, last: int) -> None:
+        known = self.sources.get(source, (first, last))
+        self.sources[source] = (min(known[0], first), max(known[1], last))
+
+    def merge(self, other: "Share") -> None:
+        """Add another share of the same reference. Raises ValueError where it is of another."""
+        if other.reference.id != self.reference.id:
+            raise ValueError(f"share of {other.reference.id} cannot join {self.reference.id}")
+        self.vector += other.vector
+        self.rows += other.rows
+        if other.first_ms is not None and other.last_ms is not None:
+            self._span(other.first_ms, other.last_ms)
+        for source, (first, last) in other.sources.items():
+            self._came_from(source, first, last)
+        for key, names in other.new_names.items():
+            self._name(key, names)
+        self.unknown = _kept(self.unknown, other.unknown)
+
+    @classmethod
+    def merged(cls, reference: Reference, shares: Iterable["Share"]) -> Self:
+        """The sum of any number of shares, as a new one."""
+        total = cls(reference)
+        for share in shares:
+            total.merge(share)
+        return total
+
+    def copy(self) -> "Share":
+        """A share that does not change with this one."""
+        return Share.merged(self.reference, [self])
+
+    def to_bytes(self) -> bytes:
+        """Compact and equal for equal shares: filled places only, where that is shorter."""
+        step, value, steps, values = _pack(self.vector)
+        packed = _Packed(
+            FORMAT,
+            0,
+            self.reference.id,
+            self.rows,
+            self.first_ms,
+            self.last_ms,
+            sorted((t, p, first, last) for (t, p), (first, last) in self.sources.items()),
+            {k: _sorted(v) for k, v in sorted(self.new_names.items())},
+            _sorted(self.unknown),
+            step,
+            value,
+            steps,
+            values,
+        )
+        packed.checksum = _checksum(packed)
+        return msgspec.msgpack.encode(packed)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, reference: Reference) -> Self:
+        """Raises ValueError on damaged bytes, or where they belong to another reference."""
+        try:
+            p = msgspec.msgpack.decode(data, type=_Packed)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"share: {error}") from None
+        checksum, p.checksum = p.checksum, 0
+        if p.format != FORMAT or checksum != _checksum(p):
+            raise ValueError("share: another format, or a checksum that does not match")
+        if p.reference_id != reference.id:
+            raise ValueError(f"share of {p.reference_id} read with reference {reference.id}")
+        width = max((at.stop for at in places(reference).values()), default=0)
+        sources = {(topic, part): (first, last) for topic, part, first, last in p.sources}
+        vector = _unpack(p, width)
+        return cls(
+            reference, p.rows, p.first_ms, p.last_ms, sources, p.new_names, p.unknown, vector
+        )
+
+
+def places(reference: Reference) -> dict[tuple[str, str], slice]:
+    """Where each (role, name) lies in a share's vector."""
+    found: dict[tuple[str, str], slice] = {}
+    start = 0
+    for role, features in (("input", reference.features), ("output", reference.outputs)):
+        for name, feature in features.items():
+            found[role, name] = slice(start, start + feature.width)
+            start += feature.width
+    return found
+
+
+def _column(numbers: Floats | None) -> Column | None:
+    return None if numbers is None else column_of(numbers)
+
+
+def _kept(known: Names, found: Names) -> Names:
+    """Both tallies, cut to the names with the lowest hashes.
+
+    A name that is among the lowest of all is among the lowest of every part: its count is exact.
+    """
+    total = dict(known)
+    for name, n in found.items():
+        short = name[:NAME_CHARS]
+        total[short] = total.get(short, 0) + n
+    if len(total) <= KEPT_NAMES:
+        return total
+    lowest = sorted(total, key=lambda n: (xxhash.xxh3_64_intdigest(n.encode(*UTF8)), n))
+    return {name: total[name] for name in lowest[:KEPT_NAMES]}
+
+
+def _sorted(names: Names) -> Names:
+    return dict(sorted(names.items()))
+
+
+def _checksum(packed: _Packed) -> int:
+    return xxhash.xxh3_64_intdigest(msgspec.msgpack.encode(packed))
+
+
+def _pack(vector: Ints) -> tuple[str, str, bytes, bytes]:
+    filled = np.flatnonzero(vector)
+    steps = np.diff(filled, prepend=0)
+    step, value = _smallest(steps), _smallest(vector)
+    if len(filled) * (np.dtype(step).itemsize + np.dtype(value).itemsize) < (
+        len(vector) * np.dtype(value).itemsize
+    ):
+        return step, value, steps.astype(step).tobytes(), vector[filled].astype(value).tobytes()
+    return "", value, b"", vector.astype(value).tobytes()
+
+
+def _smallest(numbers: npt.NDArray[np.int64]) -> str:
+    largest = int(numbers.max(initial=0))
+    return next(t for t in ("<u1", "<u2", "<u4", "<u8") if largest < 256 ** int(t[2:]))
+
+
+def _unpack(p: _Packed, width: int) -> Ints:
+    values = np.frombuffer(p.values, dtype=p.value).astype(np.int64)
+    if not p.step:
+        return values
+    vector = np.zeros(width, dtype=np.int64)
+    vector[np.cumsum(np.frombuffer(p.steps, dtype=p.step).astype(np.int64))] = values
+    return vector
