@@ -3,7 +3,7 @@
 Meanings that JSON leaves open: every number is a float64 (1 is 1.0; an integer too long for 64 bits
 is rounded as any other, past 1.8e308 it is refused); of duplicate keys the last one wins; unknown
 keys are passed over. One msgspec typed decode does the work; the checks after it are what types
-cannot say. Keys are not looked at: producers may use any, or none.
+cannot say.
 """
 
 import dataclasses
@@ -109,6 +109,7 @@ def decode_prediction(
     value: bytes | None, key: bytes | None, record_ms: int, limits: Limits
 ) -> Prediction:
     """One prediction. record_ms: the record's timestamp, negative where it has none."""
+    del key  # producers may use any, or none
     checked = _present(value, limits)
     try:
         w = _predictions.decode(checked)
@@ -137,6 +138,7 @@ def decode_prediction(
 
 def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits: Limits) -> Truth:
     """One truth; its label may be left out or null only where it is retracted."""
+    del key  # producers may use any, or none
     checked = _present(value, limits)
     try:
         w = _truths.decode(checked)
@@ -159,6 +161,7 @@ def decode_control(
     value: bytes | None, key: bytes | None, record_ms: int, limits: Limits
 ) -> Control:
     """One control event, told apart by its `type`."""
+    del key  # producers may use any, or none
     checked = _present(value, limits)
     try:
         document = _anything.decode(checked)
@@ -171,7 +174,7 @@ def decode_control(
         if document.get(name) is not None:
             document[name] = _any_time(document[name], record_ms, limits.max_ahead_ms)
     try:
-        event = msgspec.convert(document, Control)
+        event: Control = msgspec.convert(document, Control)
     except _FAILURES as failure:
         raise _rejection(checked, failure) from None
     _check_names(_names_of(event), limits)
@@ -258,7 +261,9 @@ def _time(time: Time, record_ms: int, ahead_ms: int) -> int:
     if not FIRST_MS <= ms <= LAST_MS:
         raise Rejected("time-out-of-range", f"{ms:.6g} ms is not in the years 1970 to 9999")
     if 0 <= record_ms < ms - ahead_ms:
-        raise Rejected("time-in-future", f"{ms - record_ms} ms ahead of the record, at most {ahead_ms}")
+        raise Rejected(
+            "time-in-future", f"{ms - record_ms} ms ahead of the record, at most {ahead_ms}"
+        )
     return ms
 
 

@@ -1,0 +1,65 @@
+"""Blocks and batches: decoded rows as columns.
+
+A batch holds what one range of offsets of one source partition has for one partition of the
+internal log. Its rows lie in blocks: one for each model, version and set of columns, in order of
+source offset.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+from stream.columns import Bools, Column, Floats, Hashes, Ints
+
+ControlRow = tuple[int, int, bytes]  # source offset, record time (ms), the event's JSON
+Kind = Literal["prediction", "truth"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """n rows of one model version, ascending in source offset. Arrays of shape (n,), read-only.
+
+    offsets: source offsets. record_ms, times_ms: Kafka's and the event's own time.
+    ids: `stream.hashes.id_hash`. version None (truths only): all versions.
+    Predictions: features (a vector `v` is `v[0]`, `v[1]`, ...) and prediction; score,
+    probabilities (classes, shape (n, k)), weight, segments, control_group only where any row has
+    one; NaN is missing. Truths: label, revision, retracted.
+    """
+
+    kind: Kind
+    model: str
+    version: str | None
+    offsets: Ints
+    record_ms: Ints
+    times_ms: Ints
+    ids: Hashes
+    features: Mapping[str, Column] = dataclasses.field(default_factory=dict)
+    prediction: Column | None = None
+    score: Floats | None = None
+    probabilities: tuple[tuple[str, ...], Floats] | None = None
+    weight: Floats | None = None
+    segments: Mapping[str, Column] | None = None
+    control_group: Column | None = None
+    label: Column | None = None
+    revision: Ints | None = None
+    retracted: Bools | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Source offsets `first` to `last` (both included, also what was rejected or is elsewhere).
+
+    record_ms: the newest record time among its rows and control events, -1 where it has none.
+    """
+
+    topic: str
+    partition: int
+    topic_id: str
+    first: int
+    last: int
+    record_ms: int
+    blocks: list[Block]
+    control: list[ControlRow] = dataclasses.field(default_factory=list)

@@ -1,0 +1,69 @@
+"""Packing: a header and raw arrays as one checked message. Knows nothing of what they mean.
+
+    magic "DLB1" | crc32 of the rest, u32 | header length, u32 | zeros to 16 | header (msgpack) |
+    zeros to 8 | arrays, each padded to 8
+
+Everything is little-endian. The reader asks for the arrays in the order they were written.
+"""
+
+import struct
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+MAGIC = b"DLB1"
+_HEAD = struct.Struct("<4sIII")
+
+
+def pack(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> bytes:
+    """One message of a header and its arrays."""
+    parts = [struct.pack("<II", len(header), 0), header, _padding(len(header))]
+    for array in arrays:
+        parts += [array.tobytes(), _padding(array.nbytes)]
+    rest = b"".join(parts)
+    return MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
+
+
+def packed_size(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> int:
+    """How many bytes `pack` would make."""
+    sizes = [len(header), *(a.nbytes for a in arrays)]
+    return _HEAD.size + sum(size + -size % 8 for size in sizes)
+
+
+class Reader:
+    """The header, then the arrays, of one message. ValueError where it is not one of ours."""
+
+    def __init__(self, value: bytes) -> None:
+        if len(value) < _HEAD.size:
+            raise ValueError(f"not a batch: {len(value)} bytes")
+        magic, checksum, length, _ = _HEAD.unpack_from(value)
+        if magic != MAGIC:
+            raise ValueError(f"not a batch: starts with {magic!r} instead of {MAGIC!r}")
+        if zlib.crc32(memoryview(value)[8:]) != checksum:
+            raise ValueError(f"a batch of {len(value)} bytes is damaged: wrong checksum")
+        self._value = value
+        self._at = _HEAD.size
+        self.header = bytes(self._bytes(length))
+
+    def array(self, dtype: str, rows: int, n: int) -> npt.NDArray[np.generic]:
+        """The next array, shape (rows, n), as a read-only view of the message."""
+        kind = np.dtype(dtype)
+        found = np.frombuffer(self._bytes(rows * n * kind.itemsize), kind)
+        return found.reshape(rows, n)
+
+    def finish(self) -> None:
+        """ValueError if anything is left."""
+        if self._at != len(self._value):
+            raise ValueError(f"{len(self._value) - self._at} bytes too many in a batch")
+
+    def _bytes(self, size: int) -> memoryview:
+        start, end = self._at, self._at + size
+        self._at = end + -size % 8
+        if self._at > len(self._value):
+            raise ValueError(f"a batch of {len(self._value)} bytes should have {self._at}")
+        return memoryview(self._value)[start:end]
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % 8)

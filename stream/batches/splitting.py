@@ -1,0 +1,103 @@
+"""Splitting: decoded events into batches, each row to the partition its identity belongs to."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+
+from stream.batches.blocks import Batch, ControlRow
+from stream.batches.gathering import Hashed, Shape, block_of, shape_of
+from stream.batches.wire import encoded_size
+from stream.events import Prediction, Truth
+from stream.hashes import id_hash
+
+Row = tuple[int, int, Prediction | Truth]  # source offset, record time (ms), event
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Slice:
+    """What one partition of the internal log gets of the source offsets `first` to `last`."""
+
+    first: int
+    last: int
+    rows: Sequence[Hashed]
+    controls: Sequence[ControlRow]
+
+    def offsets(self) -> list[int]:
+        """The offsets that hold anything, ascending."""
+        return sorted({r[0] for r in self.rows} | {c[0] for c in self.controls})
+
+
+def batches_of(
+    topic: str,
+    topic_id: str,
+    partition: int,
+    rows: Sequence[Row],
+    controls: Sequence[ControlRow],
+    partitions: int,
+    max_bytes: int,
+    covered: tuple[int, int] | None = None,
+) -> dict[int, list[Batch]]:
+    """Batches for each partition of the internal log that gets any, in order of source offset.
+
+    A row goes to partition id_hash % partitions, a control event to all. The batches of one
+    partition cover the offsets `covered` (first and last; by default its own) without a hole.
+    A batch has at most `max_bytes`, unless one source offset alone needs more: none is split.
+    """
+    source = Batch(topic, partition, topic_id, 0, 0, -1, [])
+    parts = _by_partition(rows, partitions)
+    found: dict[int, list[Batch]] = {}
+    for p in range(partitions) if controls else sorted(parts):
+        part = _Slice(0, 0, sorted(parts.get(p, []), key=lambda r: r[0]), controls)
+        offsets = part.offsets()
+        part = dataclasses.replace(
+            part,
+            first=covered[0] if covered else offsets[0],
+            last=covered[1] if covered else offsets[-1],
+        )
+        found[p] = _fitting(source, part, max_bytes)
+    return found
+
+
+def _by_partition(rows: Sequence[Row], partitions: int) -> dict[int, list[Hashed]]:
+    parts: dict[int, list[Hashed]] = defaultdict(list)
+    for offset, record_ms, event in rows:
+        hashed = id_hash(event.model, event.prediction_id)
+        parts[hashed % partitions].append((offset, record_ms, event, hashed))
+    return parts
+
+
+def _fitting(source: Batch, part: _Slice, max_bytes: int) -> list[Batch]:
+    """One batch, or as many as it takes: halved between two offsets until each fits."""
+    batch = _batch(source, part)
+    offsets = part.offsets()
+    if len(offsets) == 1 or encoded_size(batch) <= max_bytes:
+        return [batch]
+    middle = offsets[len(offsets) // 2]
+    low = _Slice(
+        part.first,
+        middle - 1,
+        [r for r in part.rows if r[0] < middle],
+        [c for c in part.controls if c[0] < middle],
+    )
+    high = _Slice(
+        middle,
+        part.last,
+        [r for r in part.rows if r[0] >= middle],
+        [c for c in part.controls if c[0] >= middle],
+    )
+    return _fitting(source, low, max_bytes) + _fitting(source, high, max_bytes)
+
+
+def _batch(source: Batch, part: _Slice) -> Batch:
+    shapes: dict[Shape, list[Hashed]] = defaultdict(list)
+    for row in part.rows:
+        shapes[shape_of(row[2])].append(row)
+    times = [r[1] for r in part.rows] + [c[1] for c in part.controls]
+    return dataclasses.replace(
+        source,
+        first=part.first,
+        last=part.last,
+        record_ms=max(times),
+        blocks=[block_of(rows) for rows in shapes.values()],
+        control=list(part.controls),
+    )
