@@ -1,0 +1,27 @@
+"""State in Redis: partitions with checkpoints, references, and a check that Redis is fit."""
+
+from agents.store.answers import Claim, Damaged, Refused
+from agents.store.changes import Changes, Limits, OutMessage, Prepared, TooLarge
+from agents.store.partitions import Partition
+from agents.store.scripts import OUTAGES, Hook, Scripts, Unavailable, nothing, sources
+from agents.store.stores import Store, Unusable
+
+__all__ = [
+    "OUTAGES",
+    "Changes",
+    "Claim",
+    "Damaged",
+    "Hook",
+    "Limits",
+    "OutMessage",
+    "Partition",
+    "Prepared",
+    "Refused",
+    "Scripts",
+    "Store",
+    "TooLarge",
+    "Unavailable",
+    "Unusable",
+    "nothing",
+    "sources",
+]

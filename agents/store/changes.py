@@ -1,0 +1,153 @@
+"""What a checkpoint changes, and its form in Redis: chunks small enough for short scripts."""
+
+import dataclasses
+import struct
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class TooLarge(ValueError):
+    """One value is larger than the limit; the message names it. A bug or a limit set too low."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that keep every script under 5 ms and every request bounded.
+
+    chunk_bytes, chunk_ops: most of one redo chunk or outbox body (one value may exceed the bytes).
+    request_bytes: most sent in one pipeline. value_bytes: most of one value.
+    lookups: hashes in one script. buckets: pending buckets of a partition, a power of two; the
+    number that a partition was created with stays.
+    """
+
+    chunk_bytes: int = 256 * 1024
+    chunk_ops: int = 500
+    request_bytes: int = 4 * 1024 * 1024
+    value_bytes: int = 4 * 1024 * 1024
+    lookups: int = 1000
+    buckets: int = 4096
+    reference_bytes: int = 64 * 1024 * 1024
+    outbox_bodies: int = 16
+    orphans: int = 100
+
+    def __post_init__(self) -> None:
+        if self.buckets not in {2**k for k in range(17)}:
+            raise ValueError(f"buckets = {self.buckets}: a power of two from 1 to 65536 is needed")
+        if not 1 <= self.chunk_ops <= 3000:
+            raise ValueError(f"chunk_ops = {self.chunk_ops}: 1 to 3000 fit Lua's stack")
+
+
+class OutMessage(msgspec.Struct, frozen=True, array_like=True):
+    """A message that is to be published. partition None: the producer's partitioner decides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Changes:
+    """The changes of one checkpoint, as absolute values. Pending keys are unsigned 64-bit."""
+
+    puts: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    deletes: set[str] = dataclasses.field(default_factory=set)
+    pending_puts: dict[int, bytes] = dataclasses.field(default_factory=dict)
+    pending_deletes: set[int] = dataclasses.field(default_factory=set)
+    outbox: list[OutMessage] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """One attempt at a checkpoint. The same object may be tried again until it is answered."""
+
+    id: str
+    owner: str
+    seq: int
+    next: int | None
+    topic_id: str
+    redo: tuple[bytes, ...]
+    bodies: tuple[bytes, ...]
+    counts: tuple[int, ...]
+
+
+def redo_of(changes: Changes, limits: Limits) -> tuple[bytes, ...]:
+    """The redo record's chunks. Raises TooLarge, ValueError where a key is both put and deleted."""
+    both = changes.puts.keys() & changes.deletes
+    if both or changes.pending_puts.keys() & changes.pending_deletes:
+        raise ValueError(f"a checkpoint puts and deletes the same key: {sorted(both)[:5]}")
+    state = _chunks(
+        b"s",
+        [(field.encode(), value) for field, value in changes.puts.items()],
+        [field.encode() for field in changes.deletes],
+        limits,
+    )
+    pending = _chunks(
+        b"p",
+        [(h.to_bytes(8, "big"), changes.pending_puts[h]) for h in sorted(changes.pending_puts)],
+        [h.to_bytes(8, "big") for h in sorted(changes.pending_deletes)],
+        limits,
+    )
+    return (*state, *pending)
+
+
+def bodies_of(
+    outbox: list[OutMessage], limits: Limits
+) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """The outbox's bodies and how many messages each holds, in order."""
+    bodies, counts = [], []
+    sized = ((_checked(message.topic, message.value, limits), message) for message in outbox)
+    for group in _groups(sized, limits):
+        bodies.append(msgspec.msgpack.encode(group))
+        counts.append(len(group))
+    return tuple(bodies), tuple(counts)
+
+
+_BODY = msgspec.msgpack.Decoder(list[OutMessage])
+
+
+def messages_of(body: bytes) -> list[OutMessage]:
+    """The messages of one body."""
+    return _BODY.decode(body)
+
+
+def _chunks(
+    kind: bytes, puts: list[tuple[bytes, bytes]], deletes: list[bytes], limits: Limits
+) -> Iterator[bytes]:
+    sized = ((len(key) + _checked(key, value, limits), (key, value)) for key, value in puts)
+    for some in _groups(sized, limits):
+        yield _packed(kind, [part for pair in some for part in pair], [])
+    for keys in _groups(((len(key), key) for key in deletes), limits):
+        yield _packed(kind, [], keys)
+
+
+def _packed(kind: bytes, puts: list[bytes], deletes: list[bytes]) -> bytes:
+    """A chunk as apply.lua reads it (Redis's own msgpack knows no byte strings)."""
+    header = struct.pack(">cII", kind, len(puts), len(deletes))
+    parts = (part for item in (*puts, *deletes) for part in (len(item).to_bytes(4, "big"), item))
+    return header + b"".join(parts)
+
+
+def _groups(sized: Iterable[tuple[int, T]], limits: Limits) -> Iterator[list[T]]:
+    """Runs of items, each within the limits of a chunk or of a single item."""
+    group: list[T] = []
+    total = 0
+    for size, item in sized:
+        if group and (total + size > limits.chunk_bytes or len(group) >= limits.chunk_ops):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += size
+    if group:
+        yield group
+
+
+def _checked(name: str | bytes, value: bytes, limits: Limits) -> int:
+    if len(value) > limits.value_bytes:
+        raise TooLarge(f"{name!r}: {len(value)} bytes, the limit is {limits.value_bytes}")
+    return len(value)

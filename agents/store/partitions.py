@@ -1,0 +1,267 @@
+"""One partition's state in Redis: claimed by an epoch, changed by checkpoints, read by its owner.
+
+A checkpoint is staged in chunks under the partition's hash tag; one small script checks owner and
+seq, makes the staged record the current one, appends to the outbox and stores the position; then
+the record is applied and removed. Whoever claims the partition first finishes a record that was
+committed but not applied. See design, section 3.
+
+The caller holds one lock a partition: no two coroutines may use one Partition at once, except for
+`outbox` and `remove`, which may run beside a checkpoint.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from redis.asyncio import Redis
+
+from agents.store.answers import Claim, Damaged, Refused, accepted
+from agents.store.changes import (
+    Changes,
+    Limits,
+    OutMessage,
+    Prepared,
+    bodies_of,
+    messages_of,
+    redo_of,
+)
+from agents.store.scripts import Call, Scripts
+from stream.columns import Hashes
+
+T = TypeVar("T")
+TOGETHER = 4
+"""Scripts in one pipeline. Redis runs what one client has sent before it looks at the others."""
+
+
+class Partition:
+    """The keys of one partition of one stage, and this process's hold on them."""
+
+    def __init__(
+        self, client: Redis, scripts: Scripts, prefix: str, name: str, limits: Limits
+    ) -> None:
+        self.name = name
+        self.seq = 0
+        self.pending_count = 0
+        self.backlog = 0
+        self._client = client
+        self._scripts = scripts
+        self._limits = limits
+        self._tag = f"{prefix}:{{{name}}}"
+        self._owner = ""
+        self._buckets = limits.buckets
+        self._tail = 0
+
+    def key(self, *parts: str) -> str:
+        """The Redis key of a part: meta, state, staged, outbox, redo ID, out ID, pending BUCKET."""
+        return ":".join((self._tag, *parts))
+
+    async def claim(self) -> Claim:
+        """Take over under a new epoch, finish what was committed, sweep what never will be."""
+        values = (secrets.token_hex(8), self._limits.buckets, self._limits.orphans)
+        reply = await self._scripts.run("claim", ((self.key("meta"), self.key("staged")), values))
+        owner, epoch, seq, next_, topic_id, redo, chunks, pending, buckets, head, tail, orphans = (
+            reply
+        )
+        self._owner = owner.decode()
+        self.seq = int(seq or 0)
+        self.pending_count = int(pending or 0)
+        self._buckets = int(buckets)
+        self._tail = int(tail or 0)
+        self.backlog = self._tail - int(head or 0)
+        if redo is not None:
+            await self._finish(redo.decode(), int(chunks))
+        await self._sweep(orphans)
+        return Claim(
+            epoch=int(epoch),
+            seq=self.seq,
+            next=None if next_ is None else int(next_),
+            topic_id=topic_id.decode() if topic_id else None,
+            pending=self.pending_count,
+            backlog=self.backlog,
+            recovered=redo is not None,
+        )
+
+    # Reading
+
+    async def load(self, pattern: str = "*") -> dict[str, bytes]:
+        """The fields of the state whose names match a glob pattern."""
+        found: dict[str, bytes] = {}
+        cursor = 0
+        while True:
+            reply: Any = self._client.hscan(self.key("state"), cursor, match=pattern, count=32)
+            cursor, fields = await reply
+            found.update((field.decode(), value) for field, value in fields.items())
+            if cursor == 0:
+                return found
+
+    async def get_many(self, fields: Sequence[str]) -> list[bytes | None]:
+        """The values of some fields of the state; None where there is none."""
+        found: list[bytes | None] = []
+        for some in _slices(fields, self._limits.lookups):
+            reply: Any = self._client.hmget(self.key("state"), list(some))
+            found.extend(await reply)
+        return found
+
+    async def pending(self, hashes: Hashes) -> dict[int, bytes]:
+        """The pending entries of those ids that have one. hashes: shape (n,), uint64."""
+        packed = np.asarray(hashes, dtype=np.uint64).astype(">u8").tobytes()
+        keys = (self.key("pending", ""),)
+        size = 8 * self._limits.lookups
+        parts = (packed[i : i + size] for i in range(0, len(packed), size))
+        calls: list[Call] = [(keys, (self._buckets, part)) for part in parts]
+        values: list[bytes | None] = []
+        for some_calls in _slices(calls, TOGETHER):
+            for reply in await self._scripts.run_all("pending", some_calls):
+                values.extend(reply)
+        pairs = zip(hashes.tolist(), values, strict=True)
+        return {id_hash: value for id_hash, value in pairs if value is not None}
+
+    async def scan_pending(
+        self, cursor: int = 0, enough: int = 1000
+    ) -> tuple[int, dict[int, bytes]]:
+        """Some whole buckets from `cursor` on: (next cursor, 0 after the last bucket; entries)."""
+        values = (cursor, self._buckets, 256, enough)
+        found = await self._scripts.run("scan", ((self.key("pending", ""),), values))
+        hashes = (int.from_bytes(h, "big") for h in found[1::2])
+        after = int(found[0])
+        return (after if after < self._buckets else 0), dict(zip(hashes, found[2::2], strict=True))
+
+    # Writing
+
+    def prepare(self, changes: Changes, next: int | None, topic_id: str | None) -> Prepared:
+        """An attempt at the next checkpoint. next None leaves the position as it is.
+
+        Raises TooLarge, ValueError. `next` is a position in the log, not the last record + 1.
+        """
+        bodies, counts = bodies_of(changes.outbox, self._limits)
+        return Prepared(
+            id=f"{self.seq + 1}-{secrets.token_hex(8)}",
+            owner=self._owner,
+            seq=self.seq + 1,
+            next=next,
+            topic_id=topic_id or "",
+            redo=redo_of(changes, self._limits),
+            bodies=bodies,
+            counts=counts,
+        )
+
+    async def checkpoint(self, prepared: Prepared) -> None:
+        """Commit and apply. Returns when the state in Redis is that of the attempt.
+
+        Raises Refused, or one of OUTAGES when the outcome is not known: call it again with the
+        same object, which recognises that an earlier try has won.
+        """
+        await self._stage(prepared)
+        await self._commit(prepared)
+        if prepared.redo:
+            await self._finish(prepared.id, len(prepared.redo))
+        self.seq = prepared.seq
+
+    async def _stage(self, prepared: Prepared) -> None:
+        for some in _by_size(self._staging(prepared), self._limits.request_bytes):
+            for reply in await self._scripts.run_all("stage", some):
+                accepted(reply, self.name)
+
+    def _staging(self, prepared: Prepared) -> Iterator[Call]:
+        before = str(prepared.seq - 1)
+        for kind, chunks in (("redo", prepared.redo), ("out", prepared.bodies)):
+            keys = (self.key("meta"), self.key("staged"), self.key(kind, prepared.id))
+            for number, chunk in enumerate(chunks):
+                yield keys, (prepared.owner, before, prepared.id, number, chunk)
+
+    async def _commit(self, prepared: Prepared) -> None:
+        redo, out = self.key("redo", prepared.id), self.key("out", prepared.id)
+        keys = (self.key("meta"), self.key("staged"), redo, out, self.key("outbox"))
+        position = "" if prepared.next is None else prepared.next
+        numbers = (prepared.owner, prepared.seq - 1, prepared.seq, prepared.id)
+        values = (*numbers, position, prepared.topic_id, len(prepared.redo), *prepared.counts)
+        reply, tail = await self._scripts.run("commit", (keys, values))
+        accepted(reply, self.name)
+        self.backlog += int(tail) - self._tail
+        self._tail = int(tail)
+
+    async def _finish(self, record: str, chunks: int) -> None:
+        """Apply a committed record and remove it; nothing happens where somebody else has."""
+        redo = self.key("redo", record)
+        keys = (self.key("meta"), redo, self.key("state"), self.key("pending", ""))
+        calls: list[Call] = [(keys, (record, number, self._buckets)) for number in range(chunks)]
+        for some in _slices(calls, TOGETHER):
+            await self._scripts.run_all("apply", some)
+        call = (self.key("meta"), redo, self.key("staged")), (record, self._limits.orphans)
+        reply, pending, orphans = await self._scripts.run("finish", call)
+        if reply == b"unapplied":
+            raise Damaged(f"{self.name}: redo record {record} has chunks that nobody knows")
+        self.pending_count = int(pending)
+        await self._sweep(orphans)
+
+    async def _sweep(self, orphans: list[bytes]) -> None:
+        if not orphans:
+            return
+        keys = (self.key("meta"), self.key("staged"))
+        calls: list[Call] = []
+        for name in (orphan.decode() for orphan in orphans):
+            chunks = (self.key("redo", name), self.key("out", name))
+            calls.append(((*keys, *chunks), (self._owner, name)))
+        await self._scripts.run_all("sweep", calls)
+
+    # The outbox
+
+    async def outbox(self, limit: int = 1000) -> list[tuple[int, OutMessage]]:
+        """The first messages with their positions, in order. Raises Refused("epoch")."""
+        keys = (self.key("meta"), self.key("outbox"))
+        call = (keys, (self._owner, self._limits.outbox_bodies))
+        reply, head, entries = await self._scripts.run("outbox", call)
+        accepted(reply, self.name)
+        self.backlog = self._tail - int(head)
+        found: list[tuple[int, OutMessage]] = []
+        for first, body in await self._bodies(entries):
+            found.extend(enumerate(messages_of(body), first))
+        return [(ref, message) for ref, message in found if ref >= head][:limit]
+
+    async def _bodies(self, entries: list[bytes]) -> list[tuple[int, bytes]]:
+        parsed = [entry.decode().split(" ") for entry in entries]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for _, _, record, number in parsed:
+                pipe.hget(self.key("out", record), number)
+            bodies: list[bytes | None] = await pipe.execute() if parsed else []
+        found = []
+        for (first, _, record, _), body in zip(parsed, bodies, strict=True):
+            if body is None:
+                raise Damaged(f"{self.name}: the outbox names {record}, whose messages are gone")
+            found.append((int(first), body))
+        return found
+
+    async def remove(self, refs: Sequence[int]) -> None:
+        """Remove published messages: a run of positions from the head on; again is harmless.
+
+        Raises Refused("epoch"), and Refused("order") where the run would leave a hole.
+        """
+        if not refs:
+            return
+        if list(refs) != list(range(refs[0], refs[0] + len(refs))):
+            raise Refused("order", self.name)
+        keys = (self.key("meta"), self.key("outbox"), self.key("out", ""))
+        call = (keys, (self._owner, refs[0], refs[-1] + 1))
+        reply, head = await self._scripts.run("remove", call)
+        accepted(reply, self.name)
+        self.backlog = self._tail - int(head)
+
+
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def _by_size(calls: Iterator[Call], most: int) -> Iterator[list[Call]]:
+    """Groups of calls whose chunks add up to `most` bytes, or of one call."""
+    group: list[Call] = []
+    total = 0
+    for call in calls:
+        size = sum(len(value) for value in call[1] if isinstance(value, bytes))
+        if group and total + size > most:
+            yield group
+            group, total = [], 0
+        group.append(call)
+        total += size
+    if group:
+        yield group

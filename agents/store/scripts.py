@@ -1,0 +1,92 @@
+"""The Lua scripts: read from files, run by their digest, with a hook around every call.
+
+Every script may be run twice with the same arguments without harm. That is what makes it safe to
+send again after a lost answer, by the caller, by redis-py's own retries, or after NOSCRIPT.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from typing import Any, cast
+
+import redis
+from redis.asyncio import Redis
+
+Hook = Callable[[str], None]
+Call = tuple[Sequence[str], Sequence[bytes | str | int]]
+
+NAMES = (
+    "apply",
+    "claim",
+    "commit",
+    "finish",
+    "outbox",
+    "pending",
+    "remove",
+    "scan",
+    "stage",
+    "sweep",
+)
+OUTAGES = (redis.ConnectionError, redis.TimeoutError, OSError)
+"""What a caller waits out: Redis is away, or cannot take writes now. Retry with back-off."""
+
+_PASSING = ("OOM", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS")
+
+
+class Unavailable(redis.ConnectionError):
+    """Redis answers, but takes no writes now (out of memory, read only, loading, ...)."""
+
+
+def sources() -> dict[str, str]:
+    """The text of every script, by name."""
+    folder = resources.files("agents") / "scripts"
+    return {name: (folder / f"{name}.lua").read_text(encoding="utf-8") for name in NAMES}
+
+
+def nothing(step: str) -> None:
+    """The hook that does nothing."""
+
+
+class Scripts:
+    """Runs scripts. The hook hears "before NAME" and "after NAME"; raising is a crash there."""
+
+    def __init__(self, client: Redis, texts: dict[str, str], hook: Hook = nothing) -> None:
+        self._client = client
+        self._texts = texts
+        self._digests: dict[str, str] = {}
+        self._hook = hook
+
+    async def run(self, name: str, call: Call) -> Any:
+        """The reply of one call. Raises one of OUTAGES when its outcome is not known."""
+        return (await self.run_all(name, [call]))[0]
+
+    async def run_all(self, name: str, calls: Sequence[Call]) -> list[Any]:
+        """The replies of some calls of one script, sent together and run in order."""
+        self._hook(f"before {name}")
+        try:
+            replies = await self._send(name, calls)
+        except redis.exceptions.NoScriptError:
+            self._digests.clear()
+            replies = await self._send(name, calls)
+        except redis.ResponseError as error:
+            raise _named(error) from error
+        self._hook(f"after {name}")
+        return replies
+
+    async def _send(self, name: str, calls: Sequence[Call]) -> list[Any]:
+        digest = self._digests.get(name) or await self._load(name)
+        async with self._client.pipeline(transaction=False) as pipe:
+            for keys, values in calls:
+                pipe.evalsha(digest, len(keys), *keys, *values)
+            return await pipe.execute()
+
+    async def _load(self, name: str) -> str:
+        loaded = cast(Awaitable[bytes | str], self._client.script_load(self._texts[name]))
+        digest = await loaded
+        self._digests[name] = digest.decode() if isinstance(digest, bytes) else digest
+        return self._digests[name]
+
+
+def _named(error: redis.ResponseError) -> Exception:
+    """Redis 6 hides the code of an error inside a script in the middle of the message."""
+    text = str(error)
+    return Unavailable(text) if any(code in text for code in _PASSING) else error

@@ -1,0 +1,105 @@
+"""The store: partitions, what they share, and the check of Redis at start."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.asyncio import Redis
+
+from agents.store.changes import Limits, TooLarge
+from agents.store.partitions import Partition
+from agents.store.scripts import OUTAGES, Hook, Scripts, nothing, sources
+
+
+class Unusable(Exception):
+    """This Redis would lose state or waste memory; the message says which setting to change."""
+
+
+class Store:
+    """A Redis. `client` must not decode responses; `hook` is told of every step (see Scripts)."""
+
+    def __init__(
+        self,
+        client: Redis,
+        prefix: str = "driftline",
+        limits: Limits | None = None,
+        hook: Hook = nothing,
+        texts: dict[str, str] | None = None,
+    ) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._limits = limits or Limits()
+        self._scripts = Scripts(client, texts or sources(), hook)
+
+    def partition(self, stage: str, number: int) -> Partition:
+        """A partition's state, not yet claimed."""
+        name = f"{stage}:{number}"
+        return Partition(self._client, self._scripts, self._prefix, name, self._limits)
+
+    async def put_reference(self, reference_id: str, value: bytes) -> bool:
+        """Keep a reference by its content id, for ever; False if it was there."""
+        if len(value) > self._limits.reference_bytes:
+            most = self._limits.reference_bytes
+            raise TooLarge(f"reference {reference_id}: {len(value)} bytes, the limit is {most}")
+        reply: Any = self._client.set(self._reference(reference_id), value, nx=True)
+        return bool(await reply)
+
+    async def get_reference(self, reference_id: str) -> bytes | None:
+        """A reference, or None."""
+        reply: Any = self._client.get(self._reference(reference_id))
+        value: bytes | None = await reply
+        return value
+
+    async def read_shares(
+        self, stage: str, numbers: Sequence[int], fields: Sequence[str]
+    ) -> list[bytes | None]:
+        """Field i of the state of partition i, for all i; None where there is none."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for number, field in zip(numbers, fields, strict=True):
+                pipe.hget(self.partition(stage, number).key("state"), field)
+            found: list[bytes | None] = await pipe.execute() if numbers else []
+        return found
+
+    async def ready(self) -> bool:
+        """Whether Redis answers now."""
+        try:
+            reply: Any = self._client.ping()
+            return bool(await reply)
+        except OUTAGES:
+            return False
+
+    async def check(self) -> None:
+        """Raises Unusable where this Redis may evict, or would store pending entries unpacked."""
+        reply: Any = self._client.info("memory")
+        policy = (await reply).get("maxmemory_policy", "unknown")
+        if policy != "noeviction":
+            raise Unusable(
+                f"Redis may drop state: maxmemory-policy is {policy!r}, noeviction is needed. "
+                "Set it in redis.conf, or run: redis-cli CONFIG SET maxmemory-policy noeviction"
+            )
+        await self._check_packing()
+
+    async def _check_packing(self) -> None:
+        """Tried rather than asked: CONFIG is forbidden on many managed servers."""
+        key = f"{self._prefix}:{{probe}}:{secrets.token_hex(8)}"
+        entries = {i.to_bytes(8, "big"): bytes(64) for i in range(512)}
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping=entries)  # type: ignore[arg-type]
+            pipe.object("ENCODING", key)
+            pipe.delete(key)
+            try:
+                encoding = (await pipe.execute())[1]
+            except redis.ResponseError as error:
+                raise Unusable(f"Redis refuses a small write: {error}") from error
+        if encoding not in {b"listpack", b"ziplist", "listpack", "ziplist"}:
+            raise Unusable(
+                f"Redis would keep pending predictions unpacked ({encoding!r}), at five times "
+                "the memory: hash-max-listpack-entries must be at least 512 and "
+                "hash-max-listpack-value at least 64 (before Redis 7: hash-max-ziplist-...). Set "
+                "them in redis.conf, or run: redis-cli CONFIG SET hash-max-ziplist-entries 512; "
+                "redis-cli CONFIG SET hash-max-ziplist-value 64"
+            )
+
+    def _reference(self, reference_id: str) -> str:
+        return f"{self._prefix}:reference:{reference_id}"
