@@ -1,9 +1,11 @@
 """Gathering: decoded events of one shape into one block of columns."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
+import msgspec
 import numpy as np
 
 from stream.batches.blocks import Block
@@ -12,25 +14,25 @@ from stream.events import FeatureValue, Prediction, Scalar, Truth
 
 Hashed = tuple[int, int, Prediction | Truth, int]  # source offset, record time (ms), event, id hash
 Shape = tuple[object, ...]
-_NUMBERS = {float, type(None)}
+_NUMBERS = {float, int, type(None)}
 _WORDS = {str, type(None)}
 
 
-def shape_of(event: Prediction | Truth) -> Shape:
-    """What rows of one block have in common: kind, model, version and names of columns."""
-    if isinstance(event, Truth):
-        return ("truth", event.model, event.version)
-    vectors = list in map(type, event.features.values())
-    names = tuple(flat(event.features) if vectors else event.features)
-    groups: Shape = ()
-    if event.segments or event.probabilities:
-        groups = (tuple(event.segments or ()), tuple(event.probabilities or ()))
-    return ("prediction", event.model, event.version, names, groups)
+def blocks_of(rows: Iterable[Hashed]) -> list[Block]:
+    """Blocks of rows in order of offset: one for each model, version and set of columns."""
+    shapes: dict[Shape, list[Hashed]] = defaultdict(list)
+    for row in rows:
+        shapes[_shape(row[2])].append(row)
+    return [block for alike in shapes.values() for block in _blocks(alike)]
 
 
-def flat(features: Mapping[str, FeatureValue]) -> dict[str, Scalar]:
-    """Features with every vector spread: {"v": [1, 2]} is {"v[0]": 1, "v[1]": 2}."""
-    found: dict[str, Scalar] = {}
+def spread(features: Mapping[str, FeatureValue]) -> dict[str, FeatureValue]:
+    """Every vector as one feature an element.
+
+    >>> spread({"v": [1.0, 2.0], "x": "a"})
+    {'v[0]': 1.0, 'v[1]': 2.0, 'x': 'a'}
+    """
+    found: dict[str, FeatureValue] = {}
     for name, value in features.items():
         if isinstance(value, list):
             found.update({f"{name}[{i}]": x for i, x in enumerate(value)})
@@ -39,21 +41,41 @@ def flat(features: Mapping[str, FeatureValue]) -> dict[str, Scalar]:
     return found
 
 
-def block_of(rows: Sequence[Hashed]) -> Block:
-    """The block of rows of one shape, in order of offset; at least one row."""
+def _shape(event: Prediction | Truth) -> Shape:
+    """Kind, model, version and the names of everything named; in the order they came in."""
+    if isinstance(event, Truth):
+        return ("truth", event.model, event.version)
+    groups: Shape = ()
+    if event.segments or event.probabilities:
+        groups = (tuple(event.segments or ()), tuple(event.probabilities or ()))
+    return ("prediction", event.model, event.version, tuple(event.features), groups)
+
+
+def _blocks(rows: Sequence[Hashed]) -> list[Block]:
     offsets, record_ms, events, hashes = zip(*rows, strict=True)
-    first = events[0]
     common = (
-        first.model,
-        first.version,
+        events[0].model,
+        events[0].version,
         np.array(offsets, dtype=np.int64),
         np.array(record_ms, dtype=np.int64),
         np.array([e.time for e in events], dtype=np.int64),
         np.array(hashes, dtype=np.uint64),
     )
-    if isinstance(first, Truth):
-        return _truths(cast(Sequence[Truth], events), common)
-    return _predictions(cast(Sequence[Prediction], events), common)
+    if isinstance(events[0], Truth):
+        return [_truths(cast(Sequence[Truth], events), common)]
+    types = _types([e.features for e in events])
+    if list in types:  # of other lengths in other rows, perhaps
+        return blocks_of((o, ms, _spread(e), h) for o, ms, e, h in rows)
+    return [_predictions(cast(Sequence[Prediction], events), common, types)]
+
+
+def _spread(event: Prediction | Truth) -> Prediction:
+    assert isinstance(event, Prediction)
+    return msgspec.structs.replace(event, features=spread(event.features))
+
+
+def _types(rows: Iterable[Mapping[str, FeatureValue]]) -> set[type]:
+    return set(map(type, chain.from_iterable(row.values() for row in rows)))
 
 
 _Common = tuple[str, str | None, Ints, Ints, Ints, Hashes]
@@ -69,7 +91,7 @@ def _truths(events: Sequence[Truth], common: _Common) -> Block:
     )
 
 
-def _predictions(events: Sequence[Prediction], common: _Common) -> Block:
+def _predictions(events: Sequence[Prediction], common: _Common, types: set[type]) -> Block:
     first = events[0]
     classes = tuple(first.probabilities or ())
     segments = tuple(first.segments or ())
@@ -77,7 +99,7 @@ def _predictions(events: Sequence[Prediction], common: _Common) -> Block:
     return Block(
         "prediction",
         *common,
-        features=_features([e.features for e in events]),
+        features=_features([e.features for e in events], types),
         prediction=_column([e.prediction for e in events]),
         score=_optional([e.score for e in events]),
         probabilities=_probabilities(events, classes) if classes else None,
@@ -87,16 +109,16 @@ def _predictions(events: Sequence[Prediction], common: _Common) -> Block:
     )
 
 
-def _features(rows: Sequence[Mapping[str, FeatureValue]]) -> dict[str, Column]:
-    """Columns by name; all rows have the same names in the same order once spread."""
-    if any(list in map(type, row.values()) for row in rows):
-        rows = [flat(row) for row in rows]
-    names = tuple(rows[0])
-    if set(map(type, chain.from_iterable(row.values() for row in rows))) <= _NUMBERS:
-        matrix = np.array([tuple(row.values()) for row in rows], dtype=np.float64)
+def _features(rows: Sequence[Mapping[str, FeatureValue]], types: set[type]) -> dict[str, Column]:
+    """Columns by name; all rows have the same names in the same order."""
+    names, n = tuple(rows[0]), len(rows)
+    if types <= {float}:
+        values = chain.from_iterable(row.values() for row in rows)
+        matrix = np.fromiter(cast(Iterator[float], values), np.float64, n * len(names))
+        matrix = matrix.reshape(n, len(names))
         return {name: Column(matrix[:, i]) for i, name in enumerate(names)}
-    values = zip(*(row.values() for row in rows), strict=True)
-    return {name: _column(v) for name, v in zip(names, values, strict=True)}
+    columns = zip(*(row.values() for row in rows), strict=True)
+    return {name: _column(v) for name, v in zip(names, columns, strict=True)}
 
 
 def _column(values: Sequence[FeatureValue]) -> Column:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from stream.batches.blocks import Batch, ControlRow
-from stream.batches.gathering import Hashed, Shape, block_of, shape_of
+from stream.batches.gathering import Hashed, blocks_of
 from stream.batches.wire import encoded_size
 from stream.events import Prediction, Truth
 from stream.hashes import id_hash
@@ -89,15 +89,12 @@ def _fitting(source: Batch, part: _Slice, max_bytes: int) -> list[Batch]:
 
 
 def _batch(source: Batch, part: _Slice) -> Batch:
-    shapes: dict[Shape, list[Hashed]] = defaultdict(list)
-    for row in part.rows:
-        shapes[shape_of(row[2])].append(row)
     times = [r[1] for r in part.rows] + [c[1] for c in part.controls]
     return dataclasses.replace(
         source,
         first=part.first,
         last=part.last,
         record_ms=max(times),
-        blocks=[block_of(rows) for rows in shapes.values()],
+        blocks=blocks_of(part.rows),
         control=list(part.controls),
     )

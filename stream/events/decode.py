@@ -65,7 +65,7 @@ class Limits:
 Time = int | datetime.datetime
 
 
-class _Prediction(msgspec.Struct):
+class _Prediction(msgspec.Struct, gc=False):
     """`Prediction` as it is on the wire, in the same order of fields."""
 
     prediction_id: str
@@ -83,7 +83,7 @@ class _Prediction(msgspec.Struct):
     client: str | None = None
 
 
-class _Truth(msgspec.Struct):
+class _Truth(msgspec.Struct, gc=False):
     """`Truth` as it is on the wire."""
 
     prediction_id: str
@@ -103,6 +103,7 @@ _times = msgspec.json.Decoder(datetime.datetime)
 _FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 YEAR_MS = 366 * 86_400_000
 MAX_REVISION = 2**53
+LEFT_BRACKET = ord("[")
 
 
 def decode_prediction(
@@ -117,6 +118,8 @@ def decode_prediction(
         raise _rejection(checked, failure) from None
     _check_names((w.prediction_id, w.model, w.version), limits)
     _check_features(w.features, limits)
+    if LEFT_BRACKET in checked:  # without one there is no list, and nothing to look for
+        _check_vectors(w.features, limits)
     if w.probabilities is not None or w.segments is not None:
         _check_groups(w.probabilities or {}, w.segments or {}, limits)
     return Prediction(
@@ -210,13 +213,11 @@ def _check_features(features: Mapping[str, FeatureValue], limits: Limits) -> Non
         raise Rejected("name-too-long", f"a feature's name has {longest} characters")
     if "" in features:
         raise Rejected("bad-name", "a feature has an empty name")
-    if list in map(type, features.values()):
-        _check_vectors(features, limits)
 
 
 def _check_vectors(features: Mapping[str, FeatureValue], limits: Limits) -> None:
     lengths = [len(v) if isinstance(v, list) else 1 for v in features.values()]
-    if max(lengths) > limits.max_vector:
+    if max(lengths, default=0) > limits.max_vector:
         raise Rejected("vector-too-long", f"{max(lengths)}, at most {limits.max_vector}")
     if sum(lengths) > limits.max_features:
         raise Rejected("too-many-features", f"{sum(lengths)}, at most {limits.max_features}")

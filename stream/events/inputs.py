@@ -8,7 +8,7 @@ Scalar = float | str | bool | None  # every number of a payload is a float64, al
 FeatureValue = float | str | bool | list[float] | None
 
 
-class Prediction(msgspec.Struct, frozen=True):
+class Prediction(msgspec.Struct, frozen=True, gc=False):  # never part of a cycle
     """One answer of one model version. `time` is event time, epoch milliseconds UTC."""
 
     prediction_id: str
@@ -26,7 +26,7 @@ class Prediction(msgspec.Struct, frozen=True):
     client: str | None = None
 
 
-class Truth(msgspec.Struct, frozen=True):
+class Truth(msgspec.Struct, frozen=True, gc=False):
     """What really happened. `version` None: the truth of all versions. `time`: of the label."""
 
     prediction_id: str
