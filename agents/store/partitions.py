@@ -59,11 +59,10 @@ class Partition:
     async def claim(self) -> Claim:
         """Take over under a new epoch, finish what was committed, sweep what never will be."""
         values = (secrets.token_hex(8), self._limits.buckets, self._limits.orphans)
+        self._owner = ""  # so that a claim that fails half-way leaves nothing to write with
         reply = await self._scripts.run("claim", ((self.key("meta"), self.key("staged")), values))
-        owner, epoch, seq, next_, topic_id, redo, chunks, pending, buckets, head, tail, orphans = (
-            reply
-        )
-        self._owner = owner.decode()
+        owner, epoch, seq, next_, topic_id, redo, chunks, *rest = reply
+        pending, buckets, head, tail, orphans = rest
         self.seq = int(seq or 0)
         self.pending_count = int(pending or 0)
         self._buckets = int(buckets)
@@ -71,7 +70,8 @@ class Partition:
         self.backlog = self._tail - int(head or 0)
         if redo is not None:
             await self._finish(redo.decode(), int(chunks))
-        await self._sweep(orphans)
+        await self._sweep(owner, orphans)
+        self._owner = owner.decode()
         return Claim(
             epoch=int(epoch),
             seq=self.seq,
@@ -155,7 +155,8 @@ class Partition:
         await self._stage(prepared)
         await self._commit(prepared)
         if prepared.redo:
-            await self._finish(prepared.id, len(prepared.redo))
+            orphans = await self._finish(prepared.id, len(prepared.redo))
+            await self._sweep(prepared.owner, orphans)
         self.seq = prepared.seq
 
     async def _stage(self, prepared: Prepared) -> None:
@@ -181,8 +182,11 @@ class Partition:
         self.backlog += int(tail) - self._tail
         self._tail = int(tail)
 
-    async def _finish(self, record: str, chunks: int) -> None:
-        """Apply a committed record and remove it; nothing happens where somebody else has."""
+    async def _finish(self, record: str, chunks: int) -> list[bytes]:
+        """Apply a committed record and remove it; nothing happens where somebody else has.
+
+        Returns ids of attempts that were staged and will never be committed.
+        """
         redo = self.key("redo", record)
         keys = (self.key("meta"), redo, self.key("state"), self.key("pending", ""))
         calls: list[Call] = [(keys, (record, number, self._buckets)) for number in range(chunks)]
@@ -193,16 +197,16 @@ class Partition:
         if reply == b"unapplied":
             raise Damaged(f"{self.name}: redo record {record} has chunks that nobody knows")
         self.pending_count = int(pending)
-        await self._sweep(orphans)
+        return list(orphans)
 
-    async def _sweep(self, orphans: list[bytes]) -> None:
+    async def _sweep(self, owner: str | bytes, orphans: list[bytes]) -> None:
         if not orphans:
             return
         keys = (self.key("meta"), self.key("staged"))
         calls: list[Call] = []
         for name in (orphan.decode() for orphan in orphans):
             chunks = (self.key("redo", name), self.key("out", name))
-            calls.append(((*keys, *chunks), (self._owner, name)))
+            calls.append(((*keys, *chunks), (owner, name)))
         await self._scripts.run_all("sweep", calls)
 
     # The outbox

@@ -29,7 +29,13 @@ NAMES = (
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, OSError)
 """What a caller waits out: Redis is away, or cannot take writes now. Retry with back-off."""
 
-_PASSING = ("OOM", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS")
+_PASSING = (
+    redis.exceptions.OutOfMemoryError,
+    redis.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
+_CODES = ("OOM ", "READONLY ", "LOADING ", "CLUSTERDOWN ", "MISCONF ", "NOREPLICAS ", "BUSY ")
 
 
 class Unavailable(redis.ConnectionError):
@@ -89,4 +95,6 @@ class Scripts:
 def _named(error: redis.ResponseError) -> Exception:
     """Redis 6 hides the code of an error inside a script in the middle of the message."""
     text = str(error)
-    return Unavailable(text) if any(code in text for code in _PASSING) else error
+    if isinstance(error, _PASSING) or any(code in text for code in _CODES):
+        return Unavailable(text)
+    return error
