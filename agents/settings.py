@@ -8,7 +8,7 @@ import dataclasses
 import re
 import tomllib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,15 +18,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agents import complaints
 from agents.complaints import BadSettings
+from agents.durations import seconds, whole_seconds
+from stream.detectors import Detector
+from stream.events import Limits
 from stream.settings import DetectorSettings, ModelSettings
 
-__all__ = ["STAGES", "BadSettings", "Settings", "load", "seconds"]
+__all__ = ["STAGES", "TOPICS", "BadSettings", "Settings", "Stage", "load"]
 
 Stage = Literal["intake", "ledger", "watch"]
 STAGES: tuple[Stage, ...] = ("intake", "ledger", "watch")
 PREFIX = "DRIFTLINE__"
-UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
 TOPICS = (
     "predictions",
     "ground-truth",
@@ -40,31 +41,10 @@ TOPICS = (
 )
 
 
-def seconds(value: object) -> object:
-    """A duration as seconds: 90 and "90" are 90, "500ms" is 0.5; s, m, h, d, w as one expects.
-
-    What is no duration raises ValueError, saying what one looks like.
-    """
-    if not isinstance(value, str):
-        return value
-    found = DURATION.fullmatch(value) or DURATION.fullmatch(f"{value}s")
-    if found is None:
-        raise ValueError('must be seconds, or a duration such as "500ms", "90s", "1h" or "30d"')
-    length = float(found[1]) * UNITS_S[found[2]]
-    return int(length) if length.is_integer() else length
-
-
 def _words(value: object) -> object:
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return value
-
-
-def _whole(value: object) -> object:
-    length = seconds(value)
-    if isinstance(length, float) and not length.is_integer():
-        raise ValueError("must be whole seconds")
-    return length
 
 
 def _listed(value: object) -> object:
@@ -73,7 +53,7 @@ def _listed(value: object) -> object:
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole_seconds)]
 Positive = Annotated[Duration, Field(gt=0)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
@@ -161,8 +141,18 @@ class Bounds(Table):
     max_features: Annotated[int, Field(ge=1)] = 2_000
     max_ahead_s: Annotated[Duration, Field(ge=0)] = 3_600.0
     max_name_chars: Annotated[int, Field(ge=1)] = 256
-    max_vector: Annotated[int, Field(ge=1)] = 4_096
+    max_vector: Annotated[int, Field(ge=1)] = 1_024
     max_models: Annotated[int, Field(ge=1)] = 10_000
+
+    def decoding(self) -> Limits:
+        """Those that decoding keeps."""
+        return Limits(
+            max_bytes=self.max_bytes,
+            max_features=self.max_features,
+            max_vector=self.max_vector,
+            max_name_chars=self.max_name_chars,
+            max_ahead_ms=int(self.max_ahead_s * 1_000),
+        )
 
 
 def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
@@ -279,13 +269,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_models(settings: Settings, where: str) -> None:
-    checks: dict[str, Callable[[], ModelSettings]] = {
-        "defaults": lambda: _merged(settings.defaults)
-    }
-    for name in settings.models:
-        checks[f"models.{name}"] = lambda name=name: settings.model(name)  # type: ignore[misc]
-    for section, check in checks.items():
+    """What can only be said of a model's whole settings, defaults and all. Raises BadSettings."""
+    found = {"defaults": (settings.defaults,)}
+    own = {f"models.{name}": (settings.defaults, table) for name, table in settings.models.items()}
+    for section, tables in (found | own).items():
         try:
-            check()
+            model = _merged(*tables)
         except ValueError as error:
             raise BadSettings(f"{where}: {section}.{error}") from None
+        for number, detector in enumerate(model.detectors):
+            try:
+                Detector(detector, 0, model.task)
+            except ValueError as error:
+                raise BadSettings(f"{where}: {section}.detectors.{number}: {error}") from None

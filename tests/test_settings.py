@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.settings import BadSettings, Settings, load, seconds
+from agents.settings import BadSettings, Settings, load
+from stream.events import Limits
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
 
 EXAMPLE = """
@@ -78,6 +79,7 @@ def test_defaults_need_no_file() -> None:
     assert settings.topics.name("ground-truth") == "driftline.ground-truth"
     assert settings.http.host == "127.0.0.1"
     assert settings.model("any") == ModelSettings()
+    assert settings.limits.decoding() == Limits(max_bytes=1_000_000)
 
 
 def test_every_table_is_read(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
     assert settings.kafka.session_timeout_s == 6
     assert settings.redis.url.get_secret_value().endswith("6380/1")
     assert settings.worker.checkpoint_s == 0.5
-    assert settings.limits.max_ahead_s == 300
+    assert settings.limits.decoding().max_ahead_ms == 300_000
     assert settings.intake.unknown_models == "refuse"
     assert settings.topics.name("events") == "staging.driftline.events"
 
@@ -105,30 +107,6 @@ def test_a_models_own_table_goes_over_the_defaults(tmp_path: Path) -> None:
     wanted = DetectorSettings("KSWIN", "age", True, {"alpha": 0.001, "window_size": 100})
     assert credit.detectors == (wanted,)
     assert type(credit.detectors[0].parameters["window_size"]) is int
-
-
-@pytest.mark.parametrize(
-    ("text", "length"),
-    [
-        ("500ms", 0.5),
-        ("90s", 90),
-        ("15m", 900),
-        ("1.5h", 5400),
-        ("30d", 2_592_000),
-        ("2w", 1_209_600),
-        ("90", 90),
-        (" 2 min ", 120),
-        (7, 7),
-    ],
-)
-def test_durations(text: object, length: float) -> None:
-    assert seconds(text) == length
-
-
-@pytest.mark.parametrize("text", ["", "h", "1x", "-1s", "1h30m", "1e3s", "nan"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="30d"):
-        seconds(text)
 
 
 def test_the_environment_goes_over_the_file(
@@ -178,6 +156,8 @@ CASES = {
         "models.m.detectors.0.param",
         "parameters",
     ),
+    "[[defaults.detectors]]\nname = 'ADVIN'": ("defaults.detectors.0: name", "'ADVIN'", "ADWIN"),
+    "[models.m]\ntask = 'regression'\n[[models.m.detectors]]\nname = 'DDM'": ("models.m", "'DDM'"),
     "kafka = 3": ("kafka", "3", "must be a valid dictionary"),
 }
 
