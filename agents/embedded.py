@@ -20,6 +20,8 @@ from typing import Self
 
 import confluent_kafka
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from agents.children import Child
 
@@ -168,7 +170,8 @@ def free_port() -> int:
 def _answers(child: Child, port: int) -> bool:
     """Wait for a server's first answer; False when it ends or stays silent."""
     end = time.monotonic() + READY_S
-    with contextlib.closing(redis.Redis(port=port, socket_timeout=READY_S)) as client:
+    once = Retry(NoBackoff(), 0)
+    with contextlib.closing(redis.Redis(port=port, socket_timeout=READY_S, retry=once)) as client:
         while child.running and time.monotonic() < end:
             try:
                 # Another server may sit on the port that ours could not get: ask who answers.

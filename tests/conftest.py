@@ -1,0 +1,113 @@
+"""Fixtures: real servers, started when first asked for, and said at the end which they were."""
+
+import contextlib
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from agents.embedded import EmbeddedRedis
+from tests import servers
+from tests.servers import Kafka, Redis
+
+ROOT = Path(__file__).parent.parent
+TAKEN = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TAKEN] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which servers were used, and how long each file of tests took."""
+    for name, text in sorted(terminalreporter.config.stash[TAKEN].items()):
+        terminalreporter.write_line(f"{name}: {text}")
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.split("::")[0]] += report.duration
+    terminalreporter.section("seconds by file")
+    for path, spent in sorted(seconds.items(), key=lambda item: -item[1]):
+        terminalreporter.write_line(f"{spent:8.2f}  {path}")
+
+
+@pytest.fixture(scope="session")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kafka]:
+    """The best Kafka that can be had here; see `tests/servers.py`."""
+    with servers.choose_kafka(tmp_path_factory.mktemp("kafka")) as found:
+        request.config.stash[TAKEN]["kafka"] = f"{found.kind}, {found.bootstrap} ({found.note})"
+        if servers.real_kafka_required() and not found.is_real:
+            pytest.fail(f"DRIFTLINE_REQUIRE_KAFKA is set, and there is only {found.note}")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def mock_kafka() -> Iterator[Kafka]:
+    """librdkafka's mock cluster, also where there is a real one."""
+    with servers.mock_kafka() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def real_kafka(kafka: Kafka) -> Kafka:
+    """For what the mock cannot do: rebalances, admin calls, retention."""
+    if not kafka.is_real:
+        pytest.skip(f"needs an Apache Kafka; this is {kafka.note}")
+    return kafka
+
+
+@pytest.fixture(scope="session", params=["mock", "real"])
+def broker(request: pytest.FixtureRequest) -> Kafka:
+    """Both in turn, for the tests that must hold on either."""
+    found = request.getfixturevalue(f"{request.param}_kafka")
+    assert isinstance(found, Kafka)
+    return found
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[Redis]:
+    """A Redis for the whole run."""
+    with servers.choose_redis() as found:
+        request.config.stash[TAKEN]["redis"] = f"{found.kind}, {found.url} ({found.note})"
+        yield found
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """The address of an empty database."""
+    with contextlib.closing(redis.Redis.from_url(redis_server.url)) as client:
+        client.flushdb()
+        client.script_flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis of the test's own, which keeps its data on disk: to be killed and started again."""
+    binary = servers.redis_binary()
+    folder = str(tmp_path)
+    with EmbeddedRedis(binary, appendonly="yes", appendfsync="always", dir=folder) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A prefix for topics, groups and keys that nobody else uses."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of the real data sets: DRIFTLINE_DATA, or ../shared/data beside the project."""
+    given = os.environ.get("DRIFTLINE_DATA")
+    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}; DRIFTLINE_DATA names another place")
+    return path

