@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from stream.events.inputs import Control, FeatureValue, Prediction, Scalar, Truth
+from stream.events.inputs import Control, FeatureValue, Prediction, ReferencePart, Scalar, Truth
 from stream.events.times import FIRST_MS, LAST_MS, milliseconds
 
 REASONS: dict[str, str] = {
@@ -62,7 +62,7 @@ class Limits:
     max_depth: int = 32
 
 
-Time = int | datetime.datetime
+Time = int | float | datetime.datetime
 
 
 class _Prediction(msgspec.Struct, gc=False):
@@ -181,6 +181,8 @@ def decode_control(
     except _FAILURES as failure:
         raise _rejection(checked, failure) from None
     _check_names(_names_of(event), limits)
+    if isinstance(event, ReferencePart) and event.part >= event.parts:
+        raise Rejected("number-out-of-range", f"part {event.part} (from 0) of {event.parts}")
     return event
 
 
@@ -234,9 +236,9 @@ def _check_groups(
 
 
 def _names_of(event: Control) -> tuple[str, ...]:
-    fields = ("model", "version", "reference_id", "request_id", "new_version")
-    found = [getattr(event, field, None) for field in fields]
-    return tuple(name for name in found if name is not None)
+    needed = [getattr(event, field, None) for field in ("model", "version", "request_id")]
+    optional = [getattr(event, field, None) for field in ("reference_id", "new_version")]
+    return tuple([n for n in needed if n is not None] + [n for n in optional if n])
 
 
 def _check_depth(document: Any, most: int) -> None:
@@ -251,8 +253,8 @@ def _check_depth(document: Any, most: int) -> None:
 
 def _time(time: Time, record_ms: int, ahead_ms: int) -> int:
     """A time as milliseconds, checked against the calendar and the record's own time."""
-    if isinstance(time, int):
-        ms = time
+    if isinstance(time, int | float):
+        ms = _whole(time)
         if record_ms >= 0 and abs(ms * 1000 - record_ms) < YEAR_MS < record_ms:
             raise Rejected("time-in-seconds", f"{ms} read as milliseconds is in January 1970")
     elif time.tzinfo is None:
@@ -260,12 +262,19 @@ def _time(time: Time, record_ms: int, ahead_ms: int) -> int:
     else:
         ms = milliseconds(time)
     if not FIRST_MS <= ms <= LAST_MS:
-        raise Rejected("time-out-of-range", f"{ms:.6g} ms is not in the years 1970 to 9999")
+        raise Rejected("time-out-of-range", "not in the years 1970 to 9999")
     if 0 <= record_ms < ms - ahead_ms:
         raise Rejected(
             "time-in-future", f"{ms - record_ms} ms ahead of the record, at most {ahead_ms}"
         )
     return ms
+
+
+def _whole(time: int | float) -> int:
+    """JSON knows one kind of number: 1.7e12 is a time, what has a fraction is not."""
+    if isinstance(time, float) and not time.is_integer():
+        raise Rejected("wrong-type", f"time: {time!r} is not a whole number of milliseconds")
+    return int(time)
 
 
 def _any_time(time: object, record_ms: int, ahead_ms: int) -> int:
@@ -274,16 +283,18 @@ def _any_time(time: object, record_ms: int, ahead_ms: int) -> int:
             return _time(_times.decode(msgspec.json.encode(time)), record_ms, ahead_ms)
         except msgspec.MsgspecError:
             raise Rejected("time-not-rfc3339", repr(time[:40])) from None
-    if type(time) is not int:
-        raise Rejected("wrong-type", f"time: expected text or int, got {type(time).__name__}")
-    return _time(time, record_ms, ahead_ms)
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        return _time(time, record_ms, ahead_ms)
+    raise Rejected("wrong-type", f"time: expected text or a number, got {type(time).__name__}")
 
 
 _WORDS = (
     ("missing required field", "missing-field"),
     ("Invalid RFC3339", "time-not-rfc3339"),
     ("out of range", "number-out-of-range"),
-    ("Invalid value", "unknown-type"),
+    ("` >= ", "number-out-of-range"),
+    ("` <= ", "number-out-of-range"),
+    ("- at `$.type`", "unknown-type"),
 )
 
 
@@ -297,8 +308,6 @@ def _rejection(value: bytes, failure: Exception) -> Rejected:
     except UnicodeDecodeError as bad:
         return Rejected("not-utf8", f"byte {bad.start}")
     if isinstance(failure, msgspec.ValidationError):
-        for words, reason in _WORDS:
-            if words in detail:
-                return Rejected(reason, detail)
-        return Rejected("wrong-type", detail)
+        found = (reason for words, reason in _WORDS if words in detail)
+        return Rejected(next(found, "wrong-type"), detail)
     return Rejected("not-json", detail)

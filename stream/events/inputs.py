@@ -1,9 +1,10 @@
 """What producers send: predictions, truths and control events, after decoding."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+Task = Literal["auto", "classification", "regression"]
 Scalar = float | str | bool | None  # every number of a payload is a float64, also a whole one
 FeatureValue = float | str | bool | list[float] | None
 
@@ -32,7 +33,7 @@ class Truth(msgspec.Struct, frozen=True, gc=False):
     prediction_id: str
     model: str
     time: int
-    label: Scalar
+    label: Scalar = None
     version: str | None = None
     source: str | None = None
     revision: int = 0
@@ -48,28 +49,29 @@ class ModelRegistered(msgspec.Struct, frozen=True, kw_only=True, tag="model-regi
     time: int
     id: str | None = None
     owner: str | None = None
-    task: Literal["auto", "classification", "regression"] | None = None
+    task: Task = "auto"
 
 
 class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     """Part `part` (from 0) of `parts` of a reference; `stream.references` puts them together.
 
     active_from: event time (ms) from which it counts, None: from the event's own time.
-    features: name -> summarised reference or {"values": [...]}; opaque here.
+    features, outputs: name -> summarised reference or {"values": [...]}; opaque here.
+    reference_id: id of the content; "" where a sender of raw values leaves it to us.
     """
 
     type: ClassVar[str] = "reference"
     model: str
     version: str
     time: int
-    reference_id: str
     features: dict[str, dict[str, Any]]
-    part: int = 0
-    parts: int = 1
+    reference_id: str = ""
+    part: Annotated[int, msgspec.Meta(ge=0)] = 0
+    parts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     id: str | None = None
     active_from: int | None = None
-    rows: int | None = None
-    task: Literal["auto", "classification", "regression"] | None = None
+    rows: Annotated[int, msgspec.Meta(ge=0)] = 0
+    task: Task = "auto"
     outputs: dict[str, dict[str, Any]] = {}
     quality: dict[str, float] = {}
     source: str | None = None
