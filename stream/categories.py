@@ -1,0 +1,96 @@
+"""Two samples of named categories compared by their counts, shape (k,) each."""
+
+import dataclasses
+
+import numpy as np
+from scipy import stats
+
+from stream.columns import Ints
+
+SMALLEST_EXPECTED = 5.0  # Cochran's rule: below it the chi-square law is not to be trusted
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contingency:
+    """A test of a 2 x cells table. statistic: chi-square, or the odds ratio of Fisher's test.
+
+    pooled: how many categories were put together because too few rows were expected in them.
+    """
+
+    statistic: float
+    p_value: float
+    cells: int
+    pooled: int
+    method: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """The category whose share changed most, and its shares in the two samples."""
+
+    place: int
+    before: float
+    after: float
+
+
+def chi_square(first: Ints, second: Ints) -> Contingency:
+    """Test that both samples share one distribution over categories.
+
+    Categories in which either sample expects fewer than 5 rows are pooled, smallest first, until
+    all cells expect as many. A 2 x 2 table that is still too small gets Fisher's exact test.
+    Source: `scipy.stats.chi2_contingency` (with its correction for 2 x 2), `fisher_exact`.
+    Raises ValueError where a sample is empty.
+    """
+    if min(first.sum(), second.sum()) == 0:
+        raise ValueError("chi_square: a sample is empty")
+    table, pooled = _pool(np.array([first, second]))
+    cells = table.shape[1]
+    if cells < 2:
+        return Contingency(0.0, 1.0, cells, pooled, "one category")
+    if _expected(table).min() < SMALLEST_EXPECTED:
+        ratio, p = stats.fisher_exact(table)
+        return Contingency(_finite(float(ratio)), float(p), cells, pooled, "fisher")
+    statistic, p, _, _ = stats.chi2_contingency(table)
+    return Contingency(float(statistic), float(p), cells, pooled, "chi-square")
+
+
+def _expected(table: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Fewest rows that either sample expects in each cell, shape (cells,)."""
+    rows = table.sum(axis=1)
+    smallest: np.ndarray[tuple[int], np.dtype[np.float64]]
+    smallest = table.sum(axis=0) * (rows.min() / rows.sum())
+    return smallest
+
+
+def _pool(table: Ints) -> tuple[Ints, int]:
+    """The table with small cells put together in one, and how many those were; two cells stay."""
+    table = table[:, table.sum(axis=0) > 0]
+    order = np.argsort(table.sum(axis=0), kind="stable")
+    expected = _expected(table)[order]
+    small = int((expected < SMALLEST_EXPECTED).sum())
+    if small == 0 or len(order) <= 2:
+        return table, 0
+    enough = np.cumsum(expected) >= SMALLEST_EXPECTED
+    first_enough = int(np.argmax(enough)) + 1 if enough.any() else len(order)
+    together = min(max(small, first_enough, 2), len(order) - 1)
+    if together == 1:
+        return table, 0
+    other = table[:, order[:together]].sum(axis=1, keepdims=True)
+    return np.concatenate([table[:, order[together:]], other], axis=1), together
+
+
+def largest_change(first: Ints, second: Ints) -> Change:
+    """The largest change of one category's share; the first category wins ties."""
+    before, after = first / first.sum(), second / second.sum()
+    place = int(np.argmax(np.abs(after - before)))
+    return Change(place, float(before[place]), float(after[place]))
+
+
+def vanished(first: Ints, second: Ints) -> list[int]:
+    """Categories of the first sample of which the second has none, though it expects 5 or more."""
+    expected = first * (second.sum() / max(1, int(first.sum())))
+    return np.flatnonzero((second == 0) & (expected >= SMALLEST_EXPECTED)).tolist()
+
+
+def _finite(x: float) -> float:
+    return x if np.isfinite(x) else 0.0
