@@ -13,7 +13,7 @@ CREDENTIALS = re.compile(r"://[^/\s]*@")
 SHOWN = 10
 
 
-class BadSettings(Exception):  # noqa: N818
+class BadSettings(Exception):
     """The settings cannot be used; the text says which key, its value and what is allowed."""
 
 

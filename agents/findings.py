@@ -1,0 +1,104 @@
+"""Findings: what the evaluations and alerts of a run say about each feature, in one row each."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+from stream.events import Alert, Evaluation, Reading, RetrainRequest
+
+Output = Evaluation | Alert | RetrainRequest
+ROLES = {"input": 0, "output": 1, "quality": 2, "detector": 3, "data": 4}
+
+
+@dataclasses.dataclass(slots=True)
+class Finding:
+    """One subject. Months count from 1; None: never. changed: when it really began to change.
+
+    checked, moved: the months that were judged, and those that differ from the reference.
+    """
+
+    subject: str
+    role: str
+    check: str
+    changed: int | None = None
+    checked: set[int] = dataclasses.field(default_factory=set)
+    moved: set[int] = dataclasses.field(default_factory=set)
+    fired: int | None = None
+    resolved: int | None = None
+    last: Reading | None = None
+    last_month: int = 0
+
+    @property
+    def late(self) -> int | None:
+        """Months from the start of the change to the end of the month that gave the alarm."""
+        if self.fired is None or self.changed is None:
+            return None
+        return self.fired - self.changed + 1
+
+    def update(self, month: int, reading: Reading) -> None:
+        """Take in a reading of a month; a later revision of the same month replaces it."""
+        judged = reading.verdict not in ("not-enough-data", "no-reference")
+        (self.checked.add if judged else self.checked.discard)(month)
+        (self.moved.add if reading.verdict == "moved" else self.moved.discard)(month)
+        if judged and month >= self.last_month:
+            self.last, self.last_month = reading, month
+
+
+class Findings:
+    """All subjects of one model version. month_of: the number of the month of a window's start.
+
+    Events may come twice: an event with a known id is passed over.
+    """
+
+    def __init__(self, month_of: Callable[[str], int], changed: Mapping[str, int]) -> None:
+        self.month_of = month_of
+        self.changed = changed
+        self.evaluations: dict[str, Evaluation] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.requests: dict[str, RetrainRequest] = {}
+        self._known: set[str] = set()
+        self._found: dict[tuple[str, str], Finding] = {}
+
+    def update(self, event: Output) -> bool:
+        """Take in an event; False where it was known already."""
+        if event.id in self._known:
+            return False
+        self._known.add(event.id)
+        match event:
+            case Evaluation():
+                self.evaluations[event.id] = event
+                self._evaluation(event)
+            case Alert():
+                self.alerts[event.id] = event
+                self._alert(event)
+            case RetrainRequest():
+                self.requests[event.id] = event
+        return True
+
+    def rows(self) -> list[Finding]:
+        """The findings: features, outputs, quality, then the rest, each in order of appearance."""
+        return sorted(self._found.values(), key=lambda found: ROLES.get(found.role, 9))
+
+    def fired(self, subjects: Iterable[str]) -> set[str]:
+        """Those of the subjects for which an alert has fired."""
+        known = {found.subject for found in self._found.values() if found.fired is not None}
+        return known & set(subjects)
+
+    def _evaluation(self, event: Evaluation) -> None:
+        month = self.month_of(event.window.start)
+        for reading in event.readings:
+            self._finding(reading).update(month, reading)
+
+    def _alert(self, event: Alert) -> None:
+        found = self._finding(event.reading)
+        month = self.month_of(event.window.start)
+        if event.state == "firing" and (found.fired is None or month < found.fired):
+            found.fired = month
+        if event.state == "resolved" and event.previous == "firing":
+            found.resolved = month
+
+    def _finding(self, reading: Reading) -> Finding:
+        key = (reading.role, reading.subject)
+        if key not in self._found:
+            changed = self.changed.get(reading.subject)
+            self._found[key] = Finding(reading.subject, reading.role, reading.check, changed)
+        return self._found[key]

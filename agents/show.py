@@ -1,0 +1,252 @@
+"""Showing: events as they come and what they add up to, for people or as one JSON object a line.
+
+With a terminal there is a progress bar and colour; without one, plain lines; on a narrow one the
+table becomes a list.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from agents.findings import Finding, Output
+from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
+
+WIDE = 100  # columns; with fewer the table becomes a list
+LINES = 12  # lines of progress in all where there is no terminal
+STATES = {
+    "firing": ("ALERT", "bold red"),
+    "resolved": ("resolved", "green"),
+    "pending": ("pending", "yellow"),
+}
+COLUMNS = ("what", "checked by", "found", "first", "alert", "late by", "last reading")
+When = Callable[[str], str]
+
+
+class Show(Protocol):
+    """What watches a run. `when` names a time in the words of the story."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+
+    def advance(self, done: int, total: int, text: str) -> None:
+        """How far it has come."""
+
+    def event(self, event: Output) -> None:
+        """One event that came out."""
+
+    def end(self, findings: list[Finding], text: str) -> None:
+        """What it adds up to."""
+
+
+class Screen:
+    """For people. `when` names the time of a window, such as "month 12"."""
+
+    def __init__(self, when: When, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self.when = when
+        self._lines = 0
+        self._explained: set[str] = set()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+        self.console.print(Text(text, style="dim"))
+
+    def advance(self, done: int, total: int, text: str) -> None:
+        """Move the bar; without a terminal a line now and then."""
+        self._progress.update(self._task, completed=done, total=total, description=text)
+        if not self.console.is_terminal and done * LINES >= (self._lines + 1) * total:
+            self._lines = done * LINES // total
+            self.say(f"{text}: {done:,} of {total:,} predictions")
+
+    def event(self, event: Output) -> None:
+        """Print an alert or a retrain request; evaluations wait for the table."""
+        match event:
+            case Alert():
+                self.console.print(self._alert(event))
+            case RetrainRequest():
+                self.console.print(request_panel(event, self.when))
+            case Evaluation():
+                pass
+
+    def end(self, findings: list[Finding], text: str) -> None:
+        """The table, and a last line."""
+        self._progress.stop()
+        wide = self.console.width >= WIDE
+        self.console.print(table(findings) if wide else listing(findings))
+        self.console.print(Text(text))
+
+    def _alert(self, alert: Alert) -> Group:
+        """What moved; what it means and what to do only where that was not said before."""
+        lines: list[Text | Padding] = [alert_line(alert, self.when)]
+        if alert.state == "firing" and alert.verdict.kind not in self._explained:
+            self._explained.add(alert.verdict.kind)
+            lines.append(
+                Padding(Text(f"{alert.meaning} {alert.action}", style="dim"), (0, 0, 0, 4))
+            )
+        return Group(*lines)
+
+
+class Json:
+    """For programs: every event as it was published, one a line, and nothing else."""
+
+    def __init__(self, out: TextIO = sys.stdout) -> None:
+        self._out = out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(ValueError):
+            self._out.flush()
+
+    def say(self, text: str) -> None:
+        """Nothing: this is for people."""
+
+    def advance(self, done: int, total: int, text: str) -> None:
+        """Nothing: this is for people."""
+
+    def event(self, event: Output) -> None:
+        """The event."""
+        self._out.write(encode(event).decode() + "\n")
+
+    def end(self, findings: list[Finding], text: str) -> None:
+        """Nothing: this is for people."""
+
+
+def alert_line(alert: Alert, when: When) -> Text:
+    """An alert in one sentence, with how sure it is."""
+    word, style = STATES[alert.state]
+    line = Text(f"{when(alert.window.start)}  ")
+    line.append(f"{word}  ", style=style)
+    line.append(alert.summary)
+    sure = sureness(alert)
+    line.append(f" ({sure})" if alert.state == "firing" else f" ({alert.reason})", style="dim")
+    return line
+
+
+def sureness(alert: Alert) -> str:
+    """p, the effect beside what matters, and how many rows were looked at."""
+    sure = alert.how_sure
+    parts = [] if sure.p_value is None else [f"p = {sure.p_value:.2g}"]
+    if sure.effect is not None:
+        parts.append(effect_text(sure.effect))
+    return ", ".join([*parts, f"n = {sure.n:,}"])
+
+
+def effect_text(effect: Effect) -> str:
+    """The size of a change beside the size that matters."""
+    text = f"{effect.name} {effect.value:.3g} {effect.unit}".rstrip()
+    return text if effect.floor is None else f"{text}, floor {effect.floor:.3g}"
+
+
+def request_panel(request: RetrainRequest, when: When) -> Panel:
+    """A retrain request: what is asked, why, and where the data lies."""
+    kind = f"{request.verdict.kind}: {request.verdict.meaning}"
+    ranges = [f"{r.topic}[{r.partition}] {r.first}-{r.last}" for r in request.data.offsets]
+    facts = {
+        "why": request.reason,
+        "verdict": kind,
+        "data": f"{request.data.start} to {request.data.end}",
+        "labels": f"{request.labelled_rows:,} labelled rows",
+        "where": ", ".join(ranges[:4]) + (f" and {len(ranges) - 4} more" if ranges[4:] else ""),
+        "priority": f"{request.priority}, by {request.deadline}",
+        "owner": request.owner or "nobody is named",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        grid.add_row(Text(name, style="bold"), Text(value))
+    title = f"{when(request.data.end)}: retrain request for {request.model} {request.version}"
+    return Panel(grid, title=Text(title), border_style="magenta")
+
+
+def table(findings: list[Finding]) -> Table:
+    """What was found, one line a subject."""
+    found = Table(*COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
+    for finding in findings:
+        style = "red" if finding.fired else ""
+        found.add_row(*(Text(cell) for cell in cells(finding)), style=style)
+    return found
+
+
+def listing(findings: list[Finding]) -> Group:
+    """The same where a table would not fit."""
+    lines = []
+    for finding in findings:
+        what, *rest = cells(finding)
+        named = zip(COLUMNS[1:], rest, strict=True)
+        lines.append(Text(what, style="bold red" if finding.fired else "bold"))
+        lines.append(Text("  " + "; ".join(f"{name}: {cell}" for name, cell in named)))
+    return Group(*lines)
+
+
+def cells(finding: Finding) -> tuple[str, ...]:
+    """One line of the table, in the order of COLUMNS."""
+    return (
+        finding.subject,
+        finding.check,
+        f"moved in {len(finding.moved)} of {len(finding.checked)} months",
+        _month(min(finding.moved, default=None)),
+        _month(finding.fired),
+        _late(finding),
+        _reading(finding.last),
+    )
+
+
+def _month(number: int | None) -> str:
+    return "never" if number is None else f"month {number}"
+
+
+def _late(finding: Finding) -> str:
+    if finding.changed is None:
+        return "does not change" if finding.fired is None else "FALSE ALARM"
+    return "missed" if finding.late is None else f"{finding.late} months"
+
+
+def _reading(reading: Reading | None) -> str:
+    return "nothing to judge" if reading is None else reading.reason
