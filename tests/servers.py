@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,14 +40,16 @@ class Kafka:
         """Whether it is an Apache Kafka: rebalances, admin calls and retention are real."""
         return self.kind != "mock"
 
-    def create_topics(self, *names: str, partitions: int = 4, **config: str) -> None:
+    def create_topics(
+        self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None
+    ) -> None:
         """Make topics that do not exist. The mock makes its own, always with 4 partitions."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 3})
         if not self.is_real:
             for name in names:
                 admin.list_topics(name, timeout=ADMIN_S)
             return
-        topics = [NewTopic(name, partitions, 1, config=config) for name in names]
+        topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
         for made in admin.create_topics(topics, operation_timeout=ADMIN_S).values():
             _unless_it_exists(made.result)
 
