@@ -13,6 +13,8 @@ from stream.columns import Bools, Column, Floats, Hashes, Ints
 
 ControlRow = tuple[int, int, bytes]  # source offset, record time (ms), the event's JSON
 Kind = Literal["prediction", "truth"]
+# kind, model, version ("" of truth), newest event time and newest record time (ms)
+Mark = tuple[Kind, str, str, int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class Batch:
     """Source offsets `first` to `last` (both included, also what was rejected or is elsewhere).
 
     record_ms: the newest record time among its rows and control events, -1 where it has none.
+    partitions: how many the source topic has. marks: the newest event and record time of each
+    model (version) in these offsets, also of rows that went elsewhere: every partition of the
+    internal log learns from every chunk how far event time has come.
     """
 
     topic: str
@@ -63,3 +68,5 @@ class Batch:
     record_ms: int
     blocks: list[Block]
     control: list[ControlRow] = dataclasses.field(default_factory=list)
+    partitions: int = 1
+    marks: tuple[Mark, ...] = ()

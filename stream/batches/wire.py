@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from stream.batches.blocks import Batch, Block, ControlRow, Kind
+from stream.batches.blocks import Batch, Block, ControlRow, Kind, Mark
 from stream.batches.packing import Reader, pack, packed_size
 from stream.columns import Codes, Column, Floats, Ints
 
@@ -52,6 +52,8 @@ class _BatchHead(msgspec.Struct, array_like=True):
     record_ms: int
     control: list[ControlRow]
     blocks: list[_BlockHead]
+    partitions: int
+    marks: tuple[Mark, ...]
 
 
 _FLOATS = ("score", "weight")
@@ -80,16 +82,16 @@ def decode_batch(value: bytes) -> Batch:
         raise ValueError(f"not a batch: {failure}") from failure
     blocks = [_read_block(head, reader) for head in h.blocks]
     reader.finish()
-    return Batch(h.topic, h.partition, h.topic_id, h.first, h.last, h.record_ms, blocks, h.control)
+    source = (h.topic, h.partition, h.topic_id, h.first, h.last, h.record_ms)
+    return Batch(*source, blocks, h.control, h.partitions, h.marks)
 
 
 def _parts(batch: Batch) -> tuple[bytes, Arrays]:
     arrays: Arrays = []
     heads = [_write_block(block, arrays) for block in batch.blocks]
     b = batch
-    head = _BatchHead(
-        b.topic, b.partition, b.topic_id, b.first, b.last, b.record_ms, b.control, heads
-    )
+    source = (b.topic, b.partition, b.topic_id, b.first, b.last, b.record_ms)
+    head = _BatchHead(*source, b.control, heads, b.partitions, b.marks)
     return _encoder.encode(head), arrays
 
 

@@ -4,14 +4,7 @@ Everything that comes in is decoded here, once: it becomes a struct or a `Reject
 reason code, and never another exception. The contracts themselves are `schemas/*.json`.
 """
 
-from stream.events.decode import (
-    REASONS,
-    Limits,
-    Rejected,
-    decode_control,
-    decode_prediction,
-    decode_truth,
-)
+from stream.events.decode import decode_control, decode_prediction, decode_truth
 from stream.events.inputs import (
     Control,
     FeatureValue,
@@ -42,6 +35,7 @@ from stream.events.outputs import (
     event_id,
     headers,
 )
+from stream.events.rejections import REASONS, Limits, Rejected
 from stream.events.times import milliseconds, rfc3339
 
 __all__ = [

@@ -6,7 +6,6 @@ keys are passed over. One msgspec typed decode does the work; the checks after i
 cannot say.
 """
 
-import dataclasses
 import datetime
 from collections.abc import Mapping
 from typing import Any
@@ -14,53 +13,8 @@ from typing import Any
 import msgspec
 
 from stream.events.inputs import Control, FeatureValue, Prediction, ReferencePart, Scalar, Truth
+from stream.events.rejections import Limits, Rejected, rejection
 from stream.events.times import FIRST_MS, LAST_MS, milliseconds
-
-REASONS: dict[str, str] = {
-    "empty-value": "the record has no value (null or no bytes)",
-    "too-large": "the value is longer than max_bytes",
-    "not-utf8": "the value is not UTF-8 text",
-    "not-json": "the value is not one JSON document",
-    "too-deep": "objects or lists are nested too deeply",
-    "wrong-type": "a field has a type or a value that the schema does not allow",
-    "missing-field": "a required field is missing",
-    "unknown-type": "the type of a control event is none that is known",
-    "number-out-of-range": "a number is beyond what a float64 can hold, or not what a field allows",
-    "time-without-zone": "a time has no zone; write Z or an offset",
-    "time-not-rfc3339": "a time is text but not RFC 3339",
-    "time-in-seconds": "a time given as a number is in seconds; write milliseconds",
-    "time-out-of-range": "a time is before 1970 or after 9999",
-    "time-in-future": "the time is further ahead of the record's own time than max_ahead_ms",
-    "empty-id": "an id, a model or a version is an empty string",
-    "name-too-long": "an id or a name is longer than max_name_chars",
-    "bad-name": "an id or a name holds a NUL character, or a feature has an empty name",
-    "too-many-features": "more features (each element of a vector is one) than max_features",
-    "vector-too-long": "a vector feature is longer than max_vector",
-    "unknown-model": "the model is not registered, and the settings refuse such",
-    "duplicate": "the id was seen with other content",
-}
-
-
-class Rejected(Exception):
-    """A record that cannot be used. `reason`: a key of REASONS; `detail`: what exactly."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """What one record may hold. max_ahead_ms: against the record's own (Kafka) timestamp."""
-
-    max_bytes: int = 1_048_576
-    max_features: int = 2_000
-    max_vector: int = 1_024
-    max_name_chars: int = 256
-    max_ahead_ms: int = 3_600_000
-    max_depth: int = 32
-
 
 Time = int | float | datetime.datetime
 
@@ -115,7 +69,7 @@ def decode_prediction(
     try:
         w = _predictions.decode(checked)
     except _FAILURES as failure:
-        raise _rejection(checked, failure) from None
+        raise rejection(checked, failure) from None
     _check_names((w.prediction_id, w.model, w.version), limits)
     _check_features(w.features, limits)
     if LEFT_BRACKET in checked:  # without one there is no list, and nothing to look for
@@ -146,7 +100,7 @@ def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits:
     try:
         w = _truths.decode(checked)
     except _FAILURES as failure:
-        raise _rejection(checked, failure) from None
+        raise rejection(checked, failure) from None
     _check_names((w.prediction_id, w.model), limits)
     if w.version is not None:
         _check_names((w.version,), limits)
@@ -169,7 +123,7 @@ def decode_control(
     try:
         document = _anything.decode(checked)
     except _FAILURES as failure:
-        raise _rejection(checked, failure) from None
+        raise rejection(checked, failure) from None
     if not isinstance(document, dict):
         raise Rejected("wrong-type", "Expected `object`")
     _check_depth(document, limits.max_depth)
@@ -179,7 +133,7 @@ def decode_control(
     try:
         event: Control = msgspec.convert(document, Control)
     except _FAILURES as failure:
-        raise _rejection(checked, failure) from None
+        raise rejection(checked, failure) from None
     _check_names(_names_of(event), limits)
     if isinstance(event, ReferencePart) and event.part >= event.parts:
         raise Rejected("number-out-of-range", f"part {event.part} (from 0) of {event.parts}")
@@ -286,28 +240,3 @@ def _any_time(time: object, record_ms: int, ahead_ms: int) -> int:
     if isinstance(time, int | float) and not isinstance(time, bool):
         return _time(time, record_ms, ahead_ms)
     raise Rejected("wrong-type", f"time: expected text or a number, got {type(time).__name__}")
-
-
-_WORDS = (
-    ("missing required field", "missing-field"),
-    ("Invalid RFC3339", "time-not-rfc3339"),
-    ("out of range", "number-out-of-range"),
-    ("` >= ", "number-out-of-range"),
-    ("` <= ", "number-out-of-range"),
-    ("- at `$.type`", "unknown-type"),
-)
-
-
-def _rejection(value: bytes, failure: Exception) -> Rejected:
-    """Why msgspec refused these bytes, as one of our reasons. Slow, and only for bad records."""
-    detail = str(failure)
-    if isinstance(failure, RecursionError):
-        return Rejected("too-deep", "nested too deeply to be read")
-    try:
-        value.decode()
-    except UnicodeDecodeError as bad:
-        return Rejected("not-utf8", f"byte {bad.start}")
-    if isinstance(failure, msgspec.ValidationError):
-        found = (reason for words, reason in _WORDS if words in detail)
-        return Rejected(next(found, "wrong-type"), detail)
-    return Rejected("not-json", detail)
