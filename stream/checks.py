@@ -1,0 +1,141 @@
+"""Periodic checks of a window's counts against the reference: is it chance, and does it matter.
+
+A check measures a p-value and an effect in the feature's own units; both must speak before
+anything is called moved. To add one: a function in `stream.measures` and a line in `CHECKS`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from stream import figures
+from stream.columns import Ints
+from stream.events import Reading
+from stream.features import FeatureReference, Kind
+from stream.measures import Comparison, Measure, Role, chi_square, ks, missing, unusable
+from stream.references import Reference
+from stream.settings import ModelSettings
+from stream.shares import Share
+
+Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """A line of the registry: the kind of feature (None: any), what it does, and how."""
+
+    kind: Kind | None
+    about: str
+    measure: Callable[[Comparison], Measure]
+
+
+CHECKS: dict[str, Check] = {
+    "ks": Check("number", "two-sample Kolmogorov-Smirnov against the reference", ks),
+    "chi-square": Check("category", "chi-square over the reference's categories", chi_square),
+    "missing": Check(None, "share of missing and unusable values", missing),
+}
+MAIN: dict[Kind, str] = {"number": "ks", "category": "chi-square"}
+
+
+def measure(comparison: Comparison, check: str) -> Measure:
+    """One check's figures; without p-value and effect where there is too little to compare."""
+    f = comparison.feature
+    values = f.cells + (1 if f.kind == "category" else 0)
+    used = slice(None) if check == "missing" else slice(values)
+    n, m = int(comparison.counts[used].sum()), int(f.counts[used].sum())
+    if m == 0 or n < max(1, comparison.settings.minimum_rows):
+        return Measure(check, comparison, n, m, f.name)
+    return CHECKS[check].measure(comparison)
+
+
+def measures(c: Comparison) -> list[Measure]:
+    """All checks of a feature; that of missing values only where some are, here or there."""
+    found = [measure(c, MAIN[c.feature.kind])]
+    some = any(sum(unusable(c.feature, counts).values()) for counts in (c.feature.counts, c.counts))
+    return [*found, measure(c, "missing")] if some else found
+
+
+def judge(m: Measure, level: float | None) -> Reading:
+    """The reading of a measure at a level: moved only where chance is out and the effect counts."""
+    verdict, reason = _verdict(m, level)
+    return Reading(
+        check=m.check,
+        subject=m.comparison.feature.name,
+        role="data" if m.check == "missing" else m.comparison.role,
+        statistic=m.statistic,
+        p_value=m.p_value,
+        level=level,
+        effect=m.effect,
+        n=m.n,
+        n_reference=m.n_reference,
+        verdict=verdict,
+        reason=reason,
+        details=m.details,
+    )
+
+
+def _verdict(m: Measure, level: float | None) -> tuple[Judged, str]:
+    if m.n_reference == 0:
+        return "no-reference", f"{m.what}: the reference has no values to compare with"
+    if m.p_value is None or m.effect is None or level is None:
+        least = m.comparison.settings.minimum_rows
+        return "not-enough-data", f"{m.what}: {figures.count(m.n)} rows, {least:,} are needed"
+    floor = m.effect.floor or 0.0
+    sure, matters = m.p_value <= level, m.effect.value >= floor
+    if sure and matters:
+        return "moved", f"{m.what}; chance does as much in {figures.chance(m.p_value)} windows"
+    if sure:
+        size, limit = figures.number(m.effect.value), figures.number(floor)
+        return "small", f"{m.what}; real but small: {size} {m.effect.unit}, {limit} would matter"
+    if matters and floor > 0:
+        rows = figures.count(m.n)
+        return "insignificant", f"{m.what}; this may be chance, with {rows} rows"
+    return "ok", f"{m.what}; no change beyond chance"
+
+
+def check_feature(
+    feature: FeatureReference,
+    counts: Ints,
+    level: float,
+    settings: ModelSettings,
+    role: Role = "input",
+    new_names: Iterable[str] = (),
+) -> Reading:
+    """The main check of one feature, at a level that is its own."""
+    comparison = Comparison(feature, counts, settings, role, tuple(new_names))
+    return judge(measure(comparison, MAIN[feature.kind]), level)
+
+
+def check_share(
+    reference: Reference, share: Share, level: float, settings: ModelSettings
+) -> list[Reading]:
+    """All checks of a window's features and outputs; `level` is that of the whole family."""
+    found: list[Measure] = []
+    roles: tuple[tuple[Role, str], ...] = (("input", ""), ("output", "output:"))
+    for role, prefix in roles:
+        known = reference.features if role == "input" else reference.outputs
+        for name, feature in known.items():
+            if name not in settings.ignore:
+                new = tuple(share.new_names.get(prefix + name, ()))
+                counts = share.counts(name, role)
+                found += measures(Comparison(feature, counts, settings, role, new))
+    levels = holm([m.p_value for m in found], level)
+    return [judge(m, at) for m, at in zip(found, levels, strict=True)]
+
+
+def holm(p_values: Sequence[float | None], level: float) -> list[float | None]:
+    """The level of each p-value such that p <= its level where Holm's procedure rejects.
+
+    None is not tested, and costs the others nothing. Source: Holm (1979), step-down Bonferroni.
+
+    >>> holm([0.01, None, 0.04, 0.03], 0.06)
+    [0.02, None, 0.06, 0.03]
+    """
+    tested = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    levels: list[float | None] = [None] * len(p_values)
+    stopped: float | None = None
+    for rank, (p, i) in enumerate(tested):
+        at = level / (len(tested) - rank) if stopped is None else stopped
+        levels[i] = at
+        stopped = at if p > at else stopped
+    return levels

@@ -1,0 +1,187 @@
+"""What a check measures of a feature: a p-value, an effect in its own units, and a sentence."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from stream import categories, figures, ranks
+from stream.columns import Ints
+from stream.events import Effect
+from stream.features import FeatureReference
+from stream.settings import ModelSettings
+
+Role = Literal["input", "output"]
+Detail = float | int | str | list[float | int | str | None] | None
+QUARTILES = (0.25, 0.5, 0.75)
+NAMED = 3  # categories named in a sentence
+BEYOND = 0.01  # share outside the reference's range from which a sentence says so
+OTHER = "categories the reference does not have"
+LARGEST = 1e300  # an effect is a finite number, also against a deviation of almost nothing
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a check looks at: one feature's counts, shape (width,), and names it has not seen."""
+
+    feature: FeatureReference
+    counts: Ints
+    settings: ModelSettings
+    role: Role = "input"
+    new_names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measure:
+    """A check's figures, before anyone has said at which level it is to be judged.
+
+    what: the change in words. p_value and effect are None where there was too little to compare.
+    """
+
+    check: str
+    comparison: Comparison
+    n: int
+    n_reference: int
+    what: str
+    statistic: float | None = None
+    p_value: float | None = None
+    effect: Effect | None = None
+    details: dict[str, Detail] = dataclasses.field(default_factory=dict)
+
+
+def ks(w: Comparison) -> Measure:
+    """Two-sample Kolmogorov-Smirnov; effect: Wasserstein distance in reference deviations.
+
+    Of a constant reference, which has no deviation, the effect is the share of rows that moved.
+    """
+    f = w.feature
+    first, second = f.counts[: f.cells], w.counts[: f.cells]
+    gap = ranks.ks_two_sample(first, second)
+    distance = ranks.wasserstein(f.edges, first, second)
+    floor_sd, floor_share = w.settings.effect_floor_sd, w.settings.effect_floor_share
+    if f.sd > 0:
+        in_sd = min(distance / f.sd, LARGEST)
+        effect = Effect(name="wasserstein", value=in_sd, floor=floor_sd, unit="reference sd")
+    else:
+        effect = Effect(
+            name="largest gap", value=gap.statistic, floor=floor_share, unit="share of rows"
+        )
+    details = _of_numbers(f, first, second, gap) | {"wasserstein": distance}
+    n, m = int(second.sum()), int(first.sum())
+    what = _numbers_in_words(w, gap)
+    return Measure("ks", w, n, m, what, gap.statistic, gap.p_value, effect, details)
+
+
+def _of_numbers(
+    f: FeatureReference, first: Ints, second: Ints, gap: ranks.Gap
+) -> dict[str, Detail]:
+    groups = ranks.grouped(first, second)
+    before = [ranks.quantile(f.edges, first, q) for q in QUARTILES]
+    after = [ranks.quantile(f.edges, second, q) for q in QUARTILES]
+    n = int(second.sum())
+    return {
+        "median_reference": before[1],
+        "median": after[1],
+        "quartiles_reference": [*before],
+        "quartiles": [*after],
+        "mean_reference": f.mean,
+        "sd_reference": f.sd,
+        "largest_gap": gap.statistic,
+        "at": float(f.edges[min(gap.code // 2, len(f.edges) - 1)]),
+        "direction": "up" if gap.sign > 0 else "down",
+        "below_range": int(second[0]) / n,
+        "above_range": int(second[-1]) / n,
+        "psi": ranks.psi(*groups),
+        "jensen_shannon": ranks.jensen_shannon(*groups),
+        "resolution": ranks.resolution(first),
+    }
+
+
+def _numbers_in_words(w: Comparison, gap: ranks.Gap) -> str:
+    f, edges = w.feature, w.feature.edges
+    first, second = f.counts[: f.cells], w.counts[: f.cells]
+    before, after = figures.pair(*(ranks.quantile(edges, c, 0.5) for c in (first, second)))
+    points = figures.number(100 * gap.statistic)
+    where = figures.number(float(edges[min(gap.code // 2, len(edges) - 1)]))
+    what = f"{f.name}: median {before} -> {after}, largest gap {points} points at {where}"
+    low, high = (float(second[i] / second.sum()) for i in (0, -1))
+    if low >= BEYOND:
+        what += f", {figures.share(low)} below the reference's lowest {figures.number(edges[0])}"
+    if high >= BEYOND:
+        what += f", {figures.share(high)} above the reference's highest {figures.number(edges[-1])}"
+    return what
+
+
+def chi_square(w: Comparison) -> Measure:
+    """Chi-square over categories; effect: the largest change of one category's share."""
+    f = w.feature
+    first, second = f.counts[: f.cells + 1], w.counts[: f.cells + 1]
+    test = categories.chi_square(first, second)
+    change = categories.largest_change(first, second)
+    size = abs(change.after - change.before)
+    floor = w.settings.effect_floor_share
+    effect = Effect(name="largest share change", value=size, floor=floor, unit="share of rows")
+    gone = [f.names[i] for i in categories.vanished(first[:-1], second[:-1])]
+    details: dict[str, Detail] = {
+        "category": _name(f, change.place),
+        "share_reference": change.before,
+        "share": change.after,
+        "new": [*w.new_names],
+        "new_share": int(second[-1]) / int(second.sum()),
+        "gone": [*gone],
+        "psi": ranks.psi(first, second),
+        "jensen_shannon": ranks.jensen_shannon(first, second),
+        "method": test.method,
+        "cells": test.cells,
+        "pooled": test.pooled,
+    }
+    what = (
+        f"{f.name}: share of {_name(f, change.place)} {figures.shares(change.before, change.after)}"
+    )
+    what += _listed("new", w.new_names) + _listed("gone", gone)
+    n, m = int(second.sum()), int(first.sum())
+    return Measure("chi-square", w, n, m, what, test.statistic, test.p_value, effect, details)
+
+
+def _name(f: FeatureReference, place: int) -> str:
+    return f.names[place] if place < len(f.names) else OTHER
+
+
+def _listed(word: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"; {word}: {', '.join(names[:NAMED])}{more}"
+
+
+def missing(w: Comparison) -> Measure:
+    """Values that could not be used: missing, infinite, or a word where a number was.
+
+    Chi-square, or Fisher's test where few are expected; effect: the change of their share.
+    """
+    f = w.feature
+    known, live = (unusable(f, c) for c in (f.counts, w.counts))
+    n, m = int(w.counts.sum()), f.rows
+    before, after = sum(known.values()), sum(live.values())
+    test = categories.chi_square(np.array([before, m - before]), np.array([after, n - after]))
+    floor = w.settings.effect_floor_share
+    size = abs(after / n - before / m)
+    effect = Effect(name="change of missing share", value=size, floor=floor, unit="share of rows")
+    changes = [
+        f"{word} {figures.shares(known[word] / m, live[word] / n)}"
+        for word in live
+        if known[word] or live[word]
+    ]
+    what = f"{f.name}: " + (", ".join(changes) or "nothing missing")
+    details: dict[str, Detail] = {f"{k} (share)": x / n for k, x in live.items()}
+    details |= {f"{k} (reference's share)": x / m for k, x in known.items()}
+    return Measure("missing", w, n, m, what, test.statistic, test.p_value, effect, details)
+
+
+def unusable(f: FeatureReference, counts: Ints) -> dict[str, int]:
+    """How many values are missing, infinite, or words where a number was."""
+    found = {"missing": int(counts[f.missing_at])}
+    if f.kind == "number":
+        found |= {"infinite": int(counts[-2]), "not a number": int(counts[-1])}
+    return found
