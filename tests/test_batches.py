@@ -1,5 +1,6 @@
 """What goes into a batch comes out of it, in one piece, in the right place and in order."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,13 @@ def test_what_is_rejected_is_still_covered() -> None:
     assert (batch.first, batch.last) == (-2, 9)
     (batch,) = split(numbers_only(3))[0]
     assert (batch.first, batch.last) == (0, 2)
+
+
+def test_marks_and_the_number_of_source_partitions_travel_too() -> None:
+    (batch,) = split(numbers_only(3))[0]
+    told = dataclasses.replace(batch, partitions=7, marks=(("truth", "m", "", 5, -1),))
+    assert decode_batch(encode_batch(told)).marks == told.marks
+    assert decode_batch(encode_batch(told)).partitions == 7
 
 
 def test_a_column_without_words_has_no_codes() -> None:
