@@ -1,0 +1,80 @@
+"""Intervals: a value with its 95% interval, and tests of one value against another."""
+
+import dataclasses
+import math
+
+from scipy import special, stats
+
+from stream import sums
+
+Z95 = 1.959963984540054
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric's value over n outcomes, with its 95% interval."""
+
+    value: float
+    n: int
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moments:
+    """n values, their mean, and the variance of that mean."""
+
+    n: int
+    mean: float
+    variance: float
+
+    def figure(self) -> Figure | None:
+        """The mean with its normal interval; None without values. A single value has no width."""
+        if self.n <= 0:
+            return None
+        half = Z95 * math.sqrt(self.variance)
+        return Figure(self.mean, self.n, self.mean - half, self.mean + half)
+
+
+def moments(n: int, total: int, squares: int) -> Moments:
+    """From exact sums: nothing cancels, whatever the size of the mean."""
+    if n <= 0:
+        return Moments(0, 0.0, 0.0)
+    spread = n * (squares << sums.UNIT_BITS) - total * total
+    scale = n * n * max(n - 1, 1) << 2 * sums.UNIT_BITS
+    return Moments(n, sums.to_float(total, n), max(spread, 0) / scale)
+
+
+def share(hits: int, n: int) -> Figure | None:
+    """A proportion with Wilson's interval; None without values, or with more taken back than in."""
+    if n <= 0 or not 0 <= hits <= n:
+        return None
+    p, z2 = hits / n, Z95 * Z95
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Figure(p, n, max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0))
+
+
+def root(mean: Figure) -> Figure:
+    """The square root of a figure, ends included."""
+    value, low, high = (math.sqrt(max(x, 0.0)) for x in (mean.value, mean.low, mean.high))
+    return Figure(value, mean.n, low, high)
+
+
+def p_of_fewer(hits: int, n: int, expected: float) -> float:
+    """Of so few hits or fewer, with that probability each: exact, binomial."""
+    return float(special.bdtr(hits, n, min(max(expected, 0.0), 1.0)))
+
+
+def p_of_fewer_than(hits: int, n: int, other_hits: int, other_n: int) -> float:
+    """Of so few hits or fewer, with the probability of the others: exact, hypergeometric."""
+    return float(stats.hypergeom.cdf(hits, n + other_n, hits + other_hits, n))
+
+
+def p_of_mean(now: Moments, was: Moments, larger_only: bool) -> float:
+    """Of a mean so much larger, or so far off on either side: normal."""
+    gap, spread = now.mean - was.mean, math.sqrt(now.variance + was.variance)
+    z = gap / spread if spread > 0 else math.copysign(math.inf, gap) if gap else 0.0
+    if larger_only:
+        return float(special.ndtr(-z))
+    return min(2 * float(special.ndtr(-abs(z))), 1.0)

@@ -1,0 +1,126 @@
+"""Tallies: outcomes as whole numbers, which merge without rounding.
+
+Any order, split, retraction and merge of the same outcomes gives the same tally, to the last bit.
+"""
+
+import dataclasses
+from typing import Self
+
+import numpy as np
+
+from stream import sums
+from stream.columns import Bools, Floats, Ints
+from stream.outcomes import Outcomes
+
+LEAST_P = 2.0**-40  # probabilities below it count as this much in the log loss
+MOST_ERROR = 2.0**250  # larger errors are cut there, so that their fourth powers are floats
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """Counts and exact sums over outcomes. Sums are in units of 2**-1074 (`stream.sums`).
+
+    n: outcomes. judged: those with an answer and a label. hits: right ones. scored: those with a
+    probability of the label. unclassed: labels that are no class. sure_*: confidence, by right
+    and wrong. numbers: those with an error that is a number. cut: errors beyond MOST_ERROR.
+    """
+
+    n: int = 0
+    judged: int = 0
+    hits: int = 0
+    scored: int = 0
+    unclassed: int = 0
+    numbers: int = 0
+    fractional: int = 0
+    cut: int = 0
+    sure_hits: int = 0
+    sure_misses: int = 0
+    loss: int = 0
+    loss_squares: int = 0
+    brier: int = 0
+    brier_squares: int = 0
+    hit_confidence: int = 0
+    hit_confidence_squares: int = 0
+    miss_confidence: int = 0
+    miss_confidence_squares: int = 0
+    errors: int = 0
+    absolutes: int = 0
+    squares: int = 0
+    fourths: int = 0
+
+    def update(self, found: Outcomes) -> None:
+        """Take outcomes in; those of sign -1 are taken back."""
+        self.n += int(found.signs.sum())
+        if found.hit is not None:
+            self._judge(found.hit, found)
+        if found.error is not None:
+            self._measure(found.error, found)
+
+    def merge(self, other: "Tally") -> None:
+        """Add another tally."""
+        for name in _NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def to_bytes(self) -> bytes:
+        """Compact bytes, equal for equal tallies."""
+        return sums.encode([getattr(self, name) for name in _NAMES])
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """The tally of `to_bytes`. Raises ValueError on anything else."""
+        return cls(*sums.decode(raw, len(_NAMES)))
+
+    def _judge(self, hit: Floats, found: Outcomes) -> None:
+        signs = found.signs
+        right = hit == 1
+        self.judged += _count(signs, right | (hit == 0))
+        self.hits += _count(signs, right)
+        if found.probability is None or found.brier is None or found.confidence is None:
+            return
+        known = ~np.isnan(found.probability)
+        self.scored += _count(signs, known)
+        if found.unclassed is not None:
+            self.unclassed += int((signs * found.unclassed).sum())
+        losses = 0.0 - sums.log(np.maximum(found.probability[known], LEAST_P))
+        self.loss, self.loss_squares = _add(self.loss, self.loss_squares, losses, signs[known])
+        self.brier, self.brier_squares = _add(
+            self.brier, self.brier_squares, found.brier[known], signs[known]
+        )
+        self._trust(right, ~np.isnan(found.confidence) & ~np.isnan(hit), found.confidence, signs)
+
+    def _trust(self, right: Bools, sure: Bools, confidence: Floats, signs: Ints) -> None:
+        for rows, count, total in (
+            (sure & right, "sure_hits", "hit_confidence"),
+            (sure & ~right, "sure_misses", "miss_confidence"),
+        ):
+            squares = f"{total}_squares"
+            added = _add(
+                getattr(self, total), getattr(self, squares), confidence[rows], signs[rows]
+            )
+            setattr(self, count, getattr(self, count) + _count(signs, rows))
+            setattr(self, total, added[0])
+            setattr(self, squares, added[1])
+
+    def _measure(self, error: Floats, found: Outcomes) -> None:
+        known = ~np.isnan(error)
+        signs = found.signs[known]
+        size = np.minimum(np.abs(error[known]), MOST_ERROR)
+        self.numbers += int(signs.sum())
+        self.cut += _count(signs, np.abs(error[known]) > MOST_ERROR)
+        if found.fractional is not None:
+            self.fractional += int((found.signs * found.fractional).sum())
+        self.errors += sums.exact_sum(np.copysign(size, error[known]) * signs)
+        self.absolutes += sums.exact_sum(size * signs)
+        self.squares, self.fourths = _add(self.squares, self.fourths, size * size, signs)
+
+
+_NAMES = tuple(field.name for field in dataclasses.fields(Tally))
+
+
+def _count(signs: Ints, rows: Bools) -> int:
+    return int(signs[rows].sum())
+
+
+def _add(total: int, squares: int, x: Floats, signs: Ints) -> tuple[int, int]:
+    signed = x * signs
+    return total + sums.exact_sum(signed), squares + sums.exact_sum(signed * x)
