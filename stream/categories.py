@@ -80,9 +80,14 @@ def _pool(table: Ints) -> tuple[Ints, int]:
 
 
 def largest_change(first: Ints, second: Ints) -> Change:
-    """The largest change of one category's share; the first category wins ties."""
+    """The largest change of one category's share.
+
+    Of equal ones, as the two of a yes-or-no feature always are, the rarer of the first sample.
+    """
     before, after = first / first.sum(), second / second.sum()
-    place = int(np.argmax(np.abs(after - before)))
+    size = np.abs(after - before)
+    equal = np.flatnonzero(size >= size.max() - 1e-12)
+    place = int(equal[np.argmin(first[equal])])
     return Change(place, float(before[place]), float(after[place]))
 
 

@@ -19,11 +19,11 @@ def pair(a: float, b: float) -> tuple[str, str]:
     """Two numbers to compare, with as many decimals each, enough to show that they differ.
 
     >>> pair(31.4, 35), pair(2019.25, 2019.5), pair(1, 1)
-    (('31.4', '35.0'), ('2,019.25', '2,019.50'), ('1', '1'))
+    (('31.4', '35.0'), ('2,019.2', '2,019.5'), ('1', '1'))
     """
     if a == b:
         return number(a), number(b)
-    apart = _decimals(a - b) - FIGURES + 2  # two figures of the difference
+    apart = _decimals(a - b) - FIGURES + 1  # one figure of the difference
     places = max(min(_decimals(x) for x in (a, b) if x), min(apart, 9))
     return _fixed(a, places), _fixed(b, places)
 

@@ -17,7 +17,7 @@ Detail = float | int | str | list[float | int | str | None] | None
 QUARTILES = (0.25, 0.5, 0.75)
 NAMED = 3  # categories named in a sentence
 BEYOND = 0.01  # share outside the reference's range from which a sentence says so
-OTHER = "categories the reference does not have"
+OTHER = "other categories"  # those the reference has not, or not among its most frequent
 LARGEST = 1e300  # an effect is a finite number, also against a deviation of almost nothing
 
 
@@ -62,7 +62,9 @@ def ks(w: Comparison) -> Measure:
     floor_sd, floor_share = w.settings.effect_floor_sd, w.settings.effect_floor_share
     if f.sd > 0:
         in_sd = min(distance / f.sd, LARGEST)
-        effect = Effect(name="wasserstein", value=in_sd, floor=floor_sd, unit="reference sd")
+        effect = Effect(
+            name="wasserstein", value=in_sd, floor=floor_sd, unit="reference standard deviations"
+        )
     else:
         effect = Effect(
             name="largest gap", value=gap.statistic, floor=floor_share, unit="share of rows"

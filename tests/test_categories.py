@@ -76,3 +76,8 @@ def test_the_largest_change_and_what_vanished() -> None:
     assert (change.place, change.before, change.after) == (2, 0.1, 0.5)
     assert vanished(first, second) == [1]
     assert vanished(first, np.array([3, 0, 0])) == []
+
+
+def test_of_two_equal_changes_the_rarer_category_is_named() -> None:
+    assert largest_change(np.array([909, 591]), np.array([738, 762])).place == 1
+    assert largest_change(np.array([591, 909]), np.array([762, 738])).place == 0
