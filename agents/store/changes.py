@@ -25,10 +25,10 @@ class Limits:
     """
 
     chunk_bytes: int = 256 * 1024
-    chunk_ops: int = 500
+    chunk_ops: int = 250
     request_bytes: int = 4 * 1024 * 1024
     value_bytes: int = 4 * 1024 * 1024
-    lookups: int = 1000
+    lookups: int = 250
     buckets: int = 4096
     reference_bytes: int = 64 * 1024 * 1024
     outbox_bodies: int = 16

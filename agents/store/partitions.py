@@ -26,11 +26,12 @@ from agents.store.changes import (
     messages_of,
     redo_of,
 )
+from agents.store.pending import entries_of, found_of
 from agents.store.scripts import Call, Scripts
 from stream.columns import Hashes
 
 T = TypeVar("T")
-TOGETHER = 4
+TOGETHER = 2
 """Scripts in one pipeline. Redis runs what one client has sent before it looks at the others."""
 
 
@@ -110,22 +111,19 @@ class Partition:
         size = 8 * self._limits.lookups
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
         calls: list[Call] = [(keys, (self._buckets, part)) for part in parts]
-        values: list[bytes | None] = []
-        for some_calls in _slices(calls, TOGETHER):
-            for reply in await self._scripts.run_all("pending", some_calls):
-                values.extend(reply)
-        pairs = zip(hashes.tolist(), values, strict=True)
-        return {id_hash: value for id_hash, value in pairs if value is not None}
+        blobs: list[bytes] = []
+        for some in _slices(calls, TOGETHER):
+            blobs.extend(await self._scripts.run_all("pending", some))
+        return found_of(hashes.tolist(), blobs)
 
     async def scan_pending(
-        self, cursor: int = 0, enough: int = 1000
+        self, cursor: int = 0, enough: int = 500
     ) -> tuple[int, dict[int, bytes]]:
         """Some whole buckets from `cursor` on: (next cursor, 0 after the last bucket; entries)."""
         values = (cursor, self._buckets, 256, enough)
-        found = await self._scripts.run("scan", ((self.key("pending", ""),), values))
-        hashes = (int.from_bytes(h, "big") for h in found[1::2])
-        after = int(found[0])
-        return (after if after < self._buckets else 0), dict(zip(hashes, found[2::2], strict=True))
+        call = ((self.key("pending", ""),), values)
+        after, blob = await self._scripts.run("scan", call)
+        return (after if after < self._buckets else 0), entries_of(blob)
 
     # Writing
 
