@@ -23,6 +23,7 @@ from stream.snapshots import Allowed, Corrupt, Identity, StateMismatch, dump, lo
 __all__ = ["DETECTORS", "Corrupt", "Detector", "Kind", "Rule", "StateMismatch"]
 
 LIMIT = 1e100  # magnitudes above it are cut: their squares would leave the floats
+_BITS = frozenset((0, 1))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Detector:
         self.settings = settings
         self.kind = _kind_of(settings, task)
         self.parameters = _parameters_of(self.kind, settings, seed)
+        self._binary = self.kind.binary
         self._flip = self.kind.falling and settings.signal == "error" and not settings.raw
         self._state = _State(_make(self.kind, settings.name, self.parameters))
 
@@ -158,14 +160,20 @@ class Detector:
 
     def update(self, x: float) -> bool:
         """Take one value; whether the detector fired on it. Never raises on a number."""
-        if x not in {0, 1} if self.kind.binary else not math.isfinite(x):
-            self._state.skipped += 1
-            return False
-        if self._flip:
-            x = 1 - x
-        self._state.n += 1
-        inner = self._state.inner
-        inner.update(int(x) if self.kind.binary else min(max(float(x), -LIMIT), LIMIT))
+        state = self._state
+        if self._binary:
+            if x not in _BITS:
+                state.skipped += 1
+                return False
+            x = int(1 - x if self._flip else x)
+        elif not -LIMIT <= x <= LIMIT:
+            if not math.isfinite(x):
+                state.skipped += 1
+                return False
+            x = math.copysign(LIMIT, x)
+        state.n += 1
+        inner = state.inner
+        inner.update(x)
         return bool(inner.drift_detected)
 
     def snapshot(self) -> bytes:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from stream.settings import Task
 
 Scores = tuple[tuple[str, float], ...]
 Answer = float | str | None
+_NAME = itemgetter(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ def outcomes_of_rows(
     """Outcomes of plain rows; the classes may differ from row to row."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for i, given in enumerate(scores):
-        groups.setdefault(tuple(name for name, _ in given), []).append(i)
+        groups.setdefault(tuple(map(_NAME, given)), []).append(i)
     signed = np.array([1] * len(labels) if signs is None else signs, dtype=np.int64)
     parts = []
     for classes, rows in groups.items():
-        matrix = np.array([[p for _, p in scores[i]] for i in rows], dtype=np.float64)
+        flat = np.array([p for i in rows for _, p in scores[i]], dtype=np.float64)
+        matrix = flat.reshape(len(rows), len(classes))
         known = (classes, matrix) if classes else None
         label, answer = column_of([labels[i] for i in rows]), column_of([answers[i] for i in rows])
         parts.append(outcomes(label, answer, known, signed[rows], task))

@@ -223,4 +223,4 @@ def _check_shape(found: Any, fresh: Any, where: str) -> None:
         raise Corrupt(f"{where} is not what a new {type(fresh).__name__} looks like")
     for name, part in getattr(found, "__dict__", {}).items():
         if not isinstance(found, MethodType):
-            _check_shape(part, getattr(fresh, name), f"{where}.{name}")
+            _check_shape(part, vars(fresh)[name], f"{where}.{name}")

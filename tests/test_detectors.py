@@ -72,7 +72,7 @@ def test_adwin_on_the_stream_of_capymoas_tutorial() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_as_river_does(name: str) -> None:
-    stream = lively(name, 3000, 1)
+    stream = lively(name, 2000, 1)
     ours = make(name)
     plain = DETECTORS[name].make(**({"seed": 7} if name == "KSWIN" else {}))
     found = []
@@ -87,9 +87,9 @@ def test_answers_as_river_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=12, deadline=None)
-@given(cut=st.integers(0, 900), seed=st.integers(0, 1000))
+@given(cut=st.integers(0, 400), seed=st.integers(0, 1000))
 def test_restored_continues_identically_wherever_it_was_cut(name: str, cut: int, seed: int) -> None:
-    stream = lively(name, 900, seed)
+    stream = lively(name, 400, seed)
     whole = make(name)
     before = fired(whole, stream[:cut])
     snapshot = whole.snapshot()
