@@ -1,123 +1,29 @@
 """The checkpoint protocol on real Redis servers, step by step."""
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import redis
-from redis.asyncio import Redis
 
 from agents.store import (
     Changes,
-    Limits,
-    OutMessage,
-    Partition,
-    Prepared,
     Refused,
-    Store,
-    TooLarge,
-    Unavailable,
-    Unusable,
     nothing,
     sources,
 )
 from tests.redises import binaries, serve
-
-SMALL = Limits(chunk_bytes=64, chunk_ops=2, request_bytes=100, buckets=8, outbox_bodies=3)
-Scenario = Callable[["World"], Awaitable[None]]
-
-
-class Crashed(Exception):
-    """Stands for the death of a process."""
-
-
-class World:
-    """One server, and a hook that a scenario may set."""
-
-    def __init__(self, client: Redis, texts: dict[str, str] | None = None) -> None:
-        self.client = client
-        self.hook: Callable[[str], None] = nothing
-        self.prefix = secrets.token_hex(4)
-        self.store = Store(client, self.prefix, SMALL, self._step, texts)
-
-    def _step(self, step: str) -> None:
-        self.hook(step)
-
-    def partition(self) -> Partition:
-        return self.store.partition("ledger", 3)
-
-    async def owner(self) -> Partition:
-        partition = self.partition()
-        await partition.claim()
-        return partition
-
-    def crash(self, at: str, hit: int = 1) -> None:
-        """Raise Crashed at the hit-th time that a step is reached."""
-        left = hit
-
-        def hook(step: str) -> None:
-            nonlocal left
-            left -= step == at
-            if step == at and left == 0:
-                self.hook = nothing
-                raise Crashed(step)
-
-        self.hook = hook
-
-    async def keys(self) -> set[str]:
-        start = f"{self.prefix}:{{ledger:3}}:"
-        found: list[bytes] = await self.client.keys(f"{start}*")  # type: ignore[assignment]
-        return {key.decode().removeprefix(start) for key in found}
-
-
-def changes(word: str, messages: int = 3) -> Changes:
-    """Changes that make several chunks of every kind; the pending hashes lie in two buckets."""
-    value = word.encode()
-    return Changes(
-        puts={f"field-{i}": value * 10 for i in range(5)} | {word: value},
-        pending_puts={i << 61: value for i in range(5)} | {2**64 - 1: value},
-        outbox=[OutMessage("t", b"k", b"%s-%d" % (value, i)) for i in range(messages)],
-    )
-
-
-async def commit(partition: Partition, some: Changes, next: int | None = None) -> Prepared:
-    prepared = partition.prepare(some, next, "identity")
-    await partition.checkpoint(prepared)
-    return prepared
-
-
-async def pending(partition: Partition) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    cursor = 0
-    while True:
-        cursor, some = await partition.scan_pending(cursor, enough=3)
-        found |= some
-        if cursor == 0:
-            return found
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def socket(request: pytest.FixtureRequest) -> Iterator[str]:
-    with serve(binaries()[request.param]) as path:
-        yield path
-
+from tests.worlds import Crashed, World, changes, commit, pending, play_on
 
 Play = Callable[..., None]
 
 
-@pytest.fixture
-def play(socket: str) -> Play:
-    def run(scenario: Scenario, texts: dict[str, str] | None = None) -> None:
-        async def main() -> None:
-            async with Redis(unix_socket_path=socket) as client:
-                await scenario(World(client, texts))
-
-        asyncio.run(main())
-
-    return run
+@pytest.fixture(scope="module", params=sorted(binaries()))
+def play(request: pytest.FixtureRequest) -> Iterator[Play]:
+    with serve(binaries()[request.param]) as path:
+        yield functools.partial(play_on, path)
 
 
 def test_a_new_partition_is_empty_and_each_claim_is_a_new_epoch(play: Play) -> None:
@@ -146,19 +52,6 @@ def test_a_checkpoint_is_what_the_next_owner_finds(play: Play) -> None:
         asked = np.array([5, 2**64 - 1, 1 << 61, 0], dtype=np.uint64)
         assert await owner.pending(asked) == {2**64 - 1: b"a", 0: b"a"}
         assert not [key for key in await world.keys() if key.startswith(("redo", "staged"))]
-
-    play(scenario)
-
-
-def test_many_pending_entries_are_looked_up_in_several_calls(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        hashes = np.random.default_rng(1).integers(0, 2**64, 5000, dtype=np.uint64)
-        owner = Store(world.client, world.prefix).partition("ledger", 3)
-        await owner.claim()
-        entries = {h: h.to_bytes(8, "little") for h in hashes.tolist()[::2]}
-        await commit(owner, Changes(pending_puts=entries))
-        assert await owner.pending(hashes) == entries
-        assert await owner.pending(hashes[:0]) == {}
 
     play(scenario)
 
@@ -359,130 +252,3 @@ def test_a_claim_may_die_and_the_next_one_finishes(play: Play) -> None:
             assert owner.pending_count == len(await pending(owner)) == 6
 
     play(scenario)
-
-
-def test_scripts_are_loaded_again_when_redis_forgets_them(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        owner = await world.owner()
-        await commit(owner, changes("a"))
-        await world.client.script_flush()
-        await commit(owner, changes("b"))
-        assert owner.seq == 2
-
-    play(scenario)
-
-
-def test_staged_chunks_that_redis_lost_are_staged_again(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        owner = await world.owner()
-        attempt = owner.prepare(changes("a"), 1, None)
-        world.crash("before commit")
-        with pytest.raises(Crashed):
-            await owner.checkpoint(attempt)
-        redo = owner.key("redo", attempt.id)
-        with pytest.raises(redis.ConnectionError, match="try again"):
-            await _lose(world, redo, owner.checkpoint(attempt))
-        await owner.checkpoint(attempt)
-        assert (await owner.get_many(["a"])) == [b"a"]
-
-    play(scenario)
-
-
-async def _lose(world: World, key: str, call: Awaitable[None]) -> None:
-    """Delete a key just before the commit: what a Redis does that restarts without its tail."""
-    pool = world.client.connection_pool
-    other = redis.Redis(unix_socket_path=pool.connection_kwargs["path"])
-
-    def hook(step: str) -> None:
-        if step == "before commit":
-            world.hook = nothing
-            other.delete(key)
-            other.close()
-
-    world.hook = hook
-    await call
-
-
-def test_a_full_redis_is_an_outage_and_loses_nothing(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        owner = await world.owner()
-        attempt = owner.prepare(changes("a"), 1, None)
-        await world.client.config_set("maxmemory", 1)
-        try:
-            with pytest.raises(Unavailable, match="maxmemory"):
-                await owner.checkpoint(attempt)
-        finally:
-            await world.client.config_set("maxmemory", 0)
-        await owner.checkpoint(attempt)
-        assert (await owner.get_many(["a"])) == [b"a"]
-
-    play(scenario)
-
-
-def test_the_number_of_buckets_of_a_partition_stays(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        await commit(await world.owner(), changes("a"))
-        other = Store(world.client, world.prefix, Limits(buckets=4096)).partition("ledger", 3)
-        await other.claim()
-        assert len(await other.pending(np.array([2**64 - 1, 0], dtype=np.uint64))) == 2
-
-    play(scenario)
-
-
-def test_limits_are_named(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        owner = Store(world.client, world.prefix, Limits(value_bytes=10)).partition("ledger", 3)
-        for some in (
-            Changes(puts={"big": bytes(11)}),
-            Changes(pending_puts={1: bytes(11)}),
-            Changes(outbox=[OutMessage("big", None, bytes(11))]),
-        ):
-            with pytest.raises(TooLarge, match="11 bytes, the limit is 10"):
-                owner.prepare(some, 1, None)
-        with pytest.raises(ValueError, match="puts and deletes"):
-            owner.prepare(Changes(puts={"a": b""}, deletes={"a"}), 1, None)
-        with pytest.raises(ValueError, match="power of two"):
-            Limits(buckets=1000)
-
-    play(scenario)
-
-
-def test_references_and_shares_are_read_by_everybody(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        assert await world.store.put_reference("r", b"one")
-        assert not await world.store.put_reference("r", b"two")
-        assert await world.store.get_reference("r") == b"one"
-        assert await world.store.get_reference("s") is None
-        await commit(await world.owner(), changes("a"))
-        found = await world.store.read_shares("ledger", [3, 4, 3], ["a", "a", "b"])
-        assert found == [b"a", None, None]
-
-    play(scenario)
-
-
-def test_the_check_at_start_names_the_setting(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        await world.store.check()
-        assert await world.store.ready()
-        for setting, bad in (
-            ("maxmemory-policy", "allkeys-lru"),
-            ("hash-max-ziplist-entries", "128"),
-            ("hash-max-ziplist-value", "32"),
-        ):
-            before = str((await world.client.config_get(setting))[setting])
-            await world.client.config_set(setting, bad)
-            try:
-                with pytest.raises(Unusable, match=setting):
-                    await world.store.check()
-            finally:
-                await world.client.config_set(setting, before)
-
-    play(scenario)
-
-
-def test_a_redis_that_is_not_there_is_not_ready() -> None:
-    async def main() -> bool:
-        async with Redis(unix_socket_path="/nowhere") as client:
-            return await Store(client).ready()
-
-    assert not asyncio.run(main())

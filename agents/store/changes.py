@@ -19,7 +19,8 @@ class Limits:
     """Bounds that keep every script under 5 ms and every request bounded.
 
     chunk_bytes, chunk_ops: most of one redo chunk or outbox body (one value may exceed the bytes).
-    request_bytes: most sent in one pipeline. value_bytes: most of one value.
+    request_bytes: most sent in one pipeline. value_bytes: most of one value (1 MiB takes a script
+    4.5 ms to apply, measured): split what may grow larger over several fields.
     lookups: hashes in one script. buckets: pending buckets of a partition, a power of two; the
     number that a partition was created with stays.
     """
@@ -27,7 +28,7 @@ class Limits:
     chunk_bytes: int = 256 * 1024
     chunk_ops: int = 250
     request_bytes: int = 4 * 1024 * 1024
-    value_bytes: int = 4 * 1024 * 1024
+    value_bytes: int = 1024 * 1024
     lookups: int = 250
     buckets: int = 4096
     reference_bytes: int = 64 * 1024 * 1024

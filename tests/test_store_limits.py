@@ -1,0 +1,171 @@
+"""What the store does when Redis is full, forgetful, away or unfit, and where its limits are."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+
+import numpy as np
+import pytest
+import redis
+from redis.asyncio import Redis
+
+from agents.store import (
+    Changes,
+    Limits,
+    OutMessage,
+    Store,
+    TooLarge,
+    Unavailable,
+    Unusable,
+    nothing,
+)
+from tests.redises import binaries, serve
+from tests.worlds import Crashed, World, changes, commit, play_on
+
+Play = Callable[..., None]
+
+
+@pytest.fixture(scope="module", params=sorted(binaries()))
+def play(request: pytest.FixtureRequest) -> Iterator[Play]:
+    with serve(binaries()[request.param]) as path:
+        yield functools.partial(play_on, path)
+
+
+def test_many_pending_entries_are_looked_up_in_several_calls(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        hashes = np.random.default_rng(1).integers(0, 2**64, 5000, dtype=np.uint64)
+        owner = Store(world.client, world.prefix).partition("ledger", 3)
+        await owner.claim()
+        entries = {h: h.to_bytes(8, "little") for h in hashes.tolist()[::2]}
+        await commit(owner, Changes(pending_puts=entries))
+        assert await owner.pending(hashes) == entries
+        assert await owner.pending(hashes[:0]) == {}
+
+    play(scenario)
+
+
+def test_scripts_are_loaded_again_when_redis_forgets_them(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        owner = await world.owner()
+        await commit(owner, changes("a"))
+        await world.client.script_flush()
+        await commit(owner, changes("b"))
+        assert owner.seq == 2
+
+    play(scenario)
+
+
+def test_staged_chunks_that_redis_lost_are_staged_again(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        owner = await world.owner()
+        attempt = owner.prepare(changes("a"), 1, None)
+        world.crash("before commit")
+        with pytest.raises(Crashed):
+            await owner.checkpoint(attempt)
+        redo = owner.key("redo", attempt.id)
+        with pytest.raises(redis.ConnectionError, match="try again"):
+            await _lose(world, redo, owner.checkpoint(attempt))
+        await owner.checkpoint(attempt)
+        assert (await owner.get_many(["a"])) == [b"a"]
+
+    play(scenario)
+
+
+async def _lose(world: World, key: str, call: Awaitable[None]) -> None:
+    """Delete a key just before the commit: what a Redis does that restarts without its tail."""
+    pool = world.client.connection_pool
+    other = redis.Redis(unix_socket_path=pool.connection_kwargs["path"])
+
+    def hook(step: str) -> None:
+        if step == "before commit":
+            world.hook = nothing
+            other.delete(key)
+            other.close()
+
+    world.hook = hook
+    await call
+
+
+def test_a_full_redis_is_an_outage_and_loses_nothing(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        owner = await world.owner()
+        attempt = owner.prepare(changes("a"), 1, None)
+        await world.client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(Unavailable, match="maxmemory"):
+                await owner.checkpoint(attempt)
+        finally:
+            await world.client.config_set("maxmemory", 0)
+        await owner.checkpoint(attempt)
+        assert (await owner.get_many(["a"])) == [b"a"]
+
+    play(scenario)
+
+
+def test_the_number_of_buckets_of_a_partition_stays(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await commit(await world.owner(), changes("a"))
+        other = Store(world.client, world.prefix, Limits(buckets=4096)).partition("ledger", 3)
+        await other.claim()
+        assert len(await other.pending(np.array([2**64 - 1, 0], dtype=np.uint64))) == 2
+
+    play(scenario)
+
+
+def test_limits_are_named(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        owner = Store(world.client, world.prefix, Limits(value_bytes=10)).partition("ledger", 3)
+        for some in (
+            Changes(puts={"big": bytes(11)}),
+            Changes(pending_puts={1: bytes(11)}),
+            Changes(outbox=[OutMessage("big", None, bytes(11))]),
+        ):
+            with pytest.raises(TooLarge, match="11 bytes, the limit is 10"):
+                owner.prepare(some, 1, None)
+        with pytest.raises(ValueError, match="puts and deletes"):
+            owner.prepare(Changes(puts={"a": b""}, deletes={"a"}), 1, None)
+        with pytest.raises(ValueError, match="power of two"):
+            Limits(buckets=1000)
+
+    play(scenario)
+
+
+def test_references_and_shares_are_read_by_everybody(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.store.put_reference("r", b"one")
+        assert not await world.store.put_reference("r", b"two")
+        assert await world.store.get_reference("r") == b"one"
+        assert await world.store.get_reference("s") is None
+        await commit(await world.owner(), changes("a"))
+        found = await world.store.read_shares("ledger", [3, 4, 3], ["a", "a", "b"])
+        assert found == [b"a", None, None]
+
+    play(scenario)
+
+
+def test_the_check_at_start_names_the_setting(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await world.store.check()
+        assert await world.store.ready()
+        for setting, bad in (
+            ("maxmemory-policy", "allkeys-lru"),
+            ("hash-max-ziplist-entries", "128"),
+            ("hash-max-ziplist-value", "32"),
+        ):
+            before = str((await world.client.config_get(setting))[setting])
+            await world.client.config_set(setting, bad)
+            try:
+                with pytest.raises(Unusable, match=setting):
+                    await world.store.check()
+            finally:
+                await world.client.config_set(setting, before)
+
+    play(scenario)
+
+
+def test_a_redis_that_is_not_there_is_not_ready() -> None:
+    async def main() -> bool:
+        async with Redis(unix_socket_path="/nowhere") as client:
+            return await Store(client).ready()
+
+    assert not asyncio.run(main())
