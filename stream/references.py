@@ -26,6 +26,7 @@ MAX_PARTS = 10_000
 MAX_INCOMPLETE = 8  # references being received at once; the oldest goes first
 FORMAT = 1
 OUTPUTS = ("prediction", "confidence")
+_TASKS: dict[Kind, str] = {"category": "classification", "number": "regression"}
 
 
 class _Event(msgspec.Struct):
@@ -100,11 +101,7 @@ class Reference:
         """
         kinds: dict[str, Kind] = dict.fromkeys(categorical, "category")
         kinds |= dict.fromkeys(numeric, "number")
-        answers = label if label is not None else prediction
-        task = _task(task, answers)
-        if task != "auto":
-            kinds["prediction"] = "category" if task == "classification" else "number"
-        kinds["confidence"] = "number"
+        task = _task(task, label if label is not None else prediction)
         limits = {"max_edges": max_edges, "max_categories": max_categories}
         outputs = _outputs(prediction, confidence)
         one = [next(iter(c), None) for c in (features.values(), outputs.values())]
@@ -112,7 +109,7 @@ class Reference:
             model=model,
             version=version,
             features={n: summarise(n, c, kinds.get(n), **limits) for n, c in features.items()},
-            outputs={n: summarise(n, c, kinds.get(n), **limits) for n, c in outputs.items()},
+            outputs={n: summarise(n, c, _kind(n, task), **limits) for n, c in outputs.items()},
             quality={n: float(x) for n, x in (quality or {}).items() if math.isfinite(x)},
             rows=max(len(c) if c is not None else 0 for c in one),
             task=task,
@@ -157,14 +154,14 @@ class Reference:
         except msgspec.ValidationError as error:
             raise ValueError(f"reference: {error}") from None
         features = {n: _feature(n, d, None) for n, d in e.features.items()}
-        forced: Kind | None = "category" if e.task == "classification" else None
         outputs = {
-            n: _feature(n, d, forced if n == "prediction" else None)
-            for n, d in e.outputs.items()
-            if n in OUTPUTS
+            n: _feature(n, d, _kind(n, e.task)) for n, d in e.outputs.items() if n in OUTPUTS
         }
         counted = max((f.rows for f in [*features.values(), *outputs.values()]), default=0)
-        return cls(e.model, e.version, features, outputs, e.quality, e.rows or counted, e.task)
+        task, known = e.task, outputs.get("prediction")
+        if task == "auto" and known is not None:
+            task = _TASKS[known.kind]
+        return cls(e.model, e.version, features, outputs, e.quality, e.rows or counted, task)
 
 
 class Parts:
@@ -251,7 +248,14 @@ def _outputs(prediction: Column | None, confidence: Floats | None) -> dict[str, 
 def _task(task: str, answers: Column | None) -> str:
     if task != "auto" or answers is None:
         return task
-    return "classification" if guess_kind(answers) == "category" else "regression"
+    return _TASKS[guess_kind(answers)]
+
+
+def _kind(output: str, task: str) -> Kind | None:
+    """What an output is by its nature; None where that must be guessed."""
+    if output == "confidence":
+        return "number"
+    return next((kind for kind, found in _TASKS.items() if found == task), None)
 
 
 def _seal(document: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.columns import column_of
+from stream.events import Limits, decode_control
 from stream.references import Parts, Reference
 
 RNG = np.random.default_rng(1)
@@ -99,6 +100,32 @@ def test_raw_values_are_summarised() -> None:
     assert r.features["age"].missing == 1
     assert r.features["c"].names == ("x", "y")
     assert r.rows == 3
+
+
+def test_raw_outputs_have_the_kinds_of_their_task() -> None:
+    outputs = {"prediction": {"values": [1, 2]}, "confidence": {"values": [0, 1]}}
+    event = {"model": "m", "version": "1", "outputs": outputs}
+    kinds = {}
+    for task in ("auto", "classification", "regression"):
+        r = Parts().add(event | {"task": task})
+        assert r is not None
+        kinds[task] = (r.task, r.outputs["prediction"].kind, r.outputs["confidence"].kind)
+    assert kinds == {
+        "auto": ("classification", "category", "number"),
+        "classification": ("classification", "category", "number"),
+        "regression": ("regression", "number", "number"),
+    }
+
+
+def test_parts_pass_through_the_decoder() -> None:
+    r = reference()
+    parts = Parts()
+    found = None
+    for event in r.to_parts(2_000, time=0):
+        decoded = decode_control(msgspec.json.encode(event), None, 0, Limits())
+        found = parts.add(msgspec.to_builtins(decoded))
+    assert found is not None
+    assert found.id == r.id
 
 
 @pytest.mark.parametrize(
