@@ -106,7 +106,11 @@ class _Handle:
 
     def _serve(self) -> None:
         while not self._ending or len(self.producer):
-            self.producer.poll(POLL_S)
+            try:
+                self.producer.poll(POLL_S)
+            except ck.KafkaException as error:  # a fatal one is raised here, not called back
+                log.warning("Kafka producer is replaced: %s", error.args[0].str())
+                self.fail()
 
     def fail(self) -> None:
         """Give up what is queued: their reports say so, and another producer takes over."""
@@ -140,7 +144,7 @@ class Producer:
             "bootstrap.servers": ",".join(brokers),
             "client.id": client_id,
             "enable.idempotence": True,
-            "enable.gapless.guarantee": True,
+            "enable.gapless.guarantee": True,  # without: what was under way overtakes a failure
             "acks": "all",
             "partitioner": "murmur2_random",
             "linger.ms": 5,
@@ -223,6 +227,14 @@ class Producer:
         if self._handle is not None:
             await asyncio.to_thread(self._handle.close, limit_s)
             self._handle = None
+
+
+def _quiet(record: logging.LogRecord) -> bool:
+    """Drops librdkafka's remark that gap-less producing is experimental."""
+    return "CONFWARN" not in record.getMessage()
+
+
+log.addFilter(_quiet)
 
 
 def _say(error: ck.KafkaError) -> None:
