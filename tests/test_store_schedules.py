@@ -4,12 +4,10 @@ The oracle decides at the moment at which a script is sent: what it holds is the
 checkpoints that were committed, in order, each once. Redis must then say the same.
 """
 
-import asyncio
 import concurrent.futures
-import dataclasses
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -21,23 +19,20 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis.asyncio import Redis
 
 from agents.store import (
     Changes,
     Claim,
-    Limits,
     OutMessage,
-    Prepared,
     Refused,
-    Store,
     nothing,
     sources,
 )
 from tests.redises import binaries, serve
+from tests.schedules import Oracle, Worker, all_pending, keys_of, whole_outbox
+from tests.worlds import Crashed
 
 T = TypeVar("T")
-LIMITS = Limits(chunk_bytes=40, chunk_ops=2, request_bytes=60, buckets=4, outbox_bodies=2)
 LOUD = ["stage", "commit", "apply", "finish", "claim", "remove", "sweep"]
 FIELDS = ["a", "b", "c", "d"]
 HASHES = [0, 1, 1 << 62, 2**64 - 1]
@@ -46,77 +41,6 @@ MUTATIONS = {
     "epoch check off": ("m[1] ~= ARGV[1]", ("stage", "commit", "remove", "outbox")),
     "lost answer unknown": ("m[3] == ARGV[4]", ("commit",)),
 }
-
-
-class Crashed(Exception):
-    """Stands for the death of a process."""
-
-
-@dataclasses.dataclass
-class Oracle:
-    """What Redis should hold. `owner` is the worker whose claim came last, and which claim."""
-
-    owner: tuple[str, int] = ("", 0)
-    claims: int = 0
-    log: list[Prepared] = dataclasses.field(default_factory=list)
-    changes: dict[str, Changes] = dataclasses.field(default_factory=dict)
-    bases: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
-    head: int = 0
-
-    def acceptable(self, attempt: Prepared) -> bool:
-        """Whether the attempt's owner still is it, and its number is free or already its own."""
-        again = self.log[-1:] == [attempt]
-        return self.bases[attempt.id] == self.owner and (again or attempt.seq == len(self.log) + 1)
-
-    def commit(self, attempt: Prepared) -> None:
-        if self.acceptable(attempt) and attempt not in self.log:
-            self.log.append(attempt)
-
-    def state(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for some in self._committed():
-            found |= some.puts
-            found = {k: v for k, v in found.items() if k not in some.deletes}
-        return found
-
-    def pending(self) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        for some in self._committed():
-            found |= some.pending_puts
-            found = {k: v for k, v in found.items() if k not in some.pending_deletes}
-        return found
-
-    def outbox(self) -> list[OutMessage]:
-        return [message for some in self._committed() for message in some.outbox]
-
-    def _committed(self) -> Iterator[Changes]:
-        return (self.changes[prepared.id] for prepared in self.log)
-
-
-class Worker:
-    """A process with its own loop, connection and memory; it may die or stall at any step."""
-
-    def __init__(self, name: str, socket: str, prefix: str, texts: dict[str, str]) -> None:
-        self.name = name
-        self.runner = asyncio.Runner()
-        self.client = Redis(unix_socket_path=socket)
-        store = Store(self.client, prefix, LIMITS, self._step, texts)
-        self.partition = store.partition("watch", 0)
-        self.hook: Callable[[str], None] = nothing
-        self.attempts: list[Prepared] = []
-        self.attempt: Prepared | None = None
-        self.claiming = self.claimed = -1
-        self.noticed = True  # that it has to claim (again)
-
-    def run(self, call: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(call)
-
-    def _step(self, step: str) -> None:
-        self.hook(step)
-
-    def close(self) -> None:
-        self.run(self.client.aclose())
-        self.runner.close()
 
 
 Fault = tuple[str, str, int]
@@ -241,11 +165,11 @@ class Schedules(RuleBasedStateMachine):
         assert claim.seq == len(oracle.log)
         assert claim.next == (oracle.log[-1].next if oracle.log else None)
         assert judge.run(judge.partition.load()) == oracle.state()
-        assert judge.run(_all_pending(judge)) == oracle.pending()
+        assert judge.run(all_pending(judge)) == oracle.pending()
         assert claim.pending == len(oracle.pending())
         assert claim.backlog == self._backlog()
-        assert judge.run(_whole_outbox(judge)) == oracle.outbox()[oracle.head :]
-        keys = judge.run(_keys(judge))
+        assert judge.run(whole_outbox(judge)) == oracle.outbox()[oracle.head :]
+        keys = judge.run(keys_of(judge))
         kinds = {key.decode().removeprefix(judge.partition.key("")).split(":")[0] for key in keys}
         assert kinds <= {"meta", "state", "pending"}
 
@@ -309,29 +233,6 @@ class Schedules(RuleBasedStateMachine):
         return len(self.oracle.outbox()) - self.oracle.head
 
 
-async def _all_pending(judge: Worker) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    cursor = 0
-    while True:
-        cursor, some = await judge.partition.scan_pending(cursor, enough=1)
-        found |= some
-        if cursor == 0:
-            return found
-
-
-async def _keys(judge: Worker) -> list[bytes]:
-    found: Any = await judge.client.keys(judge.partition.key("*"))
-    return list(found)
-
-
-async def _whole_outbox(judge: Worker) -> list[OutMessage]:
-    found: list[OutMessage] = []
-    while some := await judge.partition.outbox(3):
-        found += [message for _, message in some]
-        await judge.partition.remove([ref for ref, _ in some])
-    return found
-
-
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
@@ -366,4 +267,4 @@ def test_schedules_find_a_missing_check(mutation: str) -> None:
         assert check in texts[script]
         texts[script] = texts[script].replace(f"if {check}", "if false", 1)
     with pytest.raises((AssertionError, Refused)):
-        play(sorted(binaries())[0], texts, 300)
+        play(sorted(binaries())[0], texts, 1000)
