@@ -78,6 +78,15 @@ class Findings:
         """The findings: features, outputs, quality, then the rest, each in order of appearance."""
         return sorted(self._found.values(), key=lambda found: ROLES.get(found.role, 9))
 
+    def rows_of(self, subject: str) -> int:
+        """Rows of all evaluated windows of a subject; of each window the last revision counts."""
+        last: dict[str, tuple[int, int]] = {}
+        for event in self.evaluations.values():
+            if event.subject == subject:
+                rows = (event.window.revision, event.rows)
+                last[event.window.start] = max(last.get(event.window.start, rows), rows)
+        return sum(rows for _, rows in last.values())
+
     def fired(self, subjects: Iterable[str]) -> set[str]:
         """Those of the subjects for which an alert has fired."""
         known = {found.subject for found in self._found.values() if found.fired is not None}

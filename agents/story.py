@@ -27,6 +27,10 @@ MONTH_MS = MONTH_S * 1_000
 START_MS = 633 * MONTH_MS  # 2021-12-29: months are counted from the epoch, as panes are
 LABEL_DELAY_S = 6 * MONTH_S
 CATEGORICAL = ("training", "emergency_braking")
+CHANGED = dict.fromkeys(  # what really changes, and in which month it begins to
+    ("age", "emergency_braking", "miles", "prediction", "accuracy", "log_loss", "brier", "error"),
+    1,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

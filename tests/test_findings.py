@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+import msgspec
+
 from agents.findings import Finding, Findings, Output
 from stream.events import (
     Alert,
@@ -172,3 +174,12 @@ def test_resolved_is_noted_only_after_firing() -> None:
     findings.update(alert(3))
     findings.update(alert(5, "resolved"))
     assert only(findings).resolved == 5
+
+
+def test_rows_are_those_of_the_last_revision_of_each_window() -> None:
+    findings = Findings(month_of, {})
+    for month, revision, rows in [(1, 0, 10), (1, 1, 12), (2, 1, 20), (2, 0, 15)]:
+        event = evaluation(month, reading(), revision=revision)
+        findings.update(msgspec.structs.replace(event, rows=rows))
+    assert findings.rows_of("inputs") == 32
+    assert findings.rows_of("quality") == 0

@@ -1,0 +1,262 @@
+"""The command line: `driftline`."""
+
+import asyncio
+import importlib.metadata
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from agents import registration, tables
+from agents.complaints import BadSettings
+from agents.demo import DemoFailed, Plan
+from agents.demo import run as demonstrate
+from agents.durations import seconds
+from agents.embedded import CannotEmbed
+from agents.portfolio import MONTHS
+from agents.producers import DeliveryFailed
+from agents.registration import Roles
+from agents.settings import STAGES, Settings, Stage, load
+from agents.store import Unusable
+from agents.tables import BadTable
+from stream.references import Reference
+
+Answer = TypeVar("Answer")
+OK, FAILED, USAGE, UNAVAILABLE, INTERNAL, INTERRUPTED = 0, 1, 2, 69, 70, 130
+EXITS = {
+    OK: "done",
+    FAILED: "it did not work; the message says why",
+    USAGE: "wrong arguments or settings",
+    UNAVAILABLE: "Kafka or Redis cannot be reached or used",
+    INTERNAL: "an error in Driftline itself, please report it",
+    INTERRUPTED: "stopped by Ctrl-C",
+}
+KAFKA = "Is Kafka running? Its addresses are `brokers` of [kafka] in the file for --config."
+# whose fault it is, by the exception that says so, and what to do where it does not say that
+FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
+    (BadSettings, USAGE, ""),
+    (BadTable, FAILED, ""),
+    (CannotEmbed, UNAVAILABLE, ""),
+    (Unusable, UNAVAILABLE, ""),
+    (DemoFailed, FAILED, ""),
+    (DeliveryFailed, UNAVAILABLE, KAFKA),
+    (ConnectionError, UNAVAILABLE, KAFKA),
+)
+EPILOG = "Exit codes: " + "; ".join(f"{code} {words}" for code, words in EXITS.items()) + "."
+
+app = typer.Typer(
+    name="driftline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EPILOG,
+    help="Watches machine-learning models in production: predictions and, later, the truth come"
+    " in through Kafka; alerts and retrain requests go out. Begin with `driftline demo`.",
+)
+Config = Annotated[
+    Path | None,
+    typer.Option(help="Settings, a TOML file. Without it: defaults and DRIFTLINE__ variables."),
+]
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the published insurance files, instead of generated ones."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every event as one line of JSON, nothing else.")
+    ] = False,
+    months: Annotated[
+        int, typer.Option(min=1, max=MONTHS, help="How many months the story lasts.")
+    ] = MONTHS,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another portfolio.")] = 7,
+    label_delay: Annotated[
+        str, typer.Option(help="How long the truth takes to arrive, such as 180d.")
+    ] = "180d",
+) -> None:
+    """Show what Driftline does, on this machine alone: it brings its own Kafka and Redis.
+
+    An insurer's model predicts the risk of 1,500 policies a month. Its world changes slowly, and
+    the truth arrives half a year late. Takes less than two minutes and leaves nothing behind.
+    """
+    delay_s = _duration("--label-delay", label_delay)
+    plan = Plan(data, months, seed, delay_s, as_json)
+    _wait_for(demonstrate(plan))
+
+
+@app.command()
+def worker(
+    config: Config = None,
+    stages: Annotated[
+        str | None,
+        typer.Option(help=f"Which of {','.join(STAGES)} this worker runs; all if not given."),
+    ] = None,
+) -> None:
+    """Run Driftline against your Kafka and Redis, until told to stop (SIGTERM or Ctrl-C).
+
+    Start as many as you like, on as many machines: they share the work.
+    """
+    settings = load(config)
+    chosen = _stages(stages) or settings.worker.stages
+    from agents import worker as service  # noqa: PLC0415 - Faust takes a second to import
+
+    service.run(settings, chosen)
+
+
+@app.command()
+def reference(  # noqa: PLR0913, PLR0917 - one argument an option
+    file: Annotated[Path, typer.Argument(help="Training data: CSV, JSON lines or Parquet.")],
+    model: Annotated[str, typer.Option(help="The model's name, as in its predictions.")],
+    version: Annotated[str, typer.Option(help="The version that was trained on this data.")],
+    prediction: Annotated[
+        str | None, typer.Option(help="Column of what the model answers for these rows.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(help="Column of the probability of the positive class.")
+    ] = None,
+    probabilities: Annotated[
+        str | None,
+        typer.Option(help="Columns of the classes' probabilities: high=p_high,low=p_low."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the truth.")] = None,
+    categorical: Annotated[
+        str | None, typer.Option(help="Columns whose numbers are names: zip,branch.")
+    ] = None,
+    ignore: Annotated[str | None, typer.Option(help="Columns to leave out: id,day.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What separates a CSV's columns; seen by itself.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Tell Driftline what a model version was trained on; all is compared with that.
+
+    Every column is a feature unless an option says what else it is. Take rows that the model was
+    not trained on for --prediction and --label where you can: on its own it flatters itself.
+    """
+    settings = load(config)
+    roles = Roles(
+        prediction=prediction,
+        score=score,
+        probabilities=_pairs(probabilities),
+        label=label,
+        positive=settings.model(model).positive,
+        categorical=_names(categorical),
+        ignore=_names(ignore) + settings.model(model).ignore,
+    )
+    table = tables.read(file, delimiter)
+    try:
+        found, notes = registration.build(table, model, version, roles)
+    except BadTable as error:
+        raise BadTable(f"{file}: {error}") from None
+    count = _wait_for(registration.publish(settings, found, int(time.time() * 1_000)))
+    _print_registered(settings, found, notes, count)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    try:
+        number = importlib.metadata.version("driftline")
+    except importlib.metadata.PackageNotFoundError:
+        number = "(not installed: a source tree)"
+    typer.echo(f"driftline {number}")
+
+
+def main() -> None:
+    """The console entry."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One command; answers its exit code. Errors are said in words on standard error."""
+    try:
+        app(list(arguments), prog_name="driftline")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else OK
+    except KeyboardInterrupt:
+        typer.echo("driftline: stopped", err=True)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place: words for known, a report for not
+        return _say(error)
+    return OK
+
+
+def _wait_for(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run to the end; Ctrl-C has an exit code of its own."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _say(error: Exception) -> int:
+    for kind, code, advice in FAULTS:
+        if isinstance(error, kind):
+            typer.echo(f"driftline: {error}", err=True)
+            if advice:
+                typer.echo(advice, err=True)
+            return code
+    traceback.print_exception(error)
+    typer.echo("driftline: this is an error in Driftline itself; please report it", err=True)
+    return INTERNAL
+
+
+def _duration(option: str, text: str) -> int:
+    try:
+        return int(float(str(seconds(text))))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}", param_hint=option) from None
+
+
+def _stages(text: str | None) -> tuple[Stage, ...]:
+    names = _names(text)
+    for name in names:
+        if name not in STAGES:
+            allowed = f"must be of {', '.join(STAGES)}"
+            raise typer.BadParameter(f"{name!r} {allowed}", param_hint="--stages")
+    return tuple(stage for stage in STAGES if stage in names)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def _pairs(text: str | None) -> dict[str, str]:
+    found = dict(word.partition("=")[::2] for word in _names(text))
+    if not all(name and column for name, column in found.items()):
+        raise typer.BadParameter(
+            f"{text!r} must be class=column,class=column", param_hint="--probabilities"
+        )
+    return found
+
+
+def _print_registered(
+    settings: Settings, found: Reference, notes: Sequence[str], count: int
+) -> None:
+    numbers = [n for n, f in found.features.items() if f.kind == "number"]
+    names = [n for n, f in found.features.items() if f.kind == "category"]
+    lines: list[tuple[str, Any]] = [
+        ("reference", f"{found.id} of {found.model} {found.version}, {found.rows:,} rows"),
+        ("numbers", ", ".join(numbers) or "none"),
+        ("categories", ", ".join(names) or "none"),
+        ("outputs", ", ".join(found.outputs) or "none"),
+        ("quality", ", ".join(f"{n} {x:.4g}" for n, x in found.quality.items()) or "not known"),
+        ("sent to", f"{settings.topics.name('control')} in {count} event{'s' * (count > 1)}"),
+    ]
+    for name, value in lines:
+        typer.echo(f"{name:11}{value}")
+    for note in notes:
+        typer.echo(f"note: {note}")
+
+
+if __name__ == "__main__":
+    logging.captureWarnings(True)
+    main()

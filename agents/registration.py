@@ -1,0 +1,162 @@
+"""Registration: a reference from a table of training data, sent as control events.
+
+A training job can send the same events itself; see `schemas/control.v1.json`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from agents import complaints
+from agents.clusters import Cluster
+from agents.producers import Message, Producer
+from agents.settings import Settings
+from agents.tables import BadTable, Table
+from stream.columns import Column
+from stream.features import MAX_CATEGORIES
+from stream.outcomes import outcomes
+from stream.quality import METRICS, metrics_for
+from stream.references import Reference
+from stream.tallies import Tally
+
+PART_SHARE = 0.5  # of the largest event: a reference's part has other attributes too
+Scores = tuple[tuple[str, ...], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Roles:
+    """What the columns of a table are. What is named nowhere is a feature.
+
+    probabilities: the column of each class. score: that of the positive class.
+    """
+
+    prediction: str | None = None
+    score: str | None = None
+    probabilities: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label: str | None = None
+    positive: str = "1"
+    categorical: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def named(self) -> set[str]:
+        """The columns that are no features."""
+        single = {self.prediction, self.score, self.label} - {None}
+        return {str(name) for name in single} | {*self.probabilities.values(), *self.ignore}
+
+
+def build(table: Table, model: str, version: str, roles: Roles) -> tuple[Reference, list[str]]:
+    """The reference of a table, and notes on what it lacks. Raises BadTable."""
+    _check(table, roles)
+    features = {n: c for n, c in table.columns.items() if n not in roles.named()}
+    if not features:
+        raise BadTable("no column is left to be a feature")
+    prediction = table.columns[roles.prediction] if roles.prediction else None
+    label = table.columns[roles.label] if roles.label else None
+    scores = _scores(table, roles)
+    reference = Reference.build(
+        model,
+        version,
+        features,
+        prediction=prediction,
+        confidence=_confidence(prediction, scores),
+        label=label,
+        quality=_quality(prediction, label, scores),
+        categorical=roles.categorical,
+    )
+    return reference, _notes(table, reference, roles)
+
+
+async def publish(settings: Settings, reference: Reference, now_ms: int) -> int:
+    """Send it to the control topic; answers the number of events.
+
+    Raises ConnectionError where there is no Kafka or no such topic, DeliveryFailed where it was
+    not taken.
+    """
+    topic = settings.topics.name("control")
+    await _prepare(settings, topic)
+    producer = Producer(settings.kafka.brokers, max_message_bytes=settings.limits.max_bytes)
+    parts = reference.to_parts(int(settings.limits.max_bytes * PART_SHARE), time=now_ms)
+    key = reference.model.encode()
+    messages = [Message(topic, json.dumps(part).encode(), key) for part in parts]
+    try:
+        await producer.produce_all(messages)
+    finally:
+        await producer.close()
+    return len(messages)
+
+
+async def _prepare(settings: Settings, topic: str) -> None:
+    cluster = Cluster(settings.kafka.brokers)
+    topics = settings.topics
+    if topics.create:
+        await cluster.ensure_topics([topic], topics.partitions, topics.replication_factor)
+        return
+    try:
+        await cluster.partition_count(topic)
+    except LookupError as error:
+        raise ConnectionError(f"{error}, and `create` of [topics] is false") from None
+
+
+def _check(table: Table, roles: Roles) -> None:
+    known = [*table.columns, *table.skipped]
+    for name in sorted(roles.named() | {*roles.categorical}):
+        if name not in known:
+            raise BadTable(f"has no column {name!r}; {complaints.suggest(name, known)}")
+    if roles.probabilities and roles.score:
+        raise BadTable("has either a score or probabilities, not both")
+    if (roles.probabilities or roles.score) and not roles.prediction:
+        raise BadTable("scores say how sure a prediction is: name the column of the prediction too")
+    for name in {*roles.probabilities.values()} | ({roles.score} if roles.score else set()):
+        if table.columns[name].codes is not None:
+            raise BadTable(f"column {name!r} holds words, must hold probabilities")
+
+
+def _scores(table: Table, roles: Roles) -> Scores | None:
+    pairs = dict(roles.probabilities) or ({roles.positive: roles.score} if roles.score else {})
+    if not pairs:
+        return None
+    return tuple(pairs), np.column_stack([table.columns[name].numbers for name in pairs.values()])
+
+
+def _confidence(prediction: Column | None, scores: Scores | None) -> "np.ndarray | None":
+    """What was given to the answer, shape (rows,)."""
+    if prediction is None or scores is None:
+        return None
+    return outcomes(prediction, prediction, scores, task="classification").confidence
+
+
+def _quality(
+    prediction: Column | None, label: Column | None, scores: Scores | None
+) -> dict[str, float]:
+    if prediction is None or label is None:
+        return {}
+    tally = Tally()
+    tally.update(outcomes(label, prediction, scores))
+    found = {name: METRICS[name].get(tally) for name in metrics_for(tally)}
+    return {name: figure.value for name, figure in found.items() if figure is not None}
+
+
+def _notes(table: Table, reference: Reference, roles: Roles) -> list[str]:
+    notes = [f"column {name!r} is left out: {why}" for name, why in table.skipped.items()]
+    notes += _identifiers(reference.features)
+    if not roles.prediction:
+        notes.append("no column of predictions (--prediction): outputs are not checked")
+    elif "confidence" not in reference.outputs:
+        notes.append("no score or probabilities: confidence is not checked")
+    if not reference.quality:
+        notes.append(
+            "quality on the reference is not known (--prediction and --label): the first labelled"
+            " windows will have to do"
+        )
+    return notes
+
+
+def _identifiers(features: Mapping[str, object]) -> Iterable[str]:
+    for name, feature in features.items():
+        if len(getattr(feature, "names", ())) >= MAX_CATEGORIES:
+            yield (
+                f"{name!r} has {MAX_CATEGORIES:,} or more categories; if it is an identifier,"
+                f" leave it out with --ignore {name}"
+            )

@@ -1,0 +1,119 @@
+"""Registration: what a table of training data becomes, and what is said about what it lacks."""
+
+import math
+
+import numpy as np
+import pytest
+
+from agents import registration
+from agents.registration import Roles
+from agents.tables import BadTable, Table
+from stream.columns import Column, column_of
+from stream.references import Parts
+
+ROWS = 400
+
+
+def table(**more: Column) -> Table:
+    random = np.random.default_rng(1)
+    labels = random.random(ROWS) < 0.3
+    scores = np.where(labels, 0.8, 0.1)
+    columns = {
+        "age": column_of(random.normal(40, 10, ROWS)),
+        "branch": column_of([f"b{i % 40}" for i in range(ROWS)]),
+        "score": column_of(scores),
+        "rest": column_of(1 - scores),
+        "answer": column_of(np.where(np.arange(ROWS) % 10 == 0, 1.0, labels)),
+        "label": column_of(labels.astype(float)),
+        **more,
+    }
+    return Table(columns, {}, ROWS)
+
+
+def test_what_is_named_nowhere_is_a_feature() -> None:
+    roles = Roles("answer", "score", label="label", ignore=("rest",))
+    found, notes = registration.build(table(), "m", "1", roles)
+    assert {name: f.kind for name, f in found.features.items()} == {
+        "age": "number",
+        "branch": "category",
+    }
+    assert set(found.outputs) == {"prediction", "confidence"}
+    assert found.task == "classification"
+    assert notes == []
+
+
+def test_quality_is_measured_where_it_can_be() -> None:
+    data = table()
+    found, _ = registration.build(data, "m", "1", Roles("answer", "score", label="label"))
+    right = data.columns["answer"].numbers == data.columns["label"].numbers
+    assert found.quality["accuracy"] == right.mean()
+    score, label = data.columns["score"].numbers, data.columns["label"].numbers
+    loss = -np.log(np.where(label == 1, score, 1 - score)).mean()
+    assert found.quality["log_loss"] == pytest.approx(loss)
+
+
+def test_a_score_and_two_probabilities_say_the_same() -> None:
+    score = Roles("answer", score="score", label="label", ignore=("rest",))
+    pair = Roles("answer", probabilities={"1": "score", "0": "rest"}, label="label")
+    one, _ = registration.build(table(), "m", "1", score)
+    two, _ = registration.build(table(), "m", "1", pair)
+    first, second = one.outputs["confidence"], two.outputs["confidence"]
+    assert first.mean == pytest.approx(second.mean)
+    assert one.quality["log_loss"] == pytest.approx(two.quality["log_loss"])
+
+
+def test_regression() -> None:
+    data = table()
+    roles = Roles("age", label="score", ignore=("rest", "answer", "label"))
+    found, notes = registration.build(data, "m", "1", roles)
+    error = np.abs(data.columns["age"].numbers - data.columns["score"].numbers).mean()
+    assert found.quality["mae"] == pytest.approx(error)
+    assert any("confidence" in note for note in notes)
+
+
+def test_what_it_lacks_is_said() -> None:
+    ids = column_of([f"id-{i}" for i in range(1_200)])
+    data = Table({"id": ids, "age": column_of(np.arange(1_200.0))}, {"vector": "no"}, 1_200)
+    _, notes = registration.build(data, "m", "1", Roles())
+    said = "\n".join(notes)
+    for part in ("'vector' is left out", "--ignore id", "--prediction", "quality"):
+        assert part in said
+
+
+def test_numbers_may_be_names() -> None:
+    found, _ = registration.build(table(), "m", "1", Roles(categorical=("rest",)))
+    assert found.features["rest"].kind == "category"
+
+
+CASES: dict[str, tuple[Roles, str]] = {
+    "misspelt": (Roles(label="lable"), "did you mean 'label'"),
+    "both": (Roles("answer", "score", {"1": "score"}), "not both"),
+    "no answer": (Roles(score="score"), "prediction"),
+    "words": (Roles("answer", "branch"), "'branch' holds words"),
+    "nothing left": (
+        Roles("answer", ignore=("age", "branch", "score", "rest", "label")),
+        "no column is left",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_roles_are_refused(case: str) -> None:
+    roles, said = CASES[case]
+    with pytest.raises(BadTable, match=said):
+        registration.build(table(), "m", "1", roles)
+
+
+def test_missing_values_stay_missing() -> None:
+    age = column_of([math.nan, *range(ROWS - 1)])
+    found, _ = registration.build(table(age=age), "m", "1", Roles())
+    assert found.features["age"].missing == 1
+
+
+def test_its_parts_give_it_back() -> None:
+    found, _ = registration.build(table(), "m", "1", Roles("answer", "score"))
+    parts = Parts()
+    whole = [parts.add(event) for event in found.to_parts(2_000, time=0)]
+    assert len(whole) > 1
+    assert whole[-1] is not None
+    assert whole[-1].id == found.id
