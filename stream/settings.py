@@ -45,6 +45,7 @@ class ModelSettings:
     false_alarms_per_month: float = 1.0
     significance: float = 0.05  # ceiling of the family-wise level of one evaluation
     minimum_rows: int = 100
+    reference_rows: int = 1_000  # of a model without a reference, that become it
     effect_floor_sd: float = 0.10  # Wasserstein distance over the reference's standard deviation
     effect_floor_share: float = 0.05  # largest change of one category's share
     effect_floor_quality: float = 0.05  # fall of accuracy; a share of the reference for losses
@@ -92,6 +93,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("false_alarms_per_month", s.false_alarms_per_month > 0, "more than 0"),
         ("significance", 0 < s.significance <= 1, shares),
         ("minimum_rows", s.minimum_rows >= 2, "2 or more"),
+        ("reference_rows", s.reference_rows >= s.minimum_rows, "minimum_rows or more"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),

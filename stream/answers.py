@@ -1,0 +1,73 @@
+"""Answers: what a model said and how sure it was, as columns and as pairs."""
+
+import numpy as np
+
+from stream.batches import Block
+from stream.columns import Column, Floats, name_of_number
+from stream.joins import Answer
+
+Scores = tuple[tuple[str, float], ...]
+
+
+def answers(column: Column | None, rows: int) -> list[Answer]:
+    """Each value as a word, a number, or None where it is missing."""
+    if column is None:
+        return [None] * rows
+    found: list[Answer] = [None if x != x else x for x in column.numbers.tolist()]
+    if column.codes is not None:
+        for i in np.flatnonzero(column.codes >= 0).tolist():
+            found[i] = column.words[column.codes[i]]
+    return found
+
+
+def scores(block: Block, positive: str) -> list[Scores]:
+    """For each row its (class, probability) pairs; a score is that of the positive class."""
+    if block.probabilities is not None:
+        classes, matrix = block.probabilities
+        return [_pairs(classes, row) for row in matrix.tolist()]
+    if block.score is not None:
+        return [() if x != x else ((positive, x),) for x in block.score.tolist()]
+    return [()] * len(block)
+
+
+def _pairs(classes: tuple[str, ...], row: list[float]) -> Scores:
+    return tuple((name, p) for name, p in zip(classes, row, strict=True) if p == p)
+
+
+def name_of(answer: Answer) -> str | None:
+    """An answer as the name of a class."""
+    return name_of_number(answer) if isinstance(answer, float) else answer
+
+
+def probability(given: Scores, name: str | None) -> float:
+    """What a model gave to a class; NaN where it gave no scores.
+
+    A single score is that of the positive class, the rest belongs to the other one.
+    """
+    if not given or name is None:
+        return float("nan")
+    for word, p in given:
+        if word == name:
+            return p
+    return 1.0 - given[0][1] if len(given) == 1 else 0.0
+
+
+def confidence(block: Block, positive: str) -> Floats | None:
+    """The probability given to what was answered, shape (n,); None without any scores."""
+    if block.prediction is None or (block.probabilities is None and block.score is None):
+        return None
+    names = np.array([name or "" for name in block.prediction.names()], dtype=object)
+    if block.probabilities is None:
+        return _of_score(block.score, names == positive)
+    classes, matrix = block.probabilities
+    found = np.zeros(len(names))
+    for i, name in enumerate(classes):
+        rows = names == name
+        found[rows] = matrix[rows, i]
+    found[names == ""] = np.nan
+    return found
+
+
+def _of_score(score: Floats | None, positive: np.ndarray) -> Floats:
+    assert score is not None
+    return np.where(positive, score, 1.0 - score)

@@ -1,0 +1,61 @@
+"""Firsts: a model's own first rows as its reference, where nobody registered one."""
+
+from typing import Any
+
+import numpy as np
+
+from stream.answers import answers, confidence
+from stream.columns import Column, Floats, column_of
+from stream.joins import Answer
+from stream.references import Reference
+from stream.samples import Sample
+from stream.settings import ModelSettings
+
+MAX_PART_BYTES = 600_000
+
+
+def first_reference(model: str, version: str, sample: Sample, settings: ModelSettings) -> Reference:
+    """The reference of a sample's rows, in order of id hash: the same for any order of arrival."""
+    sample.trim()
+    order = np.argsort(np.concatenate([block.ids for block in sample.blocks]), kind="stable")
+    names = sorted({name for block in sample.blocks for name in block.features})
+    return Reference.build(
+        model,
+        version,
+        {name: _feature(sample, name, order) for name in names},
+        prediction=_prediction(sample, order),
+        confidence=_confidence(sample, order, settings.positive),
+        task=settings.task,
+    )
+
+
+def reference_events(reference: Reference, since: str) -> list[dict[str, Any]]:
+    """The control events that register a reference from an event time on."""
+    parts = reference.to_parts(MAX_PART_BYTES, time=since, active_from=since)
+    return [part | {"source": "first-panes"} for part in parts]
+
+
+def _feature(sample: Sample, name: str, order: np.ndarray) -> Column:
+    values: list[Answer] = []
+    for block in sample.blocks:
+        values += answers(block.features.get(name), len(block))
+    return column_of([values[i] for i in order.tolist()])
+
+
+def _prediction(sample: Sample, order: np.ndarray) -> Column | None:
+    values: list[Answer] = []
+    for block in sample.blocks:
+        values += answers(block.prediction, len(block))
+    return None if all(v is None for v in values) else column_of([values[i] for i in order])
+
+
+def _confidence(sample: Sample, order: np.ndarray, positive: str) -> Floats | None:
+    parts = [confidence(block, positive) for block in sample.blocks]
+    if all(part is None for part in parts):
+        return None
+    filled = [
+        np.full(len(block), np.nan) if part is None else part
+        for block, part in zip(sample.blocks, parts, strict=True)
+    ]
+    found: Floats = np.concatenate(filled)[order]
+    return found

@@ -1,0 +1,78 @@
+"""Fronts: how far event time has come, by what each source partition has shown so far.
+
+Within one source partition records keep their order, between them there is none. So the front of
+a model is the lowest of its source partitions' newest event times, and what is late does not
+depend on which partition happened to be read first. A source partition whose log is known to have
+passed `idle_ms` of record time without the model does not hold the others back.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from stream.panes import BEFORE_ALL
+
+State = tuple[str, int, int, list[tuple[int, int, int]]]
+
+
+@dataclasses.dataclass(slots=True)
+class Heard:
+    """The newest event time and record time of a model in one source partition, epoch ms."""
+
+    newest_ms: int
+    record_ms: int
+
+
+@dataclasses.dataclass(slots=True)
+class Front:
+    """One model version's predictions, or one model's truth. floor_ms: stated by a control event.
+
+    topic, partitions: the source topic, and how many partitions it has.
+    """
+
+    topic: str = ""
+    partitions: int = 1
+    floor_ms: int = BEFORE_ALL
+    heard: dict[int, Heard] = dataclasses.field(default_factory=dict)
+
+    def update(self, partition: int, newest_ms: int, record_ms: int) -> None:
+        """Take in what a source partition has shown."""
+        known = self.heard.setdefault(partition, Heard(newest_ms, record_ms))
+        known.newest_ms = max(known.newest_ms, newest_ms)
+        known.record_ms = max(known.record_ms, record_ms)
+
+    @property
+    def record_ms(self) -> int:
+        """The newest record time, 0 before the first record."""
+        return max((h.record_ms for h in self.heard.values()), default=0)
+
+    def watermark_ms(self, progress: Mapping[int, int], idle_ms: int, lateness_ms: int) -> int:
+        """No event before it is expected. progress: newest record time of each source partition,
+        of any model; a partition without one has not been read yet.
+        """
+        front = self._front(progress, idle_ms)
+        return max(self.floor_ms, front - lateness_ms if front > BEFORE_ALL else BEFORE_ALL)
+
+    def _front(self, progress: Mapping[int, int], idle_ms: int) -> int:
+        if not self.heard:
+            return BEFORE_ALL
+        newest = self.record_ms
+        first = min(h.record_ms for h in self.heard.values())
+        marks = []
+        for partition in range(max(self.partitions, max(self.heard) + 1)):
+            heard = self.heard.get(partition)
+            since = heard.record_ms if heard else first
+            if min(progress.get(partition, BEFORE_ALL), newest) - since < idle_ms:
+                marks.append(heard.newest_ms if heard else BEFORE_ALL)
+        return min(marks) if marks else max(h.newest_ms for h in self.heard.values())
+
+    def dump(self) -> State:
+        """Plain values."""
+        heard = [(p, h.newest_ms, h.record_ms) for p, h in sorted(self.heard.items())]
+        return self.topic, self.partitions, self.floor_ms, heard
+
+    @classmethod
+    def load(cls, state: State) -> "Front":
+        """The front of `dump`."""
+        topic, partitions, floor_ms, rows = state
+        heard = {p: Heard(newest, at) for p, newest, at in rows}
+        return cls(topic, partitions, floor_ms, heard)

@@ -1,0 +1,116 @@
+"""Notices: alerts and retrain requests as events, in words a person can act on."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from stream.alerts import AlertState, Transition
+from stream.evaluations import Subject
+from stream.events import (
+    Alert,
+    Data,
+    Evaluation,
+    OffsetRange,
+    Reading,
+    RetrainRequest,
+    Sureness,
+    event_id,
+    rfc3339,
+)
+
+Source = tuple[str, int]
+RESOLVED_MEANING = "What had moved is back within what the reference allows."
+RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
+
+
+def alert(
+    of: Subject,
+    cause: str,
+    now: AlertState,
+    change: Transition,
+    reading: Reading,
+    evaluation: Evaluation,
+    owner: str | None,
+) -> Alert:
+    """One change of state of a cause. Its id depends on what changed when, on no figure."""
+    resolved = change.change == "resolved"
+    verdict = evaluation.verdict
+    return Alert(
+        id=of.id("alert", cause, now.episode, change.change),
+        time=rfc3339(of.end_ms),
+        model=of.model,
+        version=of.version,
+        cause=cause,
+        state=change.change,
+        previous=change.previous,
+        reason=change.reason,
+        since=rfc3339(now.since_ms),
+        severity="page" if cause.startswith("quality:") else "notice",
+        summary=_summary(of, change, reading),
+        how_sure=Sureness(
+            p_value=reading.p_value, level=reading.level, effect=reading.effect, n=reading.n
+        ),
+        meaning=RESOLVED_MEANING if resolved else verdict.meaning,
+        action=RESOLVED_ACTION if resolved else verdict.action,
+        owner=owner,
+        window=of.window(),
+        reading=reading,
+        verdict=verdict,
+        evaluation_id=evaluation.id,
+    )
+
+
+def _summary(of: Subject, change: Transition, reading: Reading) -> str:
+    whose = f"{of.model} {of.version}"
+    if change.change == "resolved":
+        return f"{whose}: {reading.subject} is back: {reading.reason}"
+    return f"{whose}: {reading.reason}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a request rests on: readings of firing alerts, their ids, and where the data lies."""
+
+    readings: Sequence[Reading]
+    alert_ids: Sequence[str]
+    data: Data
+    labelled_rows: int
+    reason: str
+
+
+def retrain_request(
+    of: Subject, told: Evidence, cause: Evaluation, owner: str | None
+) -> RetrainRequest:
+    """What is asked of a retraining system."""
+    name = event_id("retrain-request", of.model, of.version, of.end_ms)
+    deadline_ms = of.end_ms + of.settings.retrain_deadline_s * 1000
+    return RetrainRequest(
+        id=name,
+        time=rfc3339(of.end_ms),
+        model=of.model,
+        version=of.version,
+        reason=told.reason,
+        evidence=list(told.readings),
+        alert_ids=list(told.alert_ids),
+        verdict=cause.verdict,
+        data=told.data,
+        labelled_rows=told.labelled_rows,
+        priority="high" if any(_grave(r) for r in told.readings) else "normal",
+        deadline=rfc3339(deadline_ms),
+        idempotency_key=name,
+        owner=owner,
+    )
+
+
+def _grave(reading: Reading) -> bool:
+    """An objective is missed, or the loss is twice what matters."""
+    goal, effect = reading.details.get("objective"), reading.effect
+    missed = goal is not None and reading.verdict == "moved"
+    return missed or (effect is not None and effect.value >= 2 * (effect.floor or 0.0))
+
+
+def ranges(sources: dict[Source, tuple[int, int]]) -> list[OffsetRange]:
+    """Source offsets as they stand in a request, in order."""
+    return [
+        OffsetRange(topic=topic, partition=partition, first=first, last=last)
+        for (topic, partition), (first, last) in sorted(sources.items())
+    ]

@@ -1,0 +1,22 @@
+"""Rows: which rows of a batch are new, and what they say to detectors."""
+
+from collections.abc import Sequence
+
+from stream.answers import confidence
+from stream.batches import Block
+from stream.columns import Floats
+from stream.samples import rows_of
+
+
+def after(blocks: Sequence[Block], applied: int) -> list[Block]:
+    """The rows behind a source offset; blocks without any are left out."""
+    found = (rows_of(block, block.offsets > applied) for block in blocks)
+    return [block for block in found if len(block)]
+
+
+def signal_values(block: Block, signal: str, positive: str) -> Floats | None:
+    """Values of the signal "score" or of a feature, shape (n,); None where the block has none."""
+    if signal == "score":
+        return confidence(block, positive) if block.score is None else block.score
+    column = block.features.get(signal)
+    return None if column is None else column.numbers

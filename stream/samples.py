@@ -1,0 +1,102 @@
+"""Samples: bounded raw rows of a pane for which no reference is known yet.
+
+The rows with the smallest id hashes are kept (bottom-k sampling): which ones depends on the set of
+rows alone, so samples of partitions merge in any order to the same result.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from stream.answers import confidence
+from stream.batches import Batch, Block, decode_batch, encode_batch
+from stream.references import Reference
+from stream.shares import Share, Source
+
+
+@dataclasses.dataclass(slots=True)
+class Sample:
+    """At most `limit` rows of one pane. seen: how many there were."""
+
+    limit: int
+    seen: int = 0
+    blocks: list[Block] = dataclasses.field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are kept."""
+        return sum(len(block) for block in self.blocks)
+
+    def update(self, block: Block) -> None:
+        """Take in the rows of a block."""
+        self.seen += len(block)
+        self.blocks.append(block)
+        if self.rows > 2 * self.limit:
+            self.trim()
+
+    def merge(self, other: "Sample") -> None:
+        """Take in another sample."""
+        self.seen += other.seen
+        self.blocks += other.blocks
+        if self.rows > 2 * self.limit:
+            self.trim()
+
+    def trim(self) -> None:
+        """Keep the `limit` rows with the smallest id hashes."""
+        if self.rows <= self.limit:
+            return
+        ids = np.concatenate([block.ids for block in self.blocks])
+        highest = np.partition(ids, self.limit - 1)[self.limit - 1]
+        kept = (rows_of(block, block.ids <= highest) for block in self.blocks)
+        self.blocks = [block for block in kept if len(block)]
+
+    def counted(self, reference: Reference, positive: str) -> Share:
+        """The kept rows, counted against a reference."""
+        share = Share(reference)
+        for block in self.blocks:
+            count_rows(share, block, positive)
+        return share
+
+    def to_bytes(self) -> bytes:
+        """Bytes of the sample: its size, then its rows as a batch."""
+        self.trim()
+        batch = Batch("", self.limit, "", self.seen, self.seen, 0, self.blocks)
+        return encode_batch(batch)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "Sample":
+        """The sample of `to_bytes`. Raises ValueError on anything else."""
+        batch = decode_batch(raw)
+        return cls(batch.partition, batch.first, batch.blocks)
+
+
+def count_rows(share: Share, block: Block, positive: str, source: Source | None = None) -> None:
+    """Add the rows of a prediction block to a share, with what the model answered."""
+    sure = confidence(block, positive)
+    share.update(block.features, block.prediction, sure, block.times_ms, source, block.offsets)
+
+
+def rows_of(block: Block, rows: np.ndarray) -> Block:
+    """The rows of a prediction block that an index or mask names."""
+    if len(rows) == len(block) and rows.dtype == np.bool_ and rows.all():
+        return block
+    probabilities = block.probabilities
+    return dataclasses.replace(
+        block,
+        offsets=block.offsets[rows],
+        record_ms=block.record_ms[rows],
+        times_ms=block.times_ms[rows],
+        ids=block.ids[rows],
+        features={name: column.take(rows) for name, column in block.features.items()},
+        prediction=None if block.prediction is None else block.prediction.take(rows),
+        score=None if block.score is None else block.score[rows],
+        probabilities=None if probabilities is None else (probabilities[0], probabilities[1][rows]),
+        weight=None if block.weight is None else block.weight[rows],
+        segments=None
+        if block.segments is None
+        else {name: column.take(rows) for name, column in block.segments.items()},
+        control_group=None if block.control_group is None else block.control_group.take(rows),
+        label=None if block.label is None else block.label.take(rows),
+        revision=None if block.revision is None else block.revision[rows],
+        retracted=None if block.retracted is None else block.retracted[rows],
+    )

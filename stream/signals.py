@@ -1,0 +1,120 @@
+"""Signals: what a ledger partition tells the watch of a model.
+
+One message carries ordered values for the online detectors, the partition's watermarks, and the
+names of the shares it has sealed. Messages of a (partition, model) are numbered without holes.
+"""
+
+import dataclasses
+import zlib
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from stream.columns import Floats, Hashes, Ints
+from stream.panes import BEFORE_ALL
+
+MAGIC = b"DLs1"
+ROW_BYTES = 24
+
+Kind = Literal["inputs", "quality"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class ShareName:
+    """One sealed share: revision 0, or a later addition to it."""
+
+    kind: Kind
+    pane: int
+    revision: int
+    partition: int
+    reference: str
+    rows: int
+
+    def field(self, model_key: str) -> str:
+        """Where the share is kept in its partition's state."""
+        return f"{self.kind}/{model_key}/{self.pane}/{self.revision}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """Values of one signal, shape (n,) each: event time in ms, id hash, value."""
+
+    times_ms: Ints
+    ids: Hashes
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.times_ms)
+
+    @classmethod
+    def of(cls, time_ms: int, key: int, value: float) -> "Series":
+        """A single value."""
+        ids = np.array([key], dtype=np.uint64)
+        return cls(np.array([time_ms], dtype=np.int64), ids, np.array([value]))
+
+    def take(self, rows: Any) -> "Series":
+        """The rows of an index, mask or slice."""
+        return Series(self.times_ms[rows], self.ids[rows], self.values[rows])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signals:
+    """One message. Watermarks in epoch ms; `BEFORE_ALL` where nothing was seen.
+
+    active: references and the event time from which each counts. control: events as they came.
+    """
+
+    model: str
+    version: str
+    partition: int
+    partitions: int
+    sequence: int
+    watermark_ms: int = BEFORE_ALL
+    label_watermark_ms: int = BEFORE_ALL
+    active: tuple[tuple[int, str], ...] = ()
+    sealed: tuple[ShareName, ...] = ()
+    series: dict[str, Series] = dataclasses.field(default_factory=dict)
+    control: tuple[bytes, ...] = ()
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def concatenate(parts: list[Series]) -> Series:
+    """Several runs of one signal as one."""
+    return Series(
+        np.concatenate([p.times_ms for p in parts]),
+        np.concatenate([p.ids for p in parts]),
+        np.concatenate([p.values for p in parts]),
+    )
+
+
+def encode_signals(signals: Signals) -> bytes:
+    """Bytes of a message; little-endian arrays behind a msgpack header, with a checksum."""
+    fields = {f.name: getattr(signals, f.name) for f in dataclasses.fields(signals)}
+    fields["sealed"] = [dataclasses.astuple(name) for name in signals.sealed]
+    fields["series"] = {
+        name: [s.times_ms.astype("<i8").tobytes(), s.ids.tobytes(), s.values.tobytes()]
+        for name, s in signals.series.items()
+    }
+    body = msgspec.msgpack.encode(fields)
+    return MAGIC + zlib.crc32(body).to_bytes(4, "big") + body
+
+
+def decode_signals(raw: bytes) -> Signals:
+    """The message of `encode_signals`. Raises ValueError on truncated or foreign bytes."""
+    if raw[:4] != MAGIC or zlib.crc32(raw[8:]) != int.from_bytes(raw[4:8], "big"):
+        raise ValueError("not a signals message of this version, or damaged")
+    fields = msgspec.msgpack.decode(raw[8:])
+    fields["sealed"] = tuple(ShareName(*name) for name in fields["sealed"])
+    fields["series"] = {name: _series(*arrays) for name, arrays in fields["series"].items()}
+    fields["control"] = tuple(fields["control"])
+    fields["active"] = tuple((since, ref) for since, ref in fields["active"])
+    return Signals(**fields)
+
+
+def _series(times: bytes, ids: bytes, values: bytes) -> Series:
+    return Series(
+        np.frombuffer(times, dtype="<i8"),
+        np.frombuffer(ids, dtype=np.uint64),
+        np.frombuffer(values, dtype=np.float64),
+    )
