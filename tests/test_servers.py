@@ -86,6 +86,19 @@ def test_the_redis_of_the_run_is_empty_again(redis_url: str) -> None:
     test_the_redis_of_the_run_is_empty(redis_url)
 
 
+def test_the_redis_beside_python_is_not_the_systems(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in ("venv", "system"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "redis-server").touch(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'venv'}:{tmp_path / 'system'}")
+    assert servers.redis_binary() == str(tmp_path / "system" / "redis-server")
+    monkeypatch.setenv("PATH", str(tmp_path / "venv"))
+    assert servers.redis_binary() is None
+
+
 def test_own_redis_remembers_over_a_crash(own_redis: EmbeddedRedis) -> None:
     with contextlib.closing(redis.Redis.from_url(own_redis.url)) as client:
         client.set("kept", 1)
