@@ -45,6 +45,11 @@ def test_pooling_by_hand() -> None:
     assert (found.cells, found.pooled, found.method) == (3, 3, "chi-square")
 
 
+def test_the_pooled_cell_is_large_enough_too() -> None:
+    found = chi_square(np.array([500, 400, 480, 1, 1]), np.array([510, 400, 480, 1, 0]))
+    assert (found.cells, found.pooled, found.method) == (3, 3, "chi-square")
+
+
 def test_a_tiny_table_gets_fishers_test() -> None:
     found = chi_square(np.array([8, 2]), np.array([1, 5]))
     assert found.method == "fisher"

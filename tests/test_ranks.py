@@ -77,6 +77,18 @@ def test_at_size_too_exact_and_in_the_limit(seed: int, draw: str, n: int, m: int
         assert oracle.statistic - found.statistic <= mass <= 2 / 2_048
 
 
+FEW = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=6)
+
+
+@given(FEW, FEW)
+@settings(max_examples=60, deadline=None)
+def test_in_the_limit_ties_fall_as_scipys_do(a: list[float], b: list[float]) -> None:
+    large, live = np.repeat(a, 10_001), np.array(b)
+    oracle, feature = of_values(large, live)
+    _, counts = coded(large, live)
+    assert ks_two_sample(feature.counts[: feature.cells], counts) == oracle
+
+
 @given(SAMPLES, SAMPLES, st.integers(1, 8))
 @settings(deadline=None)
 def test_with_few_edges_it_is_never_overstated(a: Floats, b: Floats, edges: int) -> None:

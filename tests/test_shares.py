@@ -78,6 +78,13 @@ def test_new_categories_are_named_and_bounded() -> None:
     assert share.new_names["output:prediction"] == {"7": 500}
 
 
+def test_the_names_kept_do_not_depend_on_the_order() -> None:
+    shares = [share_of([(1.0, f"c{i % 90}", i)]) for i in range(200)]
+    forth, back = (Share.merged(REFERENCE, s) for s in (shares, reversed(shares)))
+    assert forth.new_names == back.new_names
+    assert all(n == 2 + (int(name[1:]) < 20) for name, n in forth.new_names["colour"].items())
+
+
 def test_the_span_and_the_sources_are_kept() -> None:
     share = share_of([(1.0, "red", 50), (2.0, "red", 20)], at=7)
     share.merge(share_of([(1.0, "red", 99)], at=3))
