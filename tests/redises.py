@@ -26,9 +26,11 @@ def binaries() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serve(binary: str, *options: str) -> Iterator[str]:
-    """A running server; yields the path of its socket."""
-    folder = tempfile.mkdtemp(prefix="redis-")
+def serve(binary: str, *options: str, home: str = "") -> Iterator[str]:
+    """A running server; yields the path of its socket. A server started again in its home (a
+    short path: sockets allow 100 characters) finds its socket and its append-only file there.
+    """
+    folder = home or tempfile.mkdtemp(prefix="redis-")
     socket = str(Path(folder) / "socket")
     settings = ("--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "")
     log = (Path(folder) / "log").open("wb")
@@ -40,7 +42,8 @@ def serve(binary: str, *options: str) -> Iterator[str]:
         server.terminate()
         server.wait(10)
         log.close()
-        shutil.rmtree(folder)
+        if not home:
+            shutil.rmtree(folder)
 
 
 def _wait(socket: str, server: subprocess.Popen[bytes]) -> None:

@@ -2,21 +2,25 @@
 
 import asyncio
 import functools
+import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
 import pytest
 import redis
-from redis.asyncio import Redis
 
 from agents.store import (
+    OUTAGES,
     Changes,
     Limits,
     OutMessage,
+    Refused,
     Store,
     TooLarge,
     Unavailable,
     Unusable,
+    connect,
     nothing,
 )
 from tests.redises import binaries, serve
@@ -29,6 +33,11 @@ Play = Callable[..., None]
 def play(request: pytest.FixtureRequest) -> Iterator[Play]:
     with serve(binaries()[request.param]) as path:
         yield functools.partial(play_on, path)
+
+
+@pytest.fixture(params=sorted(binaries()))
+def binary(request: pytest.FixtureRequest) -> str:
+    return binaries()[request.param]
 
 
 def test_many_pending_entries_are_looked_up_in_several_calls(play: Play) -> None:
@@ -163,9 +172,39 @@ def test_the_check_at_start_names_the_setting(play: Play) -> None:
     play(scenario)
 
 
-def test_a_redis_that_is_not_there_is_not_ready() -> None:
+def test_a_redis_that_is_not_there_is_not_ready_and_says_so_soon() -> None:
     async def main() -> bool:
-        async with Redis(unix_socket_path="/nowhere") as client:
+        async with connect("unix:///nowhere") as client:
+            with pytest.raises(OUTAGES):
+                await Store(client).partition("ledger", 3).claim()
             return await Store(client).ready()
 
+    start = time.monotonic()
     assert not asyncio.run(main())
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("kept", ["yes", "no"])
+def test_a_restart_of_redis_is_waited_out_or_refused(kept: str, binary: str) -> None:
+    """With its file it knows the attempt; without, nothing is counted on top of what it forgot."""
+
+    async def main(home: str) -> None:
+        options = ("--appendonly", kept, "--appendfsync", "always")
+        async with connect(f"unix://{home}/socket") as client:
+            with serve(binary, *options, home=home):
+                owner = Store(client).partition("ledger", 3)
+                await owner.claim()
+                attempt = owner.prepare(changes("a"), 1, None)
+                await owner.checkpoint(attempt)
+            with pytest.raises(OUTAGES):
+                await owner.checkpoint(attempt)
+            with serve(binary, *options, home=home):
+                if kept == "no":
+                    with pytest.raises(Refused):
+                        await owner.checkpoint(attempt)
+                else:
+                    await owner.checkpoint(attempt)
+                assert (await owner.claim()).next == (1 if kept == "yes" else None)
+
+    with tempfile.TemporaryDirectory() as home:
+        asyncio.run(main(home))

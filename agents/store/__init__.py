@@ -4,7 +4,7 @@ from agents.store.answers import Claim, Damaged, Refused
 from agents.store.changes import Changes, Limits, OutMessage, Prepared, TooLarge
 from agents.store.partitions import Partition
 from agents.store.scripts import OUTAGES, Hook, Scripts, Unavailable, nothing, sources
-from agents.store.stores import Store, Unusable
+from agents.store.stores import Store, Unusable, connect
 
 __all__ = [
     "OUTAGES",
@@ -22,6 +22,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "Unusable",
+    "connect",
     "nothing",
     "sources",
 ]

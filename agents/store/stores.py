@@ -6,10 +6,28 @@ from typing import Any
 
 import redis
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from agents.store.changes import Limits, TooLarge
 from agents.store.partitions import Partition
 from agents.store.scripts import OUTAGES, Hook, Scripts, nothing, sources
+
+
+def connect(url: str, timeout_s: float = 5.0) -> Redis:
+    """A client as the store needs it: raw bytes, a bound on every wait, one quick second try.
+
+    redis-py's own default (ten tries with back-off) would keep a caller from noticing an outage
+    for seconds; waiting is the caller's. A second try is safe: see `scripts`.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        decode_responses=False,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return client
 
 
 class Unusable(Exception):
