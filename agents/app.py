@@ -27,16 +27,20 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 from faust.app.base import BootStrategy
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP as FaustTP
 from faust.types import ConsumerMessage
 
 from agents.chunks import TP, Assigned, Chunk, Handler, Lane, Positions, Revoked
 
 log = logging.getLogger(__name__)
 
+Fetched = tuple[Lane, int, int, list[Any]]  # position before, position after, records
+
 EXIT_UNKNOWN = 70  # an error nobody foresaw: nothing was acknowledged, records come again
 EXIT_LATE = 75  # told to stop, and did not manage in time: the same
 IDLE_WAIT_S = 0.25  # how long one look for new records lasts
 FULL_WAIT_S = 0.02  # the same while some partition's buffer is full: room may come any moment
+NEVER_S = 1e8
 FETCH_WAIT_MS = 100  # on the broker; while it waits, no other partition of that broker is asked
 
 
@@ -111,20 +115,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return None
 
     async def read(
-        self, tps: list[TP], room: dict[str, int], limit: int, wait_s: float
-    ) -> list[tuple[TP, int, int, list[Any]]]:
-        """Records of each partition with its position before and after; at most limit of each."""
-        found: list[tuple[TP, int, int, list[Any]]]
-        found = await self.call_thread(self._read, tps, room, limit, wait_s)
+        self, lanes: list[Lane], room: dict[str, int], limit: int, wait_s: float
+    ) -> list[Fetched]:
+        """At most limit records of each partition; waits at most wait_s for the first ones."""
+        found: list[Fetched]
+        found = await self.call_thread(self._read, lanes, room, limit, wait_s)
         return found
 
     async def _read(
-        self, tps: list[TP], room: dict[str, int], limit: int, wait_s: float
-    ) -> list[tuple[TP, int, int, list[Any]]]:
+        self, lanes: list[Lane], room: dict[str, int], limit: int, wait_s: float
+    ) -> list[Fetched]:
         consumer = self._ensure_consumer()
-        consumer._coordinator.check_errors()
+        try:
+            consumer._coordinator.check_errors()
+        except KafkaError as error:
+            raise RuntimeError("the consumer group is lost") from error
         with consumer._subscription.fetch_context():
-            found = await self._take(consumer, tps, dict(room), limit)
+            found = await self._take(consumer, lanes, room, limit)
             if not found:
                 waiter = consumer._fetcher._create_fetch_waiter()
                 done, _ = await asyncio.wait([waiter], timeout=wait_s)
@@ -132,33 +139,50 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     waiter.cancel()
                     return []
                 waiter.result()
-                found = await self._take(consumer, tps, dict(room), limit)
+                found = await self._take(consumer, lanes, room, limit)
             return found
 
     async def _take(
-        self, consumer: Any, tps: list[TP], room: dict[str, int], limit: int
-    ) -> list[tuple[TP, int, int, list[Any]]]:
+        self, consumer: Any, lanes: list[Lane], room: dict[str, int], limit: int
+    ) -> list[Fetched]:
         """What has arrived already. Nothing here gives way to the loop, so positions are exact."""
-        found = []
-        for tp in tps:
-            state = self._state(consumer, tp)
-            if state is None or room[tp.topic] <= 0:
+        found, left = [], dict(room)
+        for lane in lanes:
+            state = self._state(consumer, lane)
+            if state is None or left[lane.tp.topic] <= 0:
                 continue
-            reached, base = self._markers.pop(tp, (None, 0))
-            base = base if reached == state.position else state.position
-            key = TopicPartition(*tp)
-            records = (await consumer._fetcher.fetched_records({key}, 0, limit)).get(key, [])
+            base = self._base(lane.tp, state.position)
+            records = await self._records(consumer, lane.tp, limit)
             if records:
-                found.append((tp, base, state.position, records))
-                room[tp.topic] -= 1
+                found.append((lane, base, state.position, records))
+                left[lane.tp.topic] -= 1
             elif state.has_valid_position and state.position != base:
-                self._markers[tp] = (state.position, base)  # no record: part of the next chunk
+                self._markers[lane.tp] = (state.position, base)  # part of the next chunk
         return found
 
-    def _state(self, consumer: Any, tp: TP) -> Any:
-        subscriptions = consumer._subscription
+    async def _records(self, consumer: Any, tp: TP, limit: int) -> list[Any]:
         key = TopicPartition(*tp)
-        if subscriptions.reassignment_in_progress or not subscriptions.is_assigned(key):
+        try:
+            found: dict[Any, list[Any]] = await consumer._fetcher.fetched_records({key}, 0, limit)
+        except KafkaError as error:  # it is fetched again, and again; never skipped
+            log.error("%s/%d cannot be read, trying again: %r", *tp, error)
+            return []
+        return found.get(key, [])
+
+    def _base(self, tp: TP, position: int) -> int:
+        reached, base = self._markers.pop(tp, (None, 0))
+        return base if reached == position else position
+
+    def _state(self, consumer: Any, lane: Lane) -> Any:
+        """Where aiokafka is in a partition, or None while nothing may be read for this lane.
+
+        A lane of an earlier assignment must not take what a later one is to get: it is not live
+        any more before the later one is placed.
+        """
+        subscriptions, key = consumer._subscription, TopicPartition(*lane.tp)
+        if not lane.live or subscriptions.reassignment_in_progress:
+            return None
+        if not subscriptions.is_assigned(key):
             return None
         state = subscriptions.subscription.assignment.state_value(key)
         return state if state is not None and state.has_valid_position else None
@@ -204,52 +228,34 @@ class Consumer(driver.Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """The one loop that feeds all agents."""
-        while not (self.should_stop or fetcher.should_stop):
-            try:
-                async for message in self._next():
-                    await self.callback(message)
-            except KafkaError as error:
-                log.error("reading from Kafka failed, trying again: %r", error)
-                await self.sleep(1.0)
+        with self.app.fatal("the consumer"):
+            while not (self.should_stop or fetcher.should_stop):
+                try:
+                    async for message in self._next():
+                        await self.callback(message)
+                except KafkaError as error:
+                    log.error("reading from Kafka failed, trying again: %r", error)
+                    await self.sleep(1.0)
 
     async def _next(self) -> AsyncIterator[ConsumerMessage]:
         if not self.flow_active:
             await self.sleep(0.05)
             return
         lanes, room, all_free = self.positions.wanted()
-        if not lanes:
-            await self.sleep(FULL_WAIT_S)
-            return
+        wait_s = IDLE_WAIT_S if lanes and all_free else FULL_WAIT_S
         limit = self.app.options.max_chunk_records
-        wait_s = IDLE_WAIT_S if all_free else FULL_WAIT_S
-        by_tp = {lane.tp: lane for lane in lanes}
-        for tp, base, after, records in await self._thread.read(list(by_tp), room, limit, wait_s):
-            yield self._message(by_tp[tp], base, after, records)
+        for lane, base, after, records in await self._thread.read(lanes, room, limit, wait_s):
+            yield self._message(lane, base, after, records)
 
     def _message(self, lane: Lane, base: int, after: int, records: list[Any]) -> ConsumerMessage:
         if lane.expected not in (None, base):
-            log.error(
-                "%s/%d: expected offset %s, Kafka goes on at %d", *lane.tp, lane.expected, base
-            )
-        chunk = self.positions.buffered(lane, records, base, after)
-        generation = self.app.consumer_generation_id
-        where: Any = lane.tp
-        value: Any = chunk  # Faust says bytes; nothing on our path looks inside
-        fields = (
-            lane.tp.topic,
-            lane.tp.partition,
-            base,
-            0.0,
-            0,
-            None,
-            None,
-            value,
-            None,
-            0,
-            0,
-            where,
+            told = (*lane.tp, lane.expected, base)
+            log.error("%s/%d: expected offset %s, but Kafka goes on at %d", *told)
+        chunk: Any = self.positions.buffered(lane, records, base, after)
+        generation, where = self.app.consumer_generation_id, FaustTP(*lane.tp)
+        return ConsumerMessage(
+            *where, base, 0.0, 0, None, None, chunk, None, 0, 0, where, generation_id=generation
         )
-        return ConsumerMessage(*fields, generation_id=generation)
 
     async def perform_seek(self) -> None:
         """After a rebalance: ask where to read from, then let fetching start. Does not wait."""
@@ -267,13 +273,15 @@ class Consumer(driver.Consumer):
         with self.app.fatal("a new assignment"):
             starts = await self.app.assigned({lane.tp for lane in lanes})
         lanes = [lane for lane in lanes if lane.live]
+        for lane in lanes:
+            start = starts.get(lane.tp)
+            lane.expected = lane.begin if start is None else start
         try:
-            await self._thread.place({lane.tp: starts.get(lane.tp) for lane in lanes})
+            await self._thread.place({lane.tp: lane.expected for lane in lanes})
         except IllegalStateError:
             log.info("partitions were taken away again before they were read")
             return
         for lane in lanes:
-            lane.expected = starts.get(lane.tp)
             lane.ready = True
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
@@ -286,10 +294,12 @@ class Consumer(driver.Consumer):
         async with self._releasing:
             tps = self.positions.assigned()
             self.positions.close(tps)
-            for task in self._opening:
+            opening = list(self._opening)
+            for task in opening:
                 task.cancel()
             try:
                 async with asyncio.timeout(limit_s):
+                    await asyncio.gather(*opening, return_exceptions=True)
                     await self._finish(tps)
             except TimeoutError:
                 log.warning("gave up finishing %d partitions after %.0f s", len(tps), limit_s)
@@ -399,6 +409,7 @@ def _settings(options: Options) -> dict[str, Any]:
         "broker_request_timeout": max(options.request_timeout_s, options.session_timeout_s),
         "broker_rebalance_timeout": options.rebalance_timeout_s,
         "broker_commit_interval": options.commit_s,
+        "broker_max_poll_interval": NEVER_S,  # a slow handler is no reason to leave the group
         "broker_max_poll_records": options.max_chunk_records,
         "consumer_max_fetch_size": options.fetch_bytes,
         "consumer_auto_offset_reset": "earliest",

@@ -37,6 +37,7 @@ class Lane:
     ready: bool = False  # its position is set; fetching may start
     acked: int | None = None
     committed: int | None = None
+    begin: int | None = None  # where it began: what an application that knows no better repeats
     expected: int | None = None  # where the next chunk should begin
     chunks: int = 0  # buffered or in the handler
     size: int = 0  # bytes of those
@@ -105,10 +106,13 @@ class Positions:
 
     def open(self, tps: Iterable[TP]) -> list[Lane]:
         """New lanes, not yet ready; what was buffered for these partitions is void."""
-        for tp in tps:
-            self.close([tp])
-            self._lanes[tp] = Lane(tp)
-        return [self._lanes[tp] for tp in tps]
+        wanted = list(tps)
+        self.close(wanted)
+        for tp in wanted:
+            before = self._lanes.get(tp, Lane(tp))
+            begin = before.begin if before.acked is None else before.acked
+            self._lanes[tp] = Lane(tp, begin=begin)
+        return [self._lanes[tp] for tp in wanted]
 
     def close(self, tps: Iterable[TP]) -> None:
         """No handler gets another chunk of these; acknowledgements still count."""
@@ -158,6 +162,7 @@ class Positions:
         size = sum(len(r.value or b"") + len(r.key or b"") for r in records)
         lane.chunks += 1
         lane.size += size
+        lane.begin = base if lane.begin is None else lane.begin
         lane.expected = after
         return Chunk(lane.tp.topic, lane.tp.partition, records, base, after, size, lane)
 
