@@ -116,7 +116,8 @@ def check_share(
         known = reference.features if role == "input" else reference.outputs
         for name, feature in known.items():
             if name not in settings.ignore:
-                new = tuple(share.new_names.get(prefix + name, ()))
+                seen = share.new_names.get(prefix + name, {})
+                new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
                 counts = share.counts(name, role)
                 found += measures(Comparison(feature, counts, settings, role, new))
     levels = holm([m.p_value for m in found], level)

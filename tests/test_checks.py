@@ -92,6 +92,18 @@ def test_missing_values_are_a_check_of_their_own() -> None:
     assert miles.reason.startswith("miles: not a number rose 0% -> 20.0%;")
 
 
+def test_new_names_are_told_most_frequent_first_in_whatever_order_they_came() -> None:
+    reference = Reference.build("m", "1", {"colour": column_of(["red", "blue"] * 300)})
+    reasons = set()
+    for names in (["pink", "grey", "grey"] * 50, ["grey", "grey", "pink"] * 50):
+        share = Share(reference)
+        share.update({"colour": column_of(names)}, None, None, np.arange(150))
+        (reading,) = check_share(reference, share, 0.05, SETTINGS)
+        reasons.add(reading.reason)
+    (reason,) = reasons
+    assert "new: grey, pink;" in reason
+
+
 def test_features_can_be_left_out() -> None:
     reference = Reference.build("m", "1", {"age": column_of(AGES)}, prediction=column_of(AGES))
     share = Share(reference)
