@@ -1,6 +1,6 @@
 -- The one moment at which a checkpoint happens: all of it or nothing.
 -- KEYS: meta, staged, redo chunks, outbox bodies, outbox.
--- ARGV: owner, seq before, seq, id, next or '', topic id, redo chunks, then the messages in each body.
+-- ARGV: owner, seq before, seq, id, next or '', topic id or '', redo chunks, then the messages in each body.
 -- Returns {'ok' | 'already' | 'epoch' | 'seq' | 'redo' | 'incomplete', tail of the outbox}.
 local m = redis.call('HMGET', KEYS[1], 'owner', 'seq', 'last', 'redo', 'tail')
 local tail = tonumber(m[5] or '0')
@@ -12,7 +12,8 @@ if redis.call('HLEN', KEYS[3]) ~= tonumber(ARGV[7])
   or redis.call('HLEN', KEYS[4]) ~= #ARGV - 7 then
   return {'incomplete', tail}
 end
-redis.call('HSET', KEYS[1], 'seq', ARGV[3], 'last', ARGV[4], 'topic_id', ARGV[6])
+redis.call('HSET', KEYS[1], 'seq', ARGV[3], 'last', ARGV[4])
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'topic_id', ARGV[6]) end
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'next', ARGV[5]) end
 if ARGV[7] ~= '0' then redis.call('HSET', KEYS[1], 'redo', ARGV[4], 'redo_chunks', ARGV[7]) end
 for i = 8, #ARGV do

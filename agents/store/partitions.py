@@ -128,7 +128,7 @@ class Partition:
     # Writing
 
     def prepare(self, changes: Changes, next: int | None, topic_id: str | None) -> Prepared:
-        """An attempt at the next checkpoint. next None leaves the position as it is.
+        """An attempt at the next checkpoint. None leaves next or topic_id as it is.
 
         Raises TooLarge, ValueError. `next` is a position in the log, not the last record + 1.
         """
