@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from typing import Any, NoReturn
 
 import faust
+import faust.types
 import mode
 from aiokafka import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import (  # type: ignore[import-untyped]
@@ -27,7 +28,6 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 from faust.app.base import BootStrategy
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP as FaustTP
 from faust.types import ConsumerMessage
 
 from agents.chunks import TP, Assigned, Chunk, Handler, Lane, Positions, Revoked
@@ -252,24 +252,32 @@ class Consumer(driver.Consumer):
             told = (*lane.tp, lane.expected, base)
             log.error("%s/%d: expected offset %s, but Kafka goes on at %d", *told)
         chunk: Any = self.positions.buffered(lane, records, base, after)
-        generation, where = self.app.consumer_generation_id, FaustTP(*lane.tp)
+        generation, where = self.app.consumer_generation_id, faust.types.TP(*lane.tp)
         return ConsumerMessage(
             *where, base, 0.0, 0, None, None, chunk, None, 0, 0, where, generation_id=generation
         )
 
     async def perform_seek(self) -> None:
         """After a rebalance: ask where to read from, then let fetching start. Does not wait."""
-        self.reopen(TP(*tp) for tp in self.assignment())
+        self._start_opening(TP(*tp) for tp in self.assignment())
 
     def reopen(self, tps: Iterable[TP]) -> None:
-        """Drop what is buffered of these partitions and ask again where to read from."""
-        task = asyncio.ensure_future(self._open(self.positions.open(list(tps))))
+        """Drop what is buffered of these partitions and ask again where to read from.
+
+        Those that are not ours (any more) are left alone.
+        """
+        self._start_opening(self.positions.living(tps))
+
+    def _start_opening(self, tps: Iterable[TP]) -> None:
+        task = asyncio.ensure_future(self._open(self.positions.open(tps)))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, lanes: list[Lane]) -> None:
         await self.positions.idle(lane.tp for lane in lanes)
         lanes = [lane for lane in lanes if lane.live]
+        if not lanes:
+            return
         with self.app.fatal("a new assignment"):
             starts = await self.app.assigned({lane.tp for lane in lanes})
         lanes = [lane for lane in lanes if lane.live]

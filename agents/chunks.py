@@ -104,6 +104,11 @@ class Positions:
         """The current assignment of a partition."""
         return self._lanes.get(tp)
 
+    def living(self, tps: Iterable[tuple[str, int]]) -> list[TP]:
+        """Those of them that we have and are not about to give back."""
+        ours = (self._lanes.get(TP(*tp)) for tp in tps)
+        return [lane.tp for lane in ours if lane is not None and lane.live]
+
     def open(self, tps: Iterable[TP]) -> list[Lane]:
         """New lanes, not yet ready; what was buffered for these partitions is void."""
         wanted = list(tps)

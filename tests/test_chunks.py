@@ -68,6 +68,24 @@ def test_partitions_given_back_commit_until_they_are_forgotten() -> None:
     assert positions.assigned() == set()
 
 
+def test_only_partitions_that_stay_ours_are_living() -> None:
+    positions = Positions(8, 1_000)
+    ready(positions, A, B)
+    positions.close([B])
+    assert positions.living([A, B, C]) == [A]
+
+
+def test_opened_again_begins_at_what_was_acknowledged_or_where_it_began() -> None:
+    positions = Positions(8, 1_000)
+    a, _ = ready(positions, A, B)
+    fetched(positions, a, base=40, count=5)
+    positions.ack(B, 9)
+    assert [lane.begin for lane in positions.open([A, B])] == [40, 9]
+    assert [lane.begin for lane in positions.open([A, B])] == [40, 9]
+    positions.forget([A])
+    assert [lane.begin for lane in positions.open([A])] == [None]
+
+
 def test_nothing_is_fetched_before_the_position_is_known() -> None:
     positions = Positions(8, 1_000)
     (lane,) = positions.open([A])
