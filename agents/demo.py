@@ -214,6 +214,7 @@ windows_s = ["30d"]
 lateness_s = {LATENESS_S}
 label_lateness_s = {LATENESS_S}
 idle_s = "1h"
+evidence_s = "60d"
 horizon_s = {plan.label_delay_s + LATENESS_S}
 
 [[models.{MODEL}.detectors]]

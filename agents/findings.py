@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from stream.events import Alert, Evaluation, Reading, RetrainRequest
 
 Output = Evaluation | Alert | RetrainRequest
+NEVER = 0  # the month in which begins to change what does not change
 ROLES = {"input": 0, "output": 1, "quality": 2, "detector": 3, "data": 4}
 
 
 @dataclasses.dataclass(slots=True)
 class Finding:
-    """One subject. Months count from 1; None: never. changed: when it really began to change.
+    """One subject. Months count from 1; None: never.
+
+    changed: when it really began to change, NEVER, or None where nobody knows.
 
     checked, moved: the months that were judged, and those that differ from the reference.
     """
@@ -30,7 +33,7 @@ class Finding:
     @property
     def late(self) -> int | None:
         """Months from the start of the change to the end of the month that gave the alarm."""
-        if self.fired is None or self.changed is None:
+        if self.fired is None or not self.changed:
             return None
         return self.fired - self.changed + 1
 

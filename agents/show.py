@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from agents.findings import Finding, Output
+from agents.findings import NEVER, Finding, Output
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
 WIDE = 100  # columns; with fewer the table becomes a list
@@ -65,6 +65,7 @@ class Screen:
         self.when = when
         self._lines = 0
         self._explained: set[str] = set()
+        self._alerted: dict[str, str] = {}  # when, by an alert's id
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -103,9 +104,11 @@ class Screen:
         """Print an alert or a retrain request; evaluations wait for the table."""
         match event:
             case Alert():
+                self._alerted[event.id] = self.when(event.window.start)
                 self.console.print(self._alert(event))
             case RetrainRequest():
-                self.console.print(request_panel(event, self.when))
+                known = [self._alerted[name] for name in event.alert_ids if name in self._alerted]
+                self.console.print(request_panel(event, known[-1] if known else event.time))
             case Evaluation():
                 pass
 
@@ -185,7 +188,7 @@ def effect_text(effect: Effect) -> str:
     return text if effect.floor is None else f"{text}, floor {effect.floor:.3g}"
 
 
-def request_panel(request: RetrainRequest, when: When) -> Panel:
+def request_panel(request: RetrainRequest, when: str) -> Panel:
     """A retrain request: what is asked, why, and where the data lies."""
     kind = f"{request.verdict.kind}: {request.verdict.meaning}"
     ranges = [f"{r.topic}[{r.partition}] {r.first}-{r.last}" for r in request.data.offsets]
@@ -201,7 +204,7 @@ def request_panel(request: RetrainRequest, when: When) -> Panel:
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         grid.add_row(Text(name, style="bold"), Text(value))
-    title = f"{when(request.data.end)}: retrain request for {request.model} {request.version}"
+    title = f"{when}: retrain request for {request.model} {request.version}"
     return Panel(grid, title=Text(title), border_style="magenta")
 
 
@@ -243,10 +246,15 @@ def _month(number: int | None) -> str:
 
 
 def _late(finding: Finding) -> str:
-    if finding.changed is None:
+    if finding.changed == NEVER:
         return "does not change" if finding.fired is None else "FALSE ALARM"
+    if finding.changed is None:
+        return ""
     return "missed" if finding.late is None else f"{finding.late} months"
 
 
 def _reading(reading: Reading | None) -> str:
-    return "nothing to judge" if reading is None else reading.reason
+    """What was measured, without the subject's name and without what follows from it."""
+    if reading is None:
+        return "nothing to judge"
+    return reading.reason.removeprefix(f"{reading.subject}: ").partition(";")[0]

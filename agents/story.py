@@ -27,10 +27,10 @@ MONTH_MS = MONTH_S * 1_000
 START_MS = 633 * MONTH_MS  # 2021-12-29: months are counted from the epoch, as panes are
 LABEL_DELAY_S = 6 * MONTH_S
 CATEGORICAL = ("training", "emergency_braking")
-CHANGED = dict.fromkeys(  # what really changes, and in which month it begins to
-    ("age", "emergency_braking", "miles", "prediction", "accuracy", "log_loss", "brier", "error"),
-    1,
-)
+# in which month it really begins to change; 0: never
+CHANGED = dict.fromkeys(("age", "emergency_braking", "miles", "prediction"), 1)
+CHANGED |= dict.fromkeys(("accuracy", "log_loss", "brier", "error"), 1)
+CHANGED |= dict.fromkeys(("training", "braking_distance", "power"), 0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -176,4 +176,5 @@ def _quality(answers: Floats, groups: Ints) -> dict[str, float]:
     return {
         "accuracy": float((answers.argmax(axis=1) == groups).mean()),
         "log_loss": float(-np.log(np.maximum(given, 1e-15)).mean()),
+        "brier": float(((answers - np.eye(len(GROUPS))[groups]) ** 2).sum(axis=1).mean()),
     }

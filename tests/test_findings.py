@@ -105,7 +105,7 @@ def request(month: int) -> RetrainRequest:
         version="1",
         reason="accuracy fell from 0.88 to 0.75",
         evidence=[reading("accuracy", role="quality")],
-        alert_ids=[f"alert-accuracy-{month}"],
+        alert_ids=[f"alert-accuracy-{month}-firing"],
         verdict=VERDICT,
         data=Data(start=start, end=end, offsets=ranges),
         labelled_rows=9_000,

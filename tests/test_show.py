@@ -16,12 +16,13 @@ def when(time: str) -> str:
 
 
 def tell(show: Show) -> None:
-    findings = Findings(month_of, {"age": 1})
+    findings = Findings(month_of, {"age": 1, "power": 0})
     events: list[Output] = [
         evaluation(1, reading(verdict="ok"), reading("power", "ok")),
         evaluation(2, reading(), reading("power", "small")),
         alert(2),
         alert(3),
+        alert(7, subject="accuracy"),
         request(7),
         alert(8, "resolved"),
     ]
@@ -68,7 +69,7 @@ def test_what_a_verdict_means_is_said_once() -> None:
 def test_a_request_names_what_is_needed() -> None:
     text = shown(160, False)
     for part in (
-        "retrain request for insurance 1",
+        "month 7: retrain request for insurance 1",
         "accuracy fell from 0.88 to 0.75",
         "9,000 labelled rows",
         "predictions[0] 0-99",
@@ -99,6 +100,7 @@ def test_json_is_one_event_a_line() -> None:
     assert [event["type"].split(".")[1] for event in events] == [
         "evaluation",
         "evaluation",
+        "alert",
         "alert",
         "alert",
         "retrain-request",

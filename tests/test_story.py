@@ -59,7 +59,7 @@ def test_the_reference_knows_features_answers_and_quality(told: story.Story) -> 
     assert kinds == dict.fromkeys(FEATURES, "number") | dict.fromkeys(story.CATEGORICAL, "category")
     assert set(found.outputs) == {"prediction", "confidence"}
     assert set(found.outputs["prediction"].names) == set(GROUPS)
-    assert set(found.quality) == {"accuracy", "log_loss"}
+    assert set(found.quality) == {"accuracy", "log_loss", "brier"}
     assert found.rows == 1_500
 
 
