@@ -114,6 +114,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 await self.sleep(1.0)
         return None
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group and disconnect."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:  # of aiokafka's own fetches; would hang the shutdown
+            log.warning("disconnected from Kafka in the middle of a fetch")
+
     async def read(
         self, lanes: list[Lane], room: dict[str, int], limit: int, wait_s: float
     ) -> list[Fetched]:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from agents.app import EXIT_LATE, EXIT_UNKNOWN
 from agents.clusters import Cluster
 from agents.producers import Message, Producer
+from tests.brokers import ApacheKafka
 from tests.servers import Kafka
 
 PARTITIONS = 4
@@ -247,6 +249,30 @@ def test_a_partition_that_is_opened_again_drops_what_was_buffered_and_starts_ane
         assert offsets[:cut] == list(range(first, offsets[cut - 1] + 1))
         assert offsets[cut:] == list(range(offsets[cut], 400))
         assert offsets[cut] == 7 if tp[1] == 0 else offsets[cut] <= 60 < offsets[cut] + 21
+
+
+def test_kafka_may_come_late_go_away_and_be_gone_at_the_end(
+    real_kafka: Kafka, namespace: str, start: Start, tmp_path: Path
+) -> None:
+    if real_kafka.kind != "apache":
+        pytest.skip(f"needs a Kafka of its own to stop; this is {real_kafka.note}")
+    with ApacheKafka(tmp_path) as own:
+        kafka = Kafka(own.bootstrap, "apache", "its own")
+        own.kill()
+        worker = start(kafka, namespace, [namespace])
+        time.sleep(3)
+        own.start()
+        fill(kafka, namespace, 100)
+        worker.until(lambda: worker.count() == 100 * PARTITIONS, 60)
+        own.kill()
+        time.sleep(8)  # longer than its session
+        own.start()
+        fill(kafka, namespace, 100, first=100)
+        worker.until(lambda: worker.ends() == [199] * PARTITIONS, 60)
+        worker.until(lambda: committed(kafka, namespace, namespace) == [200] * PARTITIONS)
+        own.kill()
+        assert worker.stop() == 0
+        assert "Traceback" not in worker.log()
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
