@@ -58,7 +58,6 @@ class Ledger:
         self.books: dict[tuple[str, str], Book] = {}
         self.truths: dict[str, Truths] = {}
         self.progress: dict[str, dict[int, int]] = {}  # record time by source topic and partition
-        self.rejected: list[tuple[str, str]] = []  # control events that could not be used
         self._changes = Changes()
         self._dirty = False
 
@@ -77,6 +76,7 @@ class Ledger:
         """
         source = (batch.topic, batch.partition)
         applied = self.sources.applied(source, batch.topic_id)
+        self._progress(batch)
         if batch.last <= applied:
             return
         self.matches.found = found
@@ -133,10 +133,15 @@ class Ledger:
         self.matches.labels(block.model, self.books_of(block.model), block, settings)
         _note_sources(self.truths_of(block.model), block, source, settings.pane_s * 1000)
 
+    def _progress(self, batch: Batch) -> None:
+        """A source partition without news may be told of as well: that is how idleness shows."""
+        progress = self.progress.setdefault(batch.topic, {})
+        if batch.record_ms > progress.get(batch.partition, -1):
+            progress[batch.partition] = batch.record_ms
+            self._dirty = True
+
     def _marks(self, batch: Batch) -> None:
         """Let event time advance, and close what it has passed."""
-        progress = self.progress.setdefault(batch.topic, {})
-        progress[batch.partition] = max(progress.get(batch.partition, 0), batch.record_ms)
         for kind, model, version, newest_ms, record_ms in batch.marks:
             truth = kind == "truth"
             front = self.truths_of(model).front if truth else self.book(model, version).front
@@ -165,7 +170,7 @@ class Ledger:
         try:
             event = decode_control(raw, None, record_ms, self.limits)
         except Rejected as error:
-            self.rejected.append((error.reason, error.detail))
+            self._reject(raw, error.reason, error.detail)
             return
         match event:
             case ReferencePart():
@@ -178,15 +183,21 @@ class Ledger:
 
     def _reference(self, event: ReferencePart, raw: bytes) -> None:
         try:
-            reference = self.parts.add(msgspec.json.decode(raw))
+            reference = self.parts.add(msgspec.to_builtins(event))
         except ValueError as error:
-            self.rejected.append(("bad-reference", str(error)))
+            self._reject(raw, "bad-reference", str(error))
             return
         if reference is not None:
             book = self.book(event.model, event.version)
             since = event.time if event.active_from is None and book.active else event.active_from
             if book.activate(reference, since):
                 self._changes.references[reference.id] = reference.to_bytes()
+
+    def _reject(self, raw: bytes, reason: str, detail: str) -> None:
+        """A control event that cannot be used. All partitions see it, the first one says so."""
+        if self.partition == 0:
+            told = (("driftline-reason", reason.encode()), ("driftline-error", detail.encode()))
+            self._changes.outbox.append(OutMessage("dead-letters", b"", raw, told))
 
     def _watermark(self, event: Watermark) -> None:
         fronts = [b.front for b in self.books_of(event.model) if event.version in (None, b.version)]

@@ -1,0 +1,78 @@
+"""The context: what all stages of one worker share."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from agents.counters import Counters
+from agents.producers import Producer
+from agents.settings import Settings
+from agents.store import Damaged, Partition, Store
+from agents.waiting import until_redis_answers
+from stream.changes import OutMessage
+from stream.columns import Hashes
+from stream.hashes import id_hash
+from stream.references import Reference
+from stream.settings import ModelSettings
+
+Answer = TypeVar("Answer")
+
+
+def _nothing(*_: object) -> None:
+    """Until the app is there."""
+
+
+@dataclasses.dataclass(slots=True)
+class Context:
+    """partitions: of every topic, by its full name. topic_ids: the same, "" where not known.
+
+    ack: told of positions that are durable. lost: told of a partition that somebody else claimed.
+    """
+
+    settings: Settings
+    store: Store
+    producer: Producer
+    counters: Counters
+    partitions: Mapping[str, int]
+    topic_ids: Mapping[str, str]
+    ack: Callable[[tuple[str, int], int], None] = _nothing
+    lost: Callable[[tuple[str, int]], None] = _nothing
+    references: dict[str, Reference] = dataclasses.field(default_factory=dict)
+    models: dict[str, ModelSettings] = dataclasses.field(default_factory=dict)
+
+    def topic(self, name: str) -> str:
+        """A topic's full name."""
+        return self.settings.topics.name(name)
+
+    def model(self, name: str) -> ModelSettings:
+        """How a model is watched."""
+        if name not in self.models:
+            self.models[name] = self.settings.model(name)
+        return self.models[name]
+
+    def place(self, message: OutMessage) -> int | None:
+        """The partition of a message: that of its model on the signals; elsewhere Kafka decides."""
+        if message.topic != "signals":
+            return None
+        return id_hash(message.key.decode(), "") % self.partitions[self.topic("signals")]
+
+    async def reference(self, ref: str) -> Reference:
+        """A reference by its id. Raises Damaged where Redis has none, ValueError if damaged."""
+        if ref not in self.references:
+            raw = await self.wait("reference", lambda: self.store.get_reference(ref))
+            if raw is None:
+                raise Damaged(f"reference {ref} is not in Redis")
+            self.references[ref] = Reference.from_bytes(raw)
+        return self.references[ref]
+
+    async def pending(self, partition: Partition, hashes: Hashes) -> dict[int, bytes]:
+        """Pending entries of a ledger partition by id hash."""
+        return await self.wait("ledger", lambda: partition.pending(hashes))
+
+    async def shares(self, numbers: list[int], fields: list[str]) -> list[bytes | None]:
+        """Field i of ledger partition i, for all i."""
+        return await self.wait("watch", lambda: self.store.read_shares("ledger", numbers, fields))
+
+    async def wait(self, stage: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of Redis, however long it is away."""
+        return await until_redis_answers(call, self.counters.outages.labels(stage).inc)

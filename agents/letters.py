@@ -1,0 +1,29 @@
+"""Dead letters: the original record, byte for byte, with the reason and its place in headers."""
+
+from agents.chunks import Record
+from stream.changes import Headers, OutMessage
+
+MAX_ERROR_CHARS = 500
+
+
+def told(record: Record, where: tuple[str, int], reason: str, error: str) -> Headers:
+    """The headers of a dead letter: the record's own, then why and where. where: topic, partition.
+
+    `schemas/dead-letter.v1.json` describes those that are added.
+    """
+    own = {
+        "driftline-reason": reason,
+        "driftline-error": error[:MAX_ERROR_CHARS],
+        "driftline-topic": where[0],
+        "driftline-partition": str(where[1]),
+        "driftline-offset": str(record.offset),
+        "driftline-timestamp": str(record.timestamp),
+    }
+    kept = tuple((name, value or b"") for name, value in record.headers if name not in own)
+    return kept + tuple((name, value.encode()) for name, value in own.items())
+
+
+def letter(record: Record, where: tuple[str, int], reason: str, error: str) -> OutMessage:
+    """A dead letter for an outbox."""
+    headers = told(record, where, reason, error)
+    return OutMessage("dead-letters", record.key or b"", record.value or b"", headers)

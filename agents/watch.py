@@ -1,0 +1,74 @@
+"""The watch agent: partitions of the signals, through the core's `Watch`."""
+
+import logging
+from collections.abc import Sequence
+
+from agents.chunks import Record
+from agents.context import Context
+from agents.letters import letter
+from agents.store import Damaged, Partition
+from stream.changes import Changes, OutMessage
+from stream.signals import ShareName
+from stream.watch import Watch
+
+log = logging.getLogger(__name__)
+SHARES_AT_ONCE = 500
+
+
+class WatchCore:
+    """One partition's watch, with the sealed shares it asks for read from Redis."""
+
+    def __init__(self, context: Context, number: int) -> None:
+        self.context, self.number = context, number
+        self.topic = context.topic("signals")
+        self.watch = Watch(context.model)
+        self.letters: list[OutMessage] = []
+
+    async def restore(self, partition: Partition) -> None:
+        """Take up the state in Redis."""
+        fields = await partition.load()
+        self.watch = Watch(self.context.model)
+        self.watch.restore(fields)
+
+    async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
+        """Take in signals and do what is due. What is no message becomes a dead letter."""
+        del partition  # what is needed lies with the ledgers' partitions
+        for record in records:
+            try:
+                self.watch.receive(record.value or b"")
+            except ValueError as error:
+                log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
+                where = (self.topic, self.number)
+                self.letters.append(letter(record, where, "not-a-signal", str(error)))
+        await self._advance()
+
+    async def _advance(self) -> None:
+        more = True
+        while more:
+            await self._supply()
+            more = self.watch.advance()
+
+    async def _supply(self) -> None:
+        wanted = self.watch.wanted_references()
+        found = {ref: await self.context.reference(ref) for ref in wanted}
+        self.watch.supply_references(found)
+        for key, names in self.watch.wanted().items():
+            for i in range(0, len(names), SHARES_AT_ONCE):
+                self.watch.supply(key, await self._shares(key, names[i : i + SHARES_AT_ONCE]))
+
+    async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes]:
+        numbers, fields = [n.partition for n in names], [n.field(key) for n in names]
+        values = await self.context.shares(numbers, fields)
+        found = {}
+        for name, value in zip(names, values, strict=True):
+            if value is None:
+                raise Damaged(f"{name.field(key)} of ledger {name.partition} is not in Redis")
+            found[name] = value
+        return found
+
+    def changes(self) -> Changes:
+        """What is to be made durable."""
+        found = self.watch.changes()
+        found.outbox += self.letters
+        self.letters = []
+        return found
