@@ -1,0 +1,170 @@
+"""The main job through real worker processes, on the embedded pair and on a real Kafka."""
+
+import csv
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from tests.servers import Kafka
+from tests.workers import HOUR_MS, START_MS, Deployment, prediction
+
+Deploy = Callable[..., Deployment]
+HOURLY = """
+[models.m]
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+"""
+
+
+@pytest.fixture
+def deploy(broker: Kafka, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Deploy]:
+    """Makes a deployment; everything it started ends with the test."""
+    with ExitStack() as stack:
+
+        def make(tables: str = HOURLY, **settings: Any) -> Deployment:
+            made = Deployment(broker, redis_url, namespace, tmp_path, tables, **settings)
+            return stack.enter_context(made)
+
+        yield make
+
+
+def ages(values: Sequence[float], hour: int, first: int = 0) -> Iterator[Any]:
+    """Predictions of one hour with these ages."""
+    for i, value in enumerate(values):
+        yield prediction(first + i, START_MS + hour * HOUR_MS + i, {"age": value})
+
+
+def p_values(d: Deployment, feature: str = "age") -> list[float]:
+    """Of all evaluations of the inputs, in order of event time."""
+    found = d.evaluations()
+    return [r["p_value"] for e in found for r in e["readings"] if r["subject"] == feature]
+
+
+def slide(data: Path) -> dict[str, list[float]]:
+    with (data / "insurance" / "slide_ages.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def play_ages(d: Deployment, columns: Sequence[Sequence[float]]) -> list[float]:
+    """Each column is one hour's predictions; the p-value of each hour."""
+    for hour, values in enumerate(columns):
+        d.send("predictions", ages(values, hour, first=10_000 * hour))
+    d.close_time("m", START_MS + len(columns) * HOUR_MS)
+    d.until(lambda: len(d.evaluations()) == len(columns))
+    assert [e["rows"] for e in d.evaluations()] == [len(values) for values in columns]
+    return p_values(d)
+
+
+def test_the_slides_ages_give_the_slides_p_values(deploy: Deploy, data: Path) -> None:
+    columns = slide(data)
+    d = deploy()
+    d.start()
+    features = {"age": {"values": columns["reference"]}}
+    d.control("reference", "m", version="1", features=features, active_from=START_MS)
+    found = play_ages(d, [columns["current_p75"], columns["current_drift"]])
+    assert found == [0.7516787908604354, 2.3432446792419765e-14]
+
+
+def test_a_reference_from_a_file_gives_them_too(deploy: Deploy, data: Path, tmp_path: Path) -> None:
+    columns = slide(data)
+    d = deploy()
+    d.start()
+    file = tmp_path / "training.csv"
+    file.write_text("\n".join(["age", *map(repr, columns["reference"])]))
+    command = [sys.executable, "-m", "agents.commands", "reference", str(file)]
+    options = ["--model", "m", "--version", "1", "--config", str(d.config)]
+    told = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    assert "1,500 rows" in told.stdout
+    d.until_taken_in()
+    found = play_ages(d, [columns["current_p75"], columns["current_drift"]])
+    assert found == [0.7516787908604354, 2.3432446792419765e-14]
+
+
+def test_p_values_are_scipys_to_the_last_bit(deploy: Deploy) -> None:
+    rng = random.Random(7)
+    reference = [round(rng.gauss(40, 12), 3) for _ in range(900)]
+    hours = [[round(rng.gauss(40 + 2 * h, 12), 3) for _ in range(400 + h)] for h in range(3)]
+    d = deploy()
+    d.start()
+    features = {"age": {"values": reference}}
+    d.control("reference", "m", version="1", features=features, active_from=START_MS)
+    assert play_ages(d, hours) == [stats.ks_2samp(reference, h).pvalue for h in hours]
+
+
+DETECTORS = """
+[models.m]
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+detectors = [
+    { name = "ADWIN", signal = "x", raw = true },
+    { name = "KSWIN", signal = "x", raw = true, parameters = { alpha = 0.0001, seed = 42 } },
+    { name = "PageHinkley", signal = "x", raw = true },
+]
+"""
+
+
+def values_of_the_docstrings() -> list[float]:
+    """The stream in the docstrings of river's detectors: it changes at its thousandth value."""
+    rng = random.Random(12345)
+    return [*rng.choices([0, 1], k=1000), *rng.choices(range(4, 8), k=1000)]
+
+
+def second_by_second(values: Sequence[float], first: int = 0) -> Iterator[Any]:
+    for i, x in enumerate(values, first):
+        yield prediction(i, START_MS + 1000 * i, {"x": x})
+
+
+def fired(d: Deployment) -> dict[str, set[int]]:
+    """At which of its values each detector fired first."""
+    found: dict[str, set[int]] = {}
+    for event in d.evaluations("detectors"):
+        for reading in event["readings"]:
+            found.setdefault(reading["check"], set()).update(reading["details"]["indices"][:1])
+    return found
+
+
+ORACLES = {"ADWIN": {1023}, "KSWIN": {1016}, "PageHinkley": {1006}}
+
+
+def close_stream(d: Deployment) -> None:
+    d.close_time("m", START_MS + HOUR_MS)
+    d.until(lambda: d.evaluations() and fired(d).keys() == ORACLES.keys())
+    d.until_idle()
+
+
+def test_rivers_detectors_fire_where_their_docstrings_say(deploy: Deploy) -> None:
+    d = deploy(DETECTORS)
+    d.start()
+    d.send("predictions", second_by_second(values_of_the_docstrings()))
+    close_stream(d)
+    assert fired(d) == ORACLES
+    assert [e["rows"] for e in d.evaluations()] == [2000]
+
+
+def test_they_do_when_the_worker_is_killed_in_between(deploy: Deploy) -> None:
+    d = deploy(DETECTORS, worker={"checkpoint_s": 0.05})
+    values = values_of_the_docstrings()
+    worker = d.start()
+    d.send("predictions", second_by_second(values[:700]))
+    d.close_time("m", START_MS + 500_000)  # what comes before is fed, the rest is held
+    worker.kill()
+    d.send("predictions", second_by_second(values[700:1020], 700))
+    worker = d.start()
+    for i in range(1020, 1200, 20):
+        d.send("predictions", second_by_second(values[i : i + 20], i))
+    worker.kill()
+    d.start()
+    d.send("predictions", second_by_second(values[1200:], 1200))
+    close_stream(d)
+    assert fired(d) == ORACLES
+    assert [e["rows"] for e in d.evaluations()] == [2000]
