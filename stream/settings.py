@@ -14,17 +14,16 @@ MONTH_S = 30 * DAY_S
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """One online detector over one signal.
-
-    name: a key of `stream.detectors.DETECTORS`. signal: "error", "score", or a feature's name.
-    raw: feed values as they come; else numbers are standardised with the reference.
-    parameters: keyword arguments of the detector's class.
-    """
+    """One online detector over one signal."""
 
     name: str
+    """A key of `stream.detectors.DETECTORS`, such as ADWIN."""
     signal: str = "error"
+    """What it reads: `error` (0 or 1, or the absolute error), `score`, or a feature's name."""
     raw: bool = False
+    """True: values as they come. False: numbers are standardised with the reference."""
     parameters: Mapping[str, float | int | bool | str] = dataclasses.field(default_factory=dict)
+    """Keyword arguments of the detector's class, as river names them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,41 +31,73 @@ class ModelSettings:
     """How one model is watched. Durations are seconds of event time unless said otherwise."""
 
     owner: str | None = None
+    """Who is to act; named in alerts and retrain requests."""
     task: Task = "auto"
+    """What the model does; `auto`: seen from its answers."""
     positive: str = "1"
+    """The class that `score` is the probability of."""
     pane_s: int = 3_600
+    """The smallest slot of event time; an evaluation is made at the end of each."""
     windows_s: tuple[int, ...] = (DAY_S,)
+    """How far back each evaluation looks; several are judged side by side."""
     lateness_s: float = 60.0
+    """How far predictions of one source partition may be out of order and still be counted."""
     label_lateness_s: float = 60.0
-    idle_s: float = 30.0  # of record time
+    """The same for truth."""
+    idle_s: float = 30.0
+    """Record time without news after which a source partition holds the others back no more."""
     horizon_s: int = MONTH_S
+    """How long after its prediction the truth still counts, and a prediction waits for it."""
     panes_kept: int = 1_000
+    """Panes of history that are kept, for windows and for late rows."""
     # checks
     false_alarms_per_month: float = 1.0
-    significance: float = 0.05  # ceiling of the family-wise level of one evaluation
+    """The budget of false alarms that all levels of significance follow from."""
+    significance: float = 0.05
+    """Ceiling of the family-wise level of one evaluation, whatever the budget."""
     minimum_rows: int = 100
-    reference_rows: int = 1_000  # of a model without a reference, that become it
-    effect_floor_sd: float = 0.10  # Wasserstein distance over the reference's standard deviation
-    effect_floor_share: float = 0.05  # largest change of one category's share
-    effect_floor_quality: float = 0.05  # fall of accuracy; a share of the reference for losses
+    """Rows that a window needs to be judged at all."""
+    reference_rows: int = 1_000
+    """Rows of a model without a reference that become its reference."""
+    effect_floor_sd: float = 0.10
+    """Change of a number that matters: Wasserstein distance over the reference's sd."""
+    effect_floor_share: float = 0.05
+    """Change of a category that matters: the largest change of one category's share."""
+    effect_floor_quality: float = 0.05
+    """Fall of quality that matters: of accuracy as it is, of a loss as a share of its reference."""
     ignore: tuple[str, ...] = ()
+    """Features that are not watched."""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Metric name to the value that is promised; without one, the reference's own value counts."""
     detectors: tuple[DetectorSettings, ...] = ()
+    """Online detectors beside the checks."""
     # alerts
-    hold: int = 1  # bad evaluations in a row before an alert fires
-    clear: int = 2  # good evaluations in a row before it resolves
-    cooldown_s: int = 0  # after resolving, before the same cause may fire again
-    evidence_s: int = DAY_S  # how long a detector's pulse counts
+    hold: int = 1
+    """Bad evaluations in a row before an alert fires."""
+    clear: int = 2
+    """Good evaluations in a row before it resolves."""
+    cooldown_s: int = 0
+    """After resolving, how long the same cause may not fire again."""
+    evidence_s: int = DAY_S
+    """How long a detector's pulse counts as evidence."""
     # retraining
     retrain: bool = True
+    """Whether retrain requests are made."""
     retrain_cooldown_s: int = 7 * DAY_S
+    """After a request, how long no other is made."""
     retrain_deadline_s: int = 30 * DAY_S
+    """By when a request asks to be answered."""
     retrain_minimum_labels: int = 500
+    """Labelled rows that a request must be able to offer."""
     # limits
     max_features: int = 2_000
+    """Features that are watched."""
     max_categories: int = 1_000
+    """Categories of one feature that are counted by name; the others are one."""
     max_sample_rows: int = 5_000
+    """Raw rows kept of a pane before there is a reference."""
     max_pending: int = 10_000_000
+    """Predictions and truths of one ledger partition that wait for each other."""
 
     def __post_init__(self) -> None:
         for key, ok, allowed in _rules(self):
