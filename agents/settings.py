@@ -68,11 +68,17 @@ class Kafka(Table):
     """Where Kafka is, and how this worker takes part in its group."""
 
     brokers: Annotated[Words, Field(min_length=1)] = ("127.0.0.1:9092",)
+    """Addresses to begin with; text with commas, or a list."""
     group_id: Annotated[str, Field(min_length=1, max_length=200)] = "driftline"
+    """Consumer group; workers of one group share the work."""
     session_timeout_s: Positive = 10.0
+    """Silence after which the group takes a worker for dead."""
     heartbeat_s: Positive = 2.0
+    """Time between two signs of life."""
     commit_s: Positive = 1.0
+    """Time between two commits of offsets."""
     request_timeout_s: Positive = 60.0
+    """How long one request to Kafka may take."""
 
     @pydantic.field_validator("brokers")
     @classmethod
@@ -87,7 +93,9 @@ class Redis(Table):
     """Where the state is kept. The address may hold a password, so it is a secret."""
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Address, user, password and database: redis://, rediss:// (TLS) or unix://. A secret."""
     key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]{1,100}$")] = "driftline"
+    """What all keys begin with."""
 
     @pydantic.field_validator("url")
     @classmethod
@@ -101,9 +109,13 @@ class Topics(Table):
     """The names of the topics, and how they are made where they are missing."""
 
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "driftline"
+    """What the names of all topics begin with: PREFIX.predictions and so on."""
     create: bool = True
+    """Whether a worker makes topics that are missing."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    """Partitions of each topic that is made."""
     replication_factor: Annotated[int, Field(ge=1, le=100)] = 1
+    """Copies of each partition that is made."""
 
     def name(self, topic: str) -> str:
         """The full name of one of TOPICS."""
@@ -115,34 +127,48 @@ class Worker(Table):
     """What this process runs, and how often it makes its work durable."""
 
     stages: Annotated[tuple[Stage, ...], BeforeValidator(_words), Field(min_length=1)] = STAGES
+    """What this process runs."""
     checkpoint_s: Positive = 1.0
+    """Time between two checkpoints."""
     shutdown_s: Positive = 20.0
+    """How long an orderly end may take."""
     max_chunk_records: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
+    """Records that are worked on at once."""
     max_buffer_bytes: Annotated[int, Field(ge=2**20)] = 64 * 2**20
+    """Memory for records that were fetched and not yet worked on."""
 
 
 class Http(Table):
     """Where the worker answers about itself; port 0 is nowhere."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address it listens on; only this machine can reach the default."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 6060
+    """The port; 0: none."""
 
 
 class Intake(Table):
     """What is done with an event of a model that nobody registered."""
 
     unknown_models: Literal["register", "refuse"] = "register"
+    """register: they are watched with the defaults; refuse: they are dead letters."""
 
 
 class Bounds(Table):
     """Limits on one event, and on how many models there may be."""
 
     max_bytes: Annotated[int, Field(ge=100)] = 1_000_000
+    """Bytes of one record's value."""
     max_features: Annotated[int, Field(ge=1)] = 2_000
+    """Features of one prediction; each element of a vector is one."""
     max_ahead_s: Annotated[Duration, Field(ge=0)] = 3_600.0
+    """How far an event's time may be ahead of its record's."""
     max_name_chars: Annotated[int, Field(ge=1)] = 256
+    """Characters of an id, a model, a version, a name."""
     max_vector: Annotated[int, Field(ge=1)] = 1_024
+    """Elements of one vector feature."""
     max_models: Annotated[int, Field(ge=1)] = 10_000
+    """Models that may be known at once."""
 
     def decoding(self) -> Limits:
         """Those that decoding keeps."""
