@@ -10,6 +10,7 @@ import pydantic
 
 HIDDEN = "(hidden)"
 CREDENTIALS = re.compile(r"://[^/\s]*@")
+SECRET = {"url", "username", "password", "key_password"}
 SHOWN = 10
 
 
@@ -60,7 +61,7 @@ def _allowed(error: Any) -> str:
 
 
 def _shown(value: object, place: tuple[int | str, ...]) -> str:
-    secret = {"url", "password", "username"} & {str(part) for part in place}
+    secret = SECRET & {str(part) for part in place} or place[-1] == "security"
     if secret or isinstance(value, pydantic.SecretStr):
         return HIDDEN
     if isinstance(value, dict):

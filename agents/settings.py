@@ -10,7 +10,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agents import complaints
 from agents.complaints import BadSettings
 from agents.durations import seconds, whole_seconds
+from agents.security import KafkaSecurity, RedisSecurity
 from stream.detectors import Detector
 from stream.events import Limits
 from stream.settings import DetectorSettings, ModelSettings
@@ -79,6 +80,8 @@ class Kafka(Table):
     """Time between two commits of offsets."""
     request_timeout_s: Positive = 60.0
     """How long one request to Kafka may take."""
+    security: KafkaSecurity = KafkaSecurity()
+    """TLS, client certificate and SASL user."""
 
     @pydantic.field_validator("brokers")
     @classmethod
@@ -96,6 +99,8 @@ class Redis(Table):
     """Address, user, password and database: redis://, rediss:// (TLS) or unix://. A secret."""
     key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]{1,100}$")] = "driftline"
     """What all keys begin with."""
+    security: RedisSecurity = RedisSecurity()
+    """ACL user, authority and client certificate; TLS is an address with rediss://."""
 
     @pydantic.field_validator("url")
     @classmethod
@@ -103,6 +108,11 @@ class Redis(Table):
         if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
+
+    @pydantic.model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        self.security.check(self.url.get_secret_value())
+        return self
 
 
 class Topics(Table):
@@ -232,6 +242,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         enable_decoding=False,
+        hide_input_in_errors=True,
     )
 
     kafka: Kafka = Kafka()
