@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import logging
+import signal
 import sys
 import time
 import traceback
@@ -18,7 +19,7 @@ from agents.demo import DemoFailed, Plan
 from agents.demo import run as demonstrate
 from agents.durations import seconds
 from agents.embedded import CannotEmbed
-from agents.portfolio import MONTHS
+from agents.portfolio import MONTHS, SEED
 from agents.producers import DeliveryFailed
 from agents.registration import Roles
 from agents.settings import STAGES, Settings, Stage, load
@@ -34,7 +35,7 @@ EXITS = {
     USAGE: "wrong arguments or settings",
     UNAVAILABLE: "Kafka or Redis cannot be reached or used",
     INTERNAL: "an error in Driftline itself, please report it",
-    INTERRUPTED: "stopped by Ctrl-C",
+    INTERRUPTED: "stopped by Ctrl-C or SIGTERM",
 }
 KAFKA = "Is Kafka running? Its addresses are `brokers` of [kafka] in the file for --config."
 # whose fault it is, by the exception that says so, and what to do where it does not say that
@@ -77,7 +78,7 @@ def demo(
     months: Annotated[
         int, typer.Option(min=1, max=MONTHS, help="How many months the story lasts.")
     ] = MONTHS,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another portfolio.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another portfolio.")] = SEED,
     label_delay: Annotated[
         str, typer.Option(help="How long the truth takes to arrive, such as 180d.")
     ] = "180d",
@@ -190,11 +191,19 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _wait_for(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run to the end; Ctrl-C has an exit code of its own."""
+    """Run to the end; being stopped has an exit code of its own."""
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
+        return asyncio.run(_stoppable(work))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
+
+
+async def _stoppable(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """SIGTERM stops it as Ctrl-C does: in order, with what it started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def _say(error: Exception) -> int:

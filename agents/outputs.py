@@ -1,5 +1,7 @@
 """Outputs: reading what Driftline publishes, as structs, from the beginning."""
 
+import time
+
 import confluent_kafka as ck
 import msgspec
 
@@ -14,6 +16,8 @@ TYPES: dict[str, type[Evaluation | Alert | RetrainRequest]] = {
     "retrain-requests": RetrainRequest,
 }
 ADMIN_S = 15.0
+TRIES = 25
+TRY_S = 0.2
 MOST = 1_000  # records of one read
 
 
@@ -53,5 +57,10 @@ class Outputs:
         self._consumer.close()
 
     def _beginning(self, topic: str) -> list[ck.TopicPartition]:
-        found = self._consumer.list_topics(topic, timeout=ADMIN_S).topics[topic]
-        return [ck.TopicPartition(topic, number, 0) for number in found.partitions]
+        """The start of every partition; a topic that was just made has none for a moment."""
+        for _ in range(TRIES):
+            found = self._consumer.list_topics(topic, timeout=ADMIN_S).topics[topic]
+            if found.error is None and found.partitions:
+                return [ck.TopicPartition(topic, number, 0) for number in found.partitions]
+            time.sleep(TRY_S)
+        raise ConnectionError(f"no topic {topic!r} in Kafka: {found.error}")

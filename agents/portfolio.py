@@ -16,6 +16,7 @@ UNITS = {"age": "years", "braking_distance": "m", "power": "hp", "miles": "thous
 GROUPS = ("high", "medium", "low")  # by number, as in the published files
 ROWS = 1_500
 MONTHS = 36
+SEED = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,14 +21,14 @@ from rich.text import Text
 from agents.findings import NEVER, Finding, Output
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
-WIDE = 100  # columns; with fewer the table becomes a list
+WIDE = 110  # characters; with fewer the table becomes a list
 LINES = 12  # lines of progress in all where there is no terminal
 STATES = {
     "firing": ("ALERT", "bold red"),
     "resolved": ("resolved", "green"),
     "pending": ("pending", "yellow"),
 }
-COLUMNS = ("what", "checked by", "found", "first", "alert", "late by", "last reading")
+COLUMNS = ("what", "checked by", "moved in", "first in", "alert in", "how late", "last reading")
 When = Callable[[str], str]
 
 
@@ -121,7 +121,7 @@ class Screen:
 
     def _alert(self, alert: Alert) -> Group:
         """What moved; what it means and what to do only where that was not said before."""
-        lines: list[Text | Padding] = [alert_line(alert, self.when)]
+        lines: list[Table | Padding] = [alert_line(alert, self.when)]
         if alert.state == "firing" and alert.verdict.kind not in self._explained:
             self._explained.add(alert.verdict.kind)
             lines.append(
@@ -162,15 +162,16 @@ class Json:
         """Nothing: this is for people."""
 
 
-def alert_line(alert: Alert, when: When) -> Text:
+def alert_line(alert: Alert, when: When) -> Table:
     """An alert in one sentence, with how sure it is."""
     word, style = STATES[alert.state]
-    line = Text(f"{when(alert.window.start)}  ")
-    line.append(f"{word}  ", style=style)
-    line.append(alert.summary)
-    sure = sureness(alert)
-    line.append(f" ({sure})" if alert.state == "firing" else f" ({alert.reason})", style="dim")
-    return line
+    line = Text(alert.summary)
+    why = sureness(alert) if alert.state == "firing" else alert.reason
+    line.append(f" ({why})", style="dim")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_row(Text(when(alert.window.start)).append(f" {word}", style=style), line)
+    return grid
 
 
 def sureness(alert: Alert) -> str:
@@ -217,15 +218,17 @@ def table(findings: list[Finding]) -> Table:
     return found
 
 
-def listing(findings: list[Finding]) -> Group:
-    """The same where a table would not fit."""
-    lines = []
+def listing(findings: list[Finding]) -> Table:
+    """The same where a table would not fit: two lines a subject."""
+    found = Table.grid(padding=(0, 2))
     for finding in findings:
-        what, *rest = cells(finding)
-        named = zip(COLUMNS[1:], rest, strict=True)
-        lines.append(Text(what, style="bold red" if finding.fired else "bold"))
-        lines.append(Text("  " + "; ".join(f"{name}: {cell}" for name, cell in named)))
-    return Group(*lines)
+        what, check, *counts, late, reading = cells(finding)
+        named = zip(COLUMNS[2:5], counts, strict=True)
+        line = ", ".join(f"{name} {cell}" for name, cell in named)
+        text = Text(f"{check}: {line}").append(f", {late}" if late else "")
+        style = "bold red" if finding.fired else "bold"
+        found.add_row(Text(what, style=style), text.append(f"\n{reading}", style="dim"))
+    return found
 
 
 def cells(finding: Finding) -> tuple[str, ...]:
@@ -233,7 +236,7 @@ def cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.subject,
         finding.check,
-        f"moved in {len(finding.moved)} of {len(finding.checked)} months",
+        f"{len(finding.moved)} of {len(finding.checked)} months",
         _month(min(finding.moved, default=None)),
         _month(finding.fired),
         _late(finding),
@@ -250,7 +253,7 @@ def _late(finding: Finding) -> str:
         return "does not change" if finding.fired is None else "FALSE ALARM"
     if finding.changed is None:
         return ""
-    return "missed" if finding.late is None else f"{finding.late} months"
+    return "missed" if finding.late is None else f"{finding.late} months late"
 
 
 def _reading(reading: Reading | None) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from agents import classifier, portfolio, tables
 from agents.classifier import Classifier
-from agents.portfolio import FEATURES, GROUPS, Policies
+from agents.portfolio import FEATURES, GROUPS, SEED, Policies
 from stream.columns import Column, Floats, Ints, column_of
 from stream.references import Reference
 
@@ -49,7 +49,7 @@ class Story:
 
     policies: Policies
     months: list[Policies]
-    seed: int = 7
+    seed: int = SEED
     label_delay_s: int = LABEL_DELAY_S
 
     @functools.cached_property
@@ -115,13 +115,15 @@ class Story:
                 yield Told(time_ms, "ground-truth", key, event)
 
 
-def generate(months: int = portfolio.MONTHS, seed: int = 7, delay_s: int = LABEL_DELAY_S) -> Story:
+def generate(
+    months: int = portfolio.MONTHS, seed: int = SEED, delay_s: int = LABEL_DELAY_S
+) -> Story:
     """The story of a generated portfolio."""
     known, later = portfolio.generate(months, seed)
     return Story(known, later, seed, delay_s)
 
 
-def load(directory: Path, months: int, seed: int = 7, delay_s: int = LABEL_DELAY_S) -> Story:
+def load(directory: Path, months: int, seed: int = SEED, delay_s: int = LABEL_DELAY_S) -> Story:
     """The story of the published files: reference.csv.gz and monthly/month-N.csv.gz.
 
     Raises BadTable where a file is missing or is not such a file.

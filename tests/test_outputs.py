@@ -6,7 +6,7 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-from agents.outputs import Outputs
+from agents.outputs import TYPES, Outputs
 from agents.settings import Kafka as KafkaTable
 from agents.settings import Settings, Topics
 from stream.events import Alert, Evaluation, RetrainRequest, encode
@@ -31,7 +31,10 @@ def sink(mock_kafka: Kafka) -> Sink:
         kafka=KafkaTable(brokers=(mock_kafka.bootstrap,)),
         topics=Topics(prefix=f"t{uuid.uuid4().hex[:8]}"),
     )
-    return Sink(settings, Producer({"bootstrap.servers": mock_kafka.bootstrap}))
+    producer = Producer({"bootstrap.servers": mock_kafka.bootstrap})
+    for topic in TYPES:  # asking makes them
+        producer.list_topics(settings.topics.name(topic), timeout=10)
+    return Sink(settings, producer)
 
 
 def read(outputs: Outputs, count: int) -> list[Evaluation | Alert | RetrainRequest]:
@@ -64,6 +67,15 @@ def test_what_was_there_before_is_read_too_and_by_everybody(sink: Sink) -> None:
             assert [event.id for event in read(outputs, 1)] == ["alert-age-8-firing"]
         finally:
             outputs.close()
+
+
+def test_topics_that_are_empty_yet_are_read_from_their_beginning(sink: Sink) -> None:
+    outputs = Outputs(sink.settings)
+    try:
+        sink.put("alerts", encode(alert(8)), encode(alert(9)))
+        assert len(read(outputs, 2)) == 2
+    finally:
+        outputs.close()
 
 
 def test_no_broker_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
