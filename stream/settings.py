@@ -17,7 +17,7 @@ class DetectorSettings:
     """One online detector over one signal."""
 
     name: str
-    """A key of `stream.detectors.DETECTORS`, such as ADWIN."""
+    """The detector, by the name of its class in river, such as ADWIN."""
     signal: str = "error"
     """What it reads: `error` (0 or 1, or the absolute error), `score`, or a feature's name."""
     raw: bool = False
