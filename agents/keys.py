@@ -103,7 +103,9 @@ def _keys(table: str, model: type, described: type) -> Iterator[Key]:
                 allowed = ", ".join(f"`{one}`" for one in DETECTORS)
             shown = "needed" if field.is_required() else _default(name, _value(field))
             text = field.description or about.get(name, "")
-            yield Key(table, name, _type(hint, known), shown, allowed, text, _variable(table, name))
+            yield Key(
+                table, name, _type(hint, known), shown, allowed, text, _variable(table, name, hint)
+            )
 
 
 def _model_keys() -> list[Key]:
