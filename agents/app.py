@@ -50,6 +50,7 @@ class Options:
 
     app_id: str
     brokers: tuple[str, ...]
+    credentials: Any = dataclasses.field(default=None, repr=False)  # of `agents.security`
     client_id: str = "driftline"
     session_timeout_s: float = 10.0
     heartbeat_s: float = 2.0
@@ -419,6 +420,7 @@ def _settings(options: Options) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{broker}" for broker in options.brokers],
         "broker_client_id": options.client_id,
+        "broker_credentials": options.credentials,
         "broker_session_timeout": options.session_timeout_s,
         "broker_heartbeat_interval": options.heartbeat_s,
         "broker_request_timeout": max(options.request_timeout_s, options.session_timeout_s),

@@ -7,15 +7,19 @@ topic it is asked about, always with 4 partitions, and has no topic identities.
 import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from agents.security import Kafka, Troubles, kafka_config
+
 log = logging.getLogger(__name__)
 
 ADMIN_S = 15.0
+LOOK_S = 1.0  # how soon it is seen that credentials are refused
 TRIES = 25
 TRY_S = 0.2
 NOT_THERE_YET = frozenset({ck.KafkaError.UNKNOWN_TOPIC_OR_PART, ck.KafkaError.LEADER_NOT_AVAILABLE})
@@ -40,12 +44,16 @@ class Lag:
 
 
 class Cluster:
-    """A Kafka cluster, to be asked. Every call raises ConnectionError where no broker answers."""
+    """A Kafka cluster, to be asked. Every call raises ConnectionError where no broker answers.
 
-    def __init__(self, brokers: Iterable[str], client_id: str = "driftline") -> None:
-        self._config: dict[str, Any] = {
-            "bootstrap.servers": ",".join(brokers),
+    kafka: the settings; addresses alone are those of a Kafka without security.
+    """
+
+    def __init__(self, kafka: Kafka | Iterable[str], client_id: str = "driftline") -> None:
+        self._troubles = Troubles()
+        self._config: dict[str, Any] = kafka_config(kafka) | {
             "client.id": client_id,
+            "error_cb": self._troubles.hear,
             "logger": log,
         }
         self._client: AdminClient | None = None
@@ -64,10 +72,17 @@ class Cluster:
         raise LookupError(f"no topic {topic!r} in Kafka: {at.error}")
 
     def _metadata(self, topic: str | None = None) -> Any:
-        try:
-            return self._admin().list_topics(topic, timeout=ADMIN_S)
-        except ck.KafkaException as error:
-            raise ConnectionError(f"Kafka does not answer: {error.args[0].str()}") from error
+        admin, end = self._admin(), time.monotonic() + ADMIN_S
+        while True:
+            try:
+                return admin.list_topics(topic, timeout=min(LOOK_S, ADMIN_S))
+            except ck.KafkaException as error:
+                admin.poll(0)  # lets it say what the trouble is
+                if self._troubles.refused or time.monotonic() > end:
+                    raise self._failed(error) from error
+
+    def _failed(self, error: ck.KafkaException) -> ConnectionError:
+        return ConnectionError(self._troubles.words(error))
 
     def _admin(self) -> AdminClient:
         if self._client is None:
@@ -90,7 +105,11 @@ class Cluster:
         except ck.KafkaException as error:
             if error.args[0].code() in NOT_THERE_YET:
                 raise LookupError(f"no topic {topic!r} in Kafka") from error
-            raise ConnectionError(f"Kafka does not answer: {error.args[0].str()}") from error
+            raise self._failed(error) from error
+
+    async def is_mock(self) -> bool:
+        """Whether it is librdkafka's mock cluster, which drops what is unread at 5 MiB."""
+        return await asyncio.to_thread(self._is_mock)
 
     def _is_mock(self) -> bool:
         return str(self._metadata().cluster_id).startswith(MOCK)
@@ -141,7 +160,7 @@ class Cluster:
             ]
             return [_lag(consumer, at) for at in consumer.committed(asked, timeout=ADMIN_S)]
         except ck.KafkaException as error:
-            raise ConnectionError(f"Kafka does not answer: {error.args[0].str()}") from error
+            raise self._failed(error) from error
         finally:
             consumer.close()
 

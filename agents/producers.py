@@ -14,6 +14,8 @@ from typing import Any
 
 import confluent_kafka as ck
 
+from agents.security import Kafka, kafka_config
+
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2  # how long the reporting thread sleeps at most before it looks whether it is to end
@@ -133,15 +135,17 @@ class Producer:
 
     def __init__(
         self,
-        brokers: Iterable[str],
+        kafka: Kafka | Iterable[str],
         client_id: str = "driftline",
         delivery_s: float = 30.0,
         max_message_bytes: int = 1_000_000,
         **overrides: Any,
     ) -> None:
-        """delivery_s: how long one attempt may take. overrides: librdkafka properties."""
-        self._config = {
-            "bootstrap.servers": ",".join(brokers),
+        """kafka: the settings; addresses alone are those of a Kafka without security.
+
+        delivery_s: how long one attempt may take. overrides: librdkafka properties.
+        """
+        self._config = kafka_config(kafka) | {
             "client.id": client_id,
             "enable.idempotence": True,
             "enable.gapless.guarantee": True,  # without: what was under way overtakes a failure
@@ -153,7 +157,8 @@ class Producer:
             "queue.buffering.max.kbytes": 64 * 1_024,
             "error_cb": _say,
             "logger": log,
-        } | {name.replace("_", "."): value for name, value in overrides.items()}
+        }
+        self._config |= {name.replace("_", "."): value for name, value in overrides.items()}
         self._handle: _Handle | None = None
 
     async def produce_all(self, messages: Sequence[Message]) -> None:

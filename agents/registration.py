@@ -76,7 +76,7 @@ async def publish(settings: Settings, reference: Reference, now_ms: int) -> int:
     """
     topic = settings.topics.name("control")
     await _prepare(settings, topic)
-    producer = Producer(settings.kafka.brokers, max_message_bytes=settings.limits.max_bytes)
+    producer = Producer(settings.kafka, max_message_bytes=settings.limits.max_bytes)
     parts = reference.to_parts(int(settings.limits.max_bytes * PART_SHARE), time=now_ms)
     key = reference.model.encode()
     messages = [Message(topic, json.dumps(part).encode(), key) for part in parts]
@@ -88,7 +88,7 @@ async def publish(settings: Settings, reference: Reference, now_ms: int) -> int:
 
 
 async def _prepare(settings: Settings, topic: str) -> None:
-    cluster = Cluster(settings.kafka.brokers)
+    cluster = Cluster(settings.kafka)
     topics = settings.topics
     if topics.create:
         await cluster.ensure_topics([topic], topics.partitions, topics.replication_factor)

@@ -11,12 +11,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+import confluent_kafka as ck
 import pydantic
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 LOOPBACK = frozenset({"", "127.0.0.1", "::1", "localhost"})
 MAX_SECRET_BYTES = 64 * 1024
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+REFUSED = frozenset(
+    {
+        ck.KafkaError._AUTHENTICATION,
+        ck.KafkaError._SSL,
+        ck.KafkaError._UNSUPPORTED_FEATURE,
+        ck.KafkaError.SASL_AUTHENTICATION_FAILED,
+        ck.KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    }
+)
+ADVICE = "Look at [kafka.security]: tls, ca_file, username, password_file, mechanism."
 FILES = ("ca_file", "certificate_file", "key_file", "key_password", "key_password_file")
 
 
@@ -196,6 +207,28 @@ def faust_credentials(kafka: Kafka) -> Any:
         ssl_context=own.context(),
         mechanism=own.mechanism,
     )
+
+
+class Troubles:
+    """What a confluent client says about its connections, for the text of an error."""
+
+    def __init__(self) -> None:
+        self.refused = ""  # trying again cannot help
+        self._last = ""
+
+    def hear(self, error: ck.KafkaError) -> None:
+        """For `error_cb`."""
+        if error.code() in REFUSED or "alert" in error.str():
+            self.refused = error.str()
+        elif error.code() != ck.KafkaError._ALL_BROKERS_DOWN:
+            self._last = error.str()
+
+    def words(self, error: ck.KafkaException) -> str:
+        """The error, with the reason where the client told one, and what to look at."""
+        if self.refused:
+            return f"Kafka cannot be used with these credentials: {self.refused}. {ADVICE}"
+        told = f" ({self._last}). {ADVICE}" if "listener" in self._last else ""
+        return f"Kafka does not answer: {error.args[0].str()}{told}"
 
 
 def redis_config(redis: Redis) -> dict[str, Any]:

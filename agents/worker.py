@@ -14,6 +14,7 @@ from agents.intake import IDLE_S, SOURCES, Intake
 from agents.keepers import Core, Keeper
 from agents.ledger import LedgerCore
 from agents.producers import Producer
+from agents.security import faust_credentials, redis_config
 from agents.settings import TOPICS, Settings, Stage
 from agents.store import Limits, Store, connect
 from agents.watch import WatchCore
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 
 LARGE = {"max.message.bytes": str(2 * 2**20)}  # a record as large as a topic takes, and headers
 COMPACT_FOREVER = {"retention.ms": "-1"}
+MAX_VALUE_BYTES = 64 * 2**20
+CORES: dict[str, tuple[str, type[LedgerCore] | type[WatchCore]]] = {
+    "ledger": ("events", LedgerCore),
+    "watch": ("signals", WatchCore),
+}
 TOPIC_CONFIGS: dict[str, dict[str, str]] = {
     "events": LARGE,
     "signals": LARGE,
@@ -47,10 +53,11 @@ class Worker:
     def _create_app(self) -> App:
         handlers: dict[str, Handler] = dict.fromkeys(self.topics, self._handle)
         if "intake" in self.stages:
-            handlers |= {self.context.topic(name): self.intake.handle for name in SOURCES}
+            handlers |= {self.context.topic(name): self._take_in for name in SOURCES}
         app = create_app(_options(self.context.settings), handlers, self._assigned, self._revoked)
         self.context.ack = app.positions.ack
         self.context.lost = self._lost
+        self.context.log_start = self._log_start
         app.task(self._checkpoints)
         if "intake" in self.stages:
             app.task(self._idleness)
@@ -64,7 +71,8 @@ class Worker:
                 stage = self.topics[tp.topic]
                 keeper = Keeper(self.context, stage, tp, self._core(stage, tp))
                 self.keepers[tp] = keeper
-                starts[tp] = await keeper.open()
+                with self._fit():
+                    starts[tp] = await keeper.open()
             else:
                 self.intake.assigned(tp)
                 starts[tp] = None
@@ -76,13 +84,13 @@ class Worker:
         return core
 
     async def _revoked(self, tps: set[TP]) -> None:
-        """Checkpoint what is taken away, and forget it."""
-        for tp in sorted(tps):
-            keeper = self.keepers.pop(tp, None)
-            if keeper is not None:
-                await keeper.close()
+        """Checkpoint what is taken away, and forget it: side by side, time may be short."""
+        for tp in tps:
             self.intake.revoked(tp)
+        keepers = [self.keepers.pop(tp) for tp in sorted(tps) if tp in self.keepers]
         self._show()
+        with self._fit():
+            await asyncio.gather(*(keeper.close() for keeper in keepers))
 
     def _show(self) -> None:
         for stage in CORES:
@@ -92,7 +100,23 @@ class Worker:
     async def _handle(self, chunk: Chunk) -> None:
         keeper = self.keepers.get(chunk.tp)
         if keeper is not None:
-            await keeper.handle(chunk.records, chunk.base, chunk.next)
+            with self._fit():
+                await keeper.handle(chunk.records, chunk.base, chunk.next)
+
+    async def _take_in(self, chunk: Chunk) -> None:
+        with self._fit():
+            await self.intake.handle(chunk)
+
+    @contextlib.contextmanager
+    def _fit(self) -> Iterator[None]:
+        """What cannot be helped here ends the process with words, and nothing is acknowledged."""
+        try:
+            yield
+        except UNFIT as error:
+            log.critical("this worker cannot go on: %s", error)
+            self.app.positions.close(self.app.positions.assigned())
+            self.app.exit(EXIT_UNFIT)
+            raise
 
     def _lost(self, tp: tuple[str, int]) -> None:
         """Somebody else claimed a partition: claim it again, if the group still says it is ours."""
@@ -101,22 +125,50 @@ class Worker:
         loop.call_later(delay_s, self._reopen, TP(*tp))
 
     def _reopen(self, tp: TP) -> None:
-        if tp in self.keepers and not self.keepers[tp].live:
+        if tp in self.keepers and self.keepers[tp].refused:
             self.app.positions.reopen([tp])
 
     async def _checkpoints(self) -> None:
         """Once in a while make everything durable."""
         while not self.app.should_stop:
             await asyncio.sleep(self.context.settings.worker.checkpoint_s)
-            with self.app.fatal("checkpoints"):
+            with self.app.fatal("checkpoints"), self._fit():
                 for keeper in list(self.keepers.values()):
                     await keeper.checkpoint()
 
     async def _idleness(self) -> None:
         while not self.app.should_stop:
-            await asyncio.sleep(IDLE_S)
-            with self.app.fatal("idle source partitions"):
-                await self.intake.tell_idle()
+            await asyncio.sleep(LOOK_S)
+            with self.app.fatal("idle source partitions"), self._fit():
+                await self.intake.tell_idle(await self._read_up(self.intake.taken))
+
+    async def _read_up(self, tps: Iterable[TP]) -> set[TP]:
+        """Those of the partitions of which nothing is left to read, and nothing is in hand."""
+        lanes = {tp: self.app.positions.lane(tp) for tp in tps}
+        ready = [tp for tp, lane in lanes.items() if lane and lane.ready and lane.live]
+        try:
+            ends = await self.app.consumer.highwaters(*map(_key, ready)) if ready else {}
+            positions = {tp: await self.app.consumer.position(_key(tp)) for tp in ready}
+        except (KafkaError, IllegalStateError) as error:
+            log.info("not known which source partitions are idle: %r", error)
+            return set()
+        return {
+            tp
+            for tp, position in positions.items()
+            if position is not None and position >= ends[_key(tp)] and not self._in_hand(tp)
+        }
+
+    def _in_hand(self, tp: TP) -> bool:
+        lane = self.app.positions.lane(tp)
+        return lane is None or lane.chunks > 0
+
+    async def _log_start(self, tp: TP) -> int:
+        found = await self.app.consumer.earliest_offsets(_key(tp))
+        return int(found[_key(tp)])
+
+
+def _key(tp: TP) -> TopicPartition:
+    return TopicPartition(*tp)
 
 
 def _options(settings: Settings) -> Options:
@@ -124,6 +176,7 @@ def _options(settings: Settings) -> Options:
     return Options(
         app_id=kafka.group_id,
         brokers=kafka.brokers,
+        credentials=faust_credentials(kafka),
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_s=kafka.heartbeat_s,
         request_timeout_s=kafka.request_timeout_s,
@@ -131,44 +184,88 @@ def _options(settings: Settings) -> Options:
         shutdown_s=worker.shutdown_s,
         max_chunk_records=worker.max_chunk_records,
         max_buffer_bytes=worker.max_buffer_bytes,
-        fetch_bytes=settings.limits.max_bytes + 2**20,
+        fetch_bytes=settings.limits.max_bytes + OWN_BYTES,
     )
 
 
-async def _prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
-    """Check Redis, make the topics that are missing; their partitions and identities."""
+def max_message_bytes(settings: Settings) -> int:
+    """The largest message of ours: a record as large as may come in, and what we add."""
+    return settings.limits.max_bytes + OWN_BYTES
+
+
+def topic_config(settings: Settings, name: str) -> dict[str, str]:
+    """How one of TOPICS is made where it is missing."""
+    if name in LARGE:
+        return {"max.message.bytes": str(max_message_bytes(settings))}
+    return FOREVER if name == "control" else {}
+
+
+async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
+    """Check Redis, make the topics that are missing; their partitions and identities.
+
+    Raises Unusable where Redis or Kafka cannot be used, ConnectionError where no broker answers.
+    """
+    await _check_redis(settings)
+    cluster = Cluster(settings.kafka.brokers)
+    names = [settings.topics.name(name) for name in TOPICS]
+    try:
+        if settings.topics.create:
+            await _create_topics(settings, cluster)
+        counts = {name: await cluster.partition_count(name) for name in names}
+        return counts, {name: await cluster.topic_id(name) for name in names}
+    except (LookupError, RuntimeError) as error:
+        advice = "" if settings.topics.create else ", and `create` of [topics] is false"
+        raise Unusable(f"{error}{advice}") from error
+
+
+async def _check_redis(settings: Settings) -> None:
     client = connect(settings.redis.url.get_secret_value())
     try:
         await Store(client, settings.redis.key_prefix).check()
+    except (redis.RedisError, *OUTAGES) as error:
+        raise Unusable(
+            f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
+        ) from error
     finally:
         await client.aclose()
-    cluster = Cluster(settings.kafka.brokers)
+
+
+async def _create_topics(settings: Settings, cluster: Cluster) -> None:
     t = settings.topics
-    if t.create:
-        for name in TOPICS:
-            config = TOPIC_CONFIGS.get(name)
-            await cluster.ensure_topics([t.name(name)], t.partitions, t.replication_factor, config)
-    names = [t.name(name) for name in TOPICS]
-    counts = {name: await cluster.partition_count(name) for name in names}
-    return counts, {name: await cluster.topic_id(name) for name in names}
+    for name in TOPICS:
+        config = topic_config(settings, name)
+        await cluster.ensure_topics([t.name(name)], t.partitions, t.replication_factor, config)
+
+
+def _serve(settings: Settings, counters: Counters) -> Callable[[], object]:
+    """Answer about the counters; a function that ends it. Raises BadSettings."""
+    http = settings.http
+    if not http.port:
+        return lambda: None
+    try:
+        end: Callable[[], object] = counters.serve(http.host, http.port)
+    except OSError as error:
+        raise BadSettings(
+            f"http.port = {http.port}: cannot listen on {http.host}: {error.strerror}; choose "
+            "another, or 0 for none"
+        ) from error
+    return end
 
 
 def run(settings: Settings, stages: Sequence[Stage]) -> None:
     """Run the stages until SIGTERM or SIGINT, then leave the process.
 
-    Raises Unusable, ConnectionError or LookupError where Redis or Kafka cannot be used.
+    Raises BadSettings, Unusable or ConnectionError where it cannot begin.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    counts, ids = asyncio.run(_prepare(settings))
+    counts, ids = asyncio.run(prepare(settings))
     counters = Counters()
-    http = settings.http
-    end = counters.serve(http.host, http.port) if http.port else lambda: None
+    end = _serve(settings, counters)
     client = connect(settings.redis.url.get_secret_value())
-    limits = Limits(value_bytes=64 * 2**20)
-    store = Store(client, settings.redis.key_prefix, limits)
-    producer = Producer(settings.kafka.brokers, max_message_bytes=int(LARGE["max.message.bytes"]))
+    store = Store(client, settings.redis.key_prefix, Limits(value_bytes=MAX_VALUE_BYTES))
+    producer = Producer(settings.kafka.brokers, max_message_bytes=max_message_bytes(settings))
     worker = Worker(Context(settings, store, producer, counters, counts, ids), stages)
     code = run_app(worker.app)
     end()

@@ -14,8 +14,10 @@ from agents.store.partitions import Partition
 from agents.store.scripts import OUTAGES, Hook, Scripts, nothing, sources
 
 
-def connect(url: str, timeout_s: float = 5.0) -> Redis:
+def connect(url: str, timeout_s: float = 5.0, **security: Any) -> Redis:
     """A client as the store needs it: raw bytes, a bound on every wait, one quick second try.
+
+    security: see `agents.security.redis_config`, which makes all of these arguments.
 
     redis-py's own default (ten tries with back-off) would keep a caller from noticing an outage
     for seconds; waiting is the caller's. A second try is safe: see `scripts`.
@@ -26,6 +28,7 @@ def connect(url: str, timeout_s: float = 5.0) -> Redis:
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1),
+        **security,
     )
     return client
 
