@@ -4,21 +4,33 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from stream.batches import Batch, Row
-from stream.batches.blocks import Mark
-from stream.events import Truth
+from stream.batches.blocks import Block, Kind, Mark
+from stream.events import Prediction, Truth
+
+Told = tuple[Kind, str, str]  # kind, model, version
 
 
 def marks_of(rows: Sequence[Row]) -> tuple[Mark, ...]:
     """The newest event time and record time of each model version, and of each model's truth."""
-    newest: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for _, record_ms, event in rows:
-        if isinstance(event, Truth):
-            key = ("truth", event.model, "")
-        else:
-            key = ("prediction", event.model, event.version)
-        times = newest.get(key, (event.time, record_ms))
-        newest[key] = (max(times[0], event.time), max(times[1], record_ms))
-    return tuple((*key, *times) for key, times in newest.items())  # type: ignore[misc]
+    newest: dict[Told, tuple[int, int]] = {}
+    for row in rows:
+        key, own = _of_block(row) if isinstance(row, Block) else _of_event(*row)
+        times = newest.get(key, own)
+        newest[key] = (max(times[0], own[0]), max(times[1], own[1]))
+    return tuple((*key, *times) for key, times in newest.items())
+
+
+def _of_event(_: int, record_ms: int, event: Prediction | Truth) -> tuple[Told, tuple[int, int]]:
+    times = (event.time, record_ms)
+    if isinstance(event, Truth):
+        return ("truth", event.model, ""), times
+    return ("prediction", event.model, event.version), times
+
+
+def _of_block(block: Block) -> tuple[Told, tuple[int, int]]:
+    times = (int(block.times_ms.max()), int(block.record_ms.max()))
+    version = "" if block.kind == "truth" else block.version or ""
+    return (block.kind, block.model, version), times
 
 
 def told_to_all(

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from stream.batches import Batch, Row, batches_of, decode_batch, encode_batch
+from stream.batches import Batch, Block, Row, batches_of, decode_batch, encode_batch
 from stream.changes import Changes, OutMessage
 from stream.ledger import Ledger
 from stream.marks import marks_of, told_to_all
@@ -60,7 +60,7 @@ class Pipeline:
 
     def rows(self, topic: str, partition: int, rows: Sequence[Row], record_ms: int) -> None:
         """A chunk of decoded records of one source partition, as intake forwards it."""
-        offsets = [row[0] for row in rows]
+        offsets = [int(r.offsets[0]) if isinstance(r, Block) else r[0] for r in rows]
         covered = (min(offsets), max(offsets))
         split = batches_of(
             topic, "", partition, rows, (), self.partitions, MAX_BATCH_BYTES, covered=covered

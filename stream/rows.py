@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from stream.answers import confidence
 from stream.batches import Block
+from stream.batches.blocks import rows_of
 from stream.columns import Floats
-from stream.samples import rows_of
 
 
 def after(blocks: Sequence[Block], applied: int) -> list[Block]:

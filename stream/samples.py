@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.answers import confidence
 from stream.batches import Batch, Block, decode_batch, encode_batch
+from stream.batches.blocks import rows_of
 from stream.references import Reference
 from stream.shares import Share, Source
 
@@ -74,29 +75,3 @@ def count_rows(share: Share, block: Block, positive: str, source: Source | None 
     """Add the rows of a prediction block to a share, with what the model answered."""
     sure = confidence(block, positive)
     share.update(block.features, block.prediction, sure, block.times_ms, source, block.offsets)
-
-
-def rows_of(block: Block, rows: np.ndarray) -> Block:
-    """The rows of a prediction block that an index or mask names."""
-    if len(rows) == len(block) and rows.dtype == np.bool_ and rows.all():
-        return block
-    probabilities = block.probabilities
-    return dataclasses.replace(
-        block,
-        offsets=block.offsets[rows],
-        record_ms=block.record_ms[rows],
-        times_ms=block.times_ms[rows],
-        ids=block.ids[rows],
-        features={name: column.take(rows) for name, column in block.features.items()},
-        prediction=None if block.prediction is None else block.prediction.take(rows),
-        score=None if block.score is None else block.score[rows],
-        probabilities=None if probabilities is None else (probabilities[0], probabilities[1][rows]),
-        weight=None if block.weight is None else block.weight[rows],
-        segments=None
-        if block.segments is None
-        else {name: column.take(rows) for name, column in block.segments.items()},
-        control_group=None if block.control_group is None else block.control_group.take(rows),
-        label=None if block.label is None else block.label.take(rows),
-        revision=None if block.revision is None else block.revision[rows],
-        retracted=None if block.retracted is None else block.retracted[rows],
-    )

@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+
 from stream.columns import Bools, Column, Floats, Hashes, Ints
 
 ControlRow = tuple[int, int, bytes]  # source offset, record time (ms), the event's JSON
@@ -70,3 +72,29 @@ class Batch:
     control: list[ControlRow] = dataclasses.field(default_factory=list)
     partitions: int = 1
     marks: tuple[Mark, ...] = ()
+
+
+def rows_of(block: Block, rows: np.ndarray) -> Block:
+    """The rows of a block that an index or mask names."""
+    if len(rows) == len(block) and rows.dtype == np.bool_ and rows.all():
+        return block
+    probabilities = block.probabilities
+    return dataclasses.replace(
+        block,
+        offsets=block.offsets[rows],
+        record_ms=block.record_ms[rows],
+        times_ms=block.times_ms[rows],
+        ids=block.ids[rows],
+        features={name: column.take(rows) for name, column in block.features.items()},
+        prediction=None if block.prediction is None else block.prediction.take(rows),
+        score=None if block.score is None else block.score[rows],
+        probabilities=None if probabilities is None else (probabilities[0], probabilities[1][rows]),
+        weight=None if block.weight is None else block.weight[rows],
+        segments=None
+        if block.segments is None
+        else {name: column.take(rows) for name, column in block.segments.items()},
+        control_group=None if block.control_group is None else block.control_group.take(rows),
+        label=None if block.label is None else block.label.take(rows),
+        revision=None if block.revision is None else block.revision[rows],
+        retracted=None if block.retracted is None else block.retracted[rows],
+    )

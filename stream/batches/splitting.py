@@ -4,13 +4,15 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 
-from stream.batches.blocks import Batch, ControlRow
+from stream.batches.blocks import Batch, Block, ControlRow
 from stream.batches.gathering import Hashed, blocks_of
+from stream.batches.tables import divided
 from stream.batches.wire import encoded_size
 from stream.events import Prediction, Truth
 from stream.hashes import id_hash
 
-Row = tuple[int, int, Prediction | Truth]  # source offset, record time (ms), event
+# source offset, record time (ms), event; or many rows of one record, as columns
+Row = tuple[int, int, Prediction | Truth] | Block
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,10 +23,12 @@ class _Slice:
     last: int
     rows: Sequence[Hashed]
     controls: Sequence[ControlRow]
+    blocks: Sequence[Block] = ()  # each of one source offset
 
     def offsets(self) -> list[int]:
         """The offsets that hold anything, ascending."""
-        return sorted({r[0] for r in self.rows} | {c[0] for c in self.controls})
+        found = {r[0] for r in self.rows} | {c[0] for c in self.controls}
+        return sorted(found | {int(b.offsets[0]) for b in self.blocks})
 
 
 def batches_of(
@@ -45,9 +49,11 @@ def batches_of(
     """
     source = Batch(topic, partition, topic_id, 0, 0, -1, [])
     parts = _by_partition(rows, partitions)
+    tables = divided([row for row in rows if isinstance(row, Block)], partitions)
     found: dict[int, list[Batch]] = {}
-    for p in range(partitions) if controls else sorted(parts):
-        part = _Slice(0, 0, sorted(parts.get(p, []), key=lambda r: r[0]), controls)
+    for p in range(partitions) if controls else sorted(parts.keys() | tables.keys()):
+        own = sorted(parts.get(p, []), key=lambda r: r[0])
+        part = _Slice(0, 0, own, controls, tables.get(p, ()))
         offsets = part.offsets()
         part = dataclasses.replace(
             part,
@@ -60,7 +66,10 @@ def batches_of(
 
 def _by_partition(rows: Sequence[Row], partitions: int) -> dict[int, list[Hashed]]:
     parts: dict[int, list[Hashed]] = defaultdict(list)
-    for offset, record_ms, event in rows:
+    for row in rows:
+        if isinstance(row, Block):
+            continue
+        offset, record_ms, event = row
         hashed = id_hash(event.model, event.prediction_id)
         parts[hashed % partitions].append((offset, record_ms, event, hashed))
     return parts
@@ -78,23 +87,26 @@ def _fitting(source: Batch, part: _Slice, max_bytes: int) -> list[Batch]:
         middle - 1,
         [r for r in part.rows if r[0] < middle],
         [c for c in part.controls if c[0] < middle],
+        [b for b in part.blocks if b.offsets[0] < middle],
     )
     high = _Slice(
         middle,
         part.last,
         [r for r in part.rows if r[0] >= middle],
         [c for c in part.controls if c[0] >= middle],
+        [b for b in part.blocks if b.offsets[0] >= middle],
     )
     return _fitting(source, low, max_bytes) + _fitting(source, high, max_bytes)
 
 
 def _batch(source: Batch, part: _Slice) -> Batch:
     times = [r[1] for r in part.rows] + [c[1] for c in part.controls]
+    times += [int(b.record_ms[0]) for b in part.blocks]
     return dataclasses.replace(
         source,
         first=part.first,
         last=part.last,
         record_ms=max(times),
-        blocks=blocks_of(part.rows),
+        blocks=[*blocks_of(part.rows), *part.blocks],
         control=list(part.controls),
     )

@@ -70,7 +70,7 @@ def decode_prediction(
         w = _predictions.decode(checked)
     except _FAILURES as failure:
         raise rejection(checked, failure) from None
-    _check_names((w.prediction_id, w.model, w.version), limits)
+    check_names((w.prediction_id, w.model, w.version), limits)
     _check_features(w.features, limits)
     if LEFT_BRACKET in checked:  # without one there is no list, and nothing to look for
         _check_vectors(w.features, limits)
@@ -101,9 +101,9 @@ def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits:
         w = _truths.decode(checked)
     except _FAILURES as failure:
         raise rejection(checked, failure) from None
-    _check_names((w.prediction_id, w.model), limits)
+    check_names((w.prediction_id, w.model), limits)
     if w.version is not None:
-        _check_names((w.version,), limits)
+        check_names((w.version,), limits)
     if w.label is None and not w.retracted:
         raise Rejected("missing-field", "label: null only where retracted is true")
     if not 0 <= w.revision <= MAX_REVISION:
@@ -134,7 +134,7 @@ def decode_control(
         event: Control = msgspec.convert(document, Control)
     except _FAILURES as failure:
         raise rejection(checked, failure) from None
-    _check_names(_names_of(event), limits)
+    check_names(_names_of(event), limits)
     if isinstance(event, ReferencePart) and event.part >= event.parts:
         raise Rejected("number-out-of-range", f"part {event.part} (from 0) of {event.parts}")
     return event
@@ -148,7 +148,8 @@ def _present(value: bytes | None, limits: Limits) -> bytes:
     return value
 
 
-def _check_names(names: tuple[str, ...], limits: Limits) -> None:
+def check_names(names: tuple[str, ...], limits: Limits) -> None:
+    """Raises Rejected where an id, a model or a version cannot be one."""
     for name in names:
         if not name:
             raise Rejected("empty-id", "an id, a model or a version is empty")

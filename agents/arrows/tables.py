@@ -1,0 +1,213 @@
+"""Tables: the columns of a message as blocks, one for each model, version and set of columns.
+
+The same rows as JSON make the same blocks, value for value. No loop goes over rows but for the
+hash of each id.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import types
+
+from agents.arrows import values
+from agents.arrows.groups import features_of, optional_group
+from agents.arrows.messages import batch_of
+from agents.arrows.values import refuse
+from stream.batches import Block
+from stream.batches.blocks import rows_of
+from stream.columns import Column, Floats, Ints
+from stream.events import Limits, Rejected
+from stream.events.decode import MAX_REVISION
+from stream.hashes import id_hashes
+
+MAX_PACKED_BYTES = 1_800_000  # of all columns of a message: what the internal log takes at once
+ROW_BYTES = 48  # of what every row has besides
+REQUIRED = {
+    "prediction": ("prediction_id", "model", "version", "time", "features"),
+    "truth": ("prediction_id", "model", "time", "label"),
+}
+Columns = Mapping[str, pa.Array]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message lies: its source offset and its record's time (ms, negative: none)."""
+
+    offset: int
+    record_ms: int
+    limits: Limits
+
+
+def predictions(value: bytes | None, place: Place) -> list[Block]:
+    """The predictions of one message, by model, version and columns. Raises Rejected."""
+    columns = _columns(value, "prediction", place.limits)
+    ids, times_ms = _common(columns, place)
+    features, vectors = features_of(columns["features"], place.limits)
+    _check_size(len(ids), len(features) + sum(v.width for v in vectors))
+    probabilities = optional_group(columns, "probabilities", place.limits)
+    segments = optional_group(columns, "segments", place.limits)
+    for name in ("request_id", "client"):
+        if name in columns:
+            values.text(columns[name], name)
+    whole = _block(
+        "prediction",
+        place,
+        times_ms,
+        features=features,
+        prediction=_answer(columns, "prediction", len(ids)),
+        score=_floats(columns, "score"),
+        weight=_floats(columns, "weight"),
+        control_group=_flags(columns),
+        probabilities=None if probabilities is None else probabilities.matrix(),
+        segments=None if segments is None else segments.columns,
+    )
+    model = values.names(columns["model"], "model", place.limits)
+    version = values.names(columns["version"], "version", place.limits)
+    given = [group.there for group in (probabilities, segments) if group is not None]
+    shapes = [model.codes, version.codes, *given, *(v.lengths for v in vectors)]
+    found = []
+    for rows in _alike([shape for shape in shapes if shape is not None]):
+        block = _named(rows_of(whole, rows), ids, rows, model, version)
+        if probabilities is not None and not probabilities.there[rows[0]]:
+            block = dataclasses.replace(block, probabilities=None)
+        if segments is not None and not segments.there[rows[0]]:
+            block = dataclasses.replace(block, segments=None)
+        if vectors:
+            spread = {v.name: v.spread(rows) for v in vectors}
+            block = dataclasses.replace(block, features=_in_place(block.features, spread))
+        found.append(block)
+    return found
+
+
+def truths(value: bytes | None, place: Place) -> list[Block]:
+    """The truths of one message, by model and version. Raises Rejected."""
+    columns = _columns(value, "truth", place.limits)
+    ids, times_ms = _common(columns, place)
+    n = len(ids)
+    _check_size(n, 3)
+    retracted, revision = np.zeros(n, np.bool_), np.zeros(n, np.int64)
+    if "retracted" in columns:
+        retracted = values.truth_values(columns["retracted"], "retracted")
+    if "revision" in columns:
+        revision = values.whole(columns["revision"], "revision")
+        wrong = (revision < 0) | (revision > MAX_REVISION)
+        refuse("number-out-of-range", "revision", wrong, f"is not between 0 and {MAX_REVISION}")
+    if "source" in columns:
+        values.text(columns["source"], "source")
+    label = _answer(columns, "label", n)
+    missing = np.isnan(label.numbers) & ~retracted
+    if label.codes is not None:
+        missing &= label.codes < 0
+    refuse("missing-field", "label", missing, "is null and not retracted")
+    whole = _block("truth", place, times_ms, label=label, revision=revision, retracted=retracted)
+    model = values.names(columns["model"], "model", place.limits)
+    nothing = pa.nulls(n)
+    version = values.names(columns.get("version", nothing), "version", place.limits, optional=True)
+    shapes = [shape for shape in (model.codes, version.codes) if shape is not None]
+    return [_named(rows_of(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
+
+
+def _columns(value: bytes | None, kind: str, limits: Limits) -> Columns:
+    """The columns of a message by name; those we do not know are passed over."""
+    batch = batch_of(value, limits)
+    names = batch.schema.names
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise Rejected("wrong-type", f"two columns are named {doubled[0]!r}")
+    for name in REQUIRED[kind]:
+        if name not in names:
+            raise Rejected("missing-field", f"there is no column {name!r}")
+    return dict(zip(names, batch.columns, strict=True))
+
+
+def _common(columns: Columns, place: Place) -> tuple[list[str], Ints]:
+    ids = values.ids(columns["prediction_id"], "prediction_id", place.limits)
+    return ids, values.times(columns["time"], place.record_ms, place.limits)
+
+
+def _check_size(rows: int, width: int) -> None:
+    size = rows * (ROW_BYTES + 8 * width)
+    if size > MAX_PACKED_BYTES:
+        fit = MAX_PACKED_BYTES // (size // rows)
+        raise Rejected("too-many-rows", f"{rows} rows of {width} columns, at most {fit} in one")
+
+
+def _block(kind: str, place: Place, times_ms: Ints, **more: object) -> Block:
+    """A block of all rows, which belong to no model yet."""
+    n = len(times_ms)
+    return Block(
+        kind,  # type: ignore[arg-type]
+        "",
+        None,
+        np.full(n, place.offset),
+        np.full(n, place.record_ms),
+        times_ms,
+        np.zeros(n, np.uint64),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _named(block: Block, ids: Sequence[str], rows: Ints, model: Column, version: Column) -> Block:
+    """The block of these rows with its model, its version and the hashes of its ids."""
+    own = ids if len(rows) == len(ids) else [ids[i] for i in rows.tolist()]
+    name = _word(model, rows)
+    assert name is not None
+    return dataclasses.replace(
+        block, model=name, version=_word(version, rows), ids=id_hashes(name, own)
+    )
+
+
+def _word(column: Column, rows: Ints) -> str | None:
+    code = -1 if column.codes is None else int(column.codes[rows[0]])
+    return None if code < 0 else column.words[code]
+
+
+def _alike(shapes: Sequence[np.ndarray]) -> Iterator[Ints]:
+    """Rows that agree in all shapes, ascending; the groups in the order they begin."""
+    keys = np.zeros(len(shapes[0]), np.int64)
+    for shape in shapes:
+        if (shape != shape[0]).any():
+            _, own = np.unique(shape, return_inverse=True)
+            _, keys = np.unique(keys * (own.max() + 1) + own, return_inverse=True)
+    if not keys.any():
+        yield np.arange(len(keys))
+        return
+    _, first = np.unique(keys, return_index=True)
+    for key in keys[np.sort(first)]:
+        yield np.flatnonzero(keys == key)
+
+
+def _in_place(
+    features: Mapping[str, Column], spread: Mapping[str, Mapping[str, Column]]
+) -> dict[str, Column]:
+    """Features in their order, with each vector's elements where the vector was."""
+    found: dict[str, Column] = {}
+    for name, column in features.items():
+        found |= spread.get(name, {name: column})
+    return found
+
+
+def _answer(columns: Columns, name: str, rows: int) -> Column:
+    if name not in columns:
+        return Column(np.full(rows, np.nan))
+    return values.bounded(values.column(columns[name], name), name)
+
+
+def _floats(columns: Columns, name: str) -> Floats | None:
+    if name not in columns:
+        return None
+    array = columns[name]
+    if not (values.is_number(array.type) or types.is_null(array.type)):
+        raise Rejected("wrong-type", f"{name}: {array.type}, expected a number")
+    return values.finite(values.column(array, name).numbers, name)
+
+
+def _flags(columns: Columns) -> Column | None:
+    if "control_group" not in columns:
+        return None
+    array = columns["control_group"]
+    if not (types.is_boolean(array.type) or types.is_null(array.type)):
+        raise Rejected("wrong-type", f"control_group: {array.type}, expected bool")
+    return values.column(array, "control_group")
