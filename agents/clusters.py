@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as ck
@@ -49,7 +49,7 @@ class Cluster:
     kafka: the settings; addresses alone are those of a Kafka without security.
     """
 
-    def __init__(self, kafka: Kafka | Iterable[str], client_id: str = "driftline") -> None:
+    def __init__(self, kafka: Kafka | Sequence[str], client_id: str = "driftline") -> None:
         self._troubles = Troubles()
         self._config: dict[str, Any] = kafka_config(kafka) | {
             "client.id": client_id,

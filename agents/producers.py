@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as ck
@@ -135,7 +135,7 @@ class Producer:
 
     def __init__(
         self,
-        kafka: Kafka | Iterable[str],
+        kafka: Kafka | Sequence[str],
         client_id: str = "driftline",
         delivery_s: float = 30.0,
         max_message_bytes: int = 1_000_000,

@@ -7,7 +7,7 @@ or from a file, is read when a client is made, and never leaves unencrypted.
 
 import ssl
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -166,12 +166,12 @@ class Redis(Protocol):
         """The table within."""
 
 
-def kafka_config(kafka: Kafka | Iterable[str]) -> dict[str, Any]:
+def kafka_config(kafka: Kafka | Sequence[str]) -> dict[str, Any]:
     """Properties for confluent's clients. Addresses alone are those of an open Kafka.
 
     The result holds the password: it is for a client's constructor, and for nothing else.
     """
-    if isinstance(kafka, Iterable):
+    if isinstance(kafka, Sequence):
         return {"bootstrap.servers": ",".join(kafka)}
     own = kafka.security
     found = {
