@@ -4,7 +4,7 @@ import contextlib
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +13,7 @@ import redis
 
 from agents.embedded import EmbeddedRedis
 from tests import servers
+from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +44,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("seconds by file")
     for path, spent in sorted(seconds.items(), key=lambda item: -item[1]):
         terminalreporter.write_line(f"{spent:8.2f}  {path}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that prints or logs a password has failed."""
+    report = yield
+    for title, text in report.sections:
+        if found := leaks(text):
+            report.outcome = "failed"
+            report.longrepr = f"{title} holds passwords: {', '.join(found)}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_password_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Workers and servers write their logs into the folders of the tests."""
+    yield
+    assert leaks_in_logs(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,8 +34,9 @@ class Worker:
         self.process = subprocess.Popen(command, stdout=self._out, stderr=self._err)
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
-        self._out.seek(0)
-        written = [line for line in self._out.read().splitlines(True) if line.endswith("\n")]
+        # Not with the file's own position: the child shares that one, and moves it as it writes.
+        said = os.pread(self._out.fileno(), os.fstat(self._out.fileno()).st_size, 0).decode()
+        written = [line for line in said.splitlines(True) if line.endswith("\n")]
         return [found for line in written if (found := json.loads(line))["kind"] == kind]
 
     def offsets(self) -> dict[tuple[str, int], list[int]]:

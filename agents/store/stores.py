@@ -13,6 +13,8 @@ from agents.store.changes import Limits, TooLarge
 from agents.store.partitions import Partition
 from agents.store.scripts import OUTAGES, Hook, Scripts, nothing, sources
 
+ADVICE = "Look at [redis]: is it running at `url`, does it want rediss:// or [redis.security]?"
+
 
 def connect(url: str, timeout_s: float = 5.0, **security: Any) -> Redis:
     """A client as the store needs it: raw bytes, a bound on every wait, one quick second try.
@@ -91,7 +93,17 @@ class Store:
             return False
 
     async def check(self) -> None:
-        """Raises Unusable where this Redis may evict, or would store pending entries unpacked."""
+        """Raises Unusable where this Redis does not answer us, may evict, or wastes memory."""
+        try:
+            await self._check()
+        except redis.AuthenticationError as error:
+            raise Unusable(f"Redis refuses the user or the password: {error}. {ADVICE}") from None
+        except redis.exceptions.NoPermissionError as error:
+            raise Unusable(f"The user of Redis may not do what is needed: {error}") from None
+        except OUTAGES as error:
+            raise Unusable(f"Redis cannot be reached: {error}. {ADVICE}") from None
+
+    async def _check(self) -> None:
         reply: Any = self._client.info("memory")
         policy = (await reply).get("maxmemory_policy", "unknown")
         if policy != "noeviction":
