@@ -22,3 +22,10 @@ def load(name: str) -> dict[str, Any]:
     text = importlib.resources.files("schemas").joinpath(f"{name}.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
+
+
+def asyncapi() -> dict[str, Any]:
+    """The AsyncAPI 3 document: topics, operations, headers, and the schemas above by reference."""
+    text = importlib.resources.files("schemas").joinpath("asyncapi.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
