@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from agents.chunks import TP
 from agents.counters import Counters
 from agents.producers import Producer
 from agents.settings import Settings
@@ -22,11 +23,17 @@ def _nothing(*_: object) -> None:
     """Until the app is there."""
 
 
+async def _at_zero(_: TP) -> int:
+    """Until the app is there."""
+    return 0
+
+
 @dataclasses.dataclass(slots=True)
 class Context:
     """partitions: of every topic, by its full name. topic_ids: the same, "" where not known.
 
     ack: told of positions that are durable. lost: told of a partition that somebody else claimed.
+    log_start: asks Kafka for the first offset that it still has of a partition.
     """
 
     settings: Settings
@@ -37,6 +44,7 @@ class Context:
     topic_ids: Mapping[str, str]
     ack: Callable[[tuple[str, int], int], None] = _nothing
     lost: Callable[[tuple[str, int]], None] = _nothing
+    log_start: Callable[[TP], Awaitable[int]] = _at_zero
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)
     models: dict[str, ModelSettings] = dataclasses.field(default_factory=dict)
 

@@ -18,6 +18,12 @@ class Counters:
             "dead_letters", "records that could not be used", "reason"
         )
         self.published = self._counter("published", "messages published", "topic")
+        self.undeliverable = self._counter(
+            "undeliverable", "messages left out because their topic refuses them", "topic"
+        )
+        self.missing = self._counter(
+            "missing", "records that Kafka dropped before they were read", "topic"
+        )
         self.checkpoints = self._counter("checkpoints", "checkpoints committed", "stage")
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")
         self.outages = self._counter("outages", "calls that had to wait for Redis", "stage")

@@ -6,11 +6,12 @@ after a crash is dropped by the ledgers, which know the source offset of every r
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from agents.chunks import TP, Chunk, Record
 from agents.context import Context
-from agents.letters import told
+from agents.keepers import Unfit
+from agents.letters import shortened, told
 from agents.producers import DeliveryFailed, Message
 from stream.batches import Batch, batches_of, encode_batch
 from stream.batches.blocks import ControlRow
@@ -29,8 +30,8 @@ from stream.marks import marks_of, told_to_all
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 700_000
-IDLE_S = 5.0  # a source partition without records for so long is told of as idle
-JSON_TYPES = (b"application/json", b"application/cloudevents+json", b"")
+LOOK_S = 5.0  # between two looks at which source partitions are idle
+NOT_JSON = b"application/cloudevents+json"  # an envelope around the event: the suffix misleads
 DECODERS: dict[str, Callable[[bytes | None, bytes | None, int, Limits], Prediction | Truth]] = {
     "predictions": decode_prediction,
     "ground-truth": decode_truth,
@@ -39,16 +40,17 @@ SOURCES = (*DECODERS, "control")
 
 
 class Intake:
-    """The source partitions of one worker. newest: what was taken in last of each, and when."""
+    """The source partitions of one worker. taken: the last offset taken in of each, -1 for none."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.limits = context.settings.limits.decoding()
         self.names = {context.topic(name): name for name in SOURCES}
-        self.newest: dict[TP, tuple[int, float]] = {}
+        self.taken: dict[TP, int] = {}
+        self._quiet: dict[TP, tuple[int, int]] = {}  # offset, and when nothing was behind it (ms)
 
     async def handle(self, chunk: Chunk) -> None:
-        """Decode a chunk, publish what came of it, acknowledge it."""
+        """Decode a chunk, publish what came of it, acknowledge it. Raises keepers.Unfit."""
         rows: list[Row] = []
         controls: list[ControlRow] = []
         letters: list[Message] = []
@@ -59,7 +61,7 @@ class Intake:
                 letters.append(self._letter(chunk, record, error))
         await self._publish(self._batches(chunk, rows, controls))
         await self._publish_letters(letters)
-        self.newest[chunk.tp] = (chunk.records[-1].offset, time.monotonic())
+        self.taken[chunk.tp] = chunk.records[-1].offset
         self._count(chunk, len(letters))
         self.context.ack(chunk.tp, chunk.next)
 
@@ -70,19 +72,17 @@ class Intake:
         name = self.names[chunk.topic]
         args = (record.value, record.key, record.timestamp, self.limits)
         if name == "control":
-            model = decode_control(*args).model
+            self._check_model(decode_control(*args).model)
             controls.append((record.offset, record.timestamp, record.value or b""))
         else:
             event = DECODERS[name](*args)
-            model = event.model
+            self._check_model(event.model)
             rows.append((record.offset, record.timestamp, event))
-        if self._refused(model):
-            (rows if name != "control" else controls).pop()
-            raise Rejected("unknown-model", f"{model!r} has no table in [models]")
 
-    def _refused(self, model: str) -> bool:
+    def _check_model(self, model: str) -> None:
         settings = self.context.settings
-        return settings.intake.unknown_models == "refuse" and model not in settings.models
+        if settings.intake.unknown_models == "refuse" and model not in settings.models:
+            raise Rejected("unknown-model", f"{model!r} has no table in [models]")
 
     def _batches(
         self, chunk: Chunk, rows: list[Row], controls: list[ControlRow]
@@ -113,7 +113,14 @@ class Intake:
             for partition, some in batches.items()
             for batch in some
         ]
-        await self.context.producer.deliver(messages)
+        try:
+            await self.context.producer.deliver(messages)
+        except DeliveryFailed as error:
+            largest = max(len(message.value or b"") for message in messages)
+            raise Unfit(
+                f"topic {topic} does not take a message of {largest:,} bytes ({error}): raise its "
+                "max.message.bytes"
+            ) from error
 
     def _letter(self, chunk: Chunk, record: Record, error: Rejected) -> Message:
         self.context.counters.dead_letters.labels(error.reason).inc()
@@ -122,15 +129,19 @@ class Intake:
 
     async def _publish_letters(self, letters: list[Message]) -> None:
         """A record may be as large as its topic allows; with our headers it may not fit."""
-        while letters:
-            try:
-                return await self.context.producer.deliver(letters)
-            except DeliveryFailed as error:
-                if not error.hopeless:
-                    raise
-                letters = letters[error.sent :]
-                log.error("a dead letter does not fit its topic; its value is left out: %s", error)
-                letters[0] = _without_value(letters[0])
+        try:
+            return await self.context.producer.deliver(letters)
+        except DeliveryFailed as error:
+            log.error("a dead letter does not fit its topic, it is shortened: %s", error)
+        for whole in letters:
+            for letter in (whole, *shortened(whole)):
+                try:
+                    await self.context.producer.deliver([letter])
+                    break
+                except DeliveryFailed as error:
+                    log.warning("a dead letter of %d bytes: %s", len(letter.value or b""), error)
+            else:
+                self.context.counters.undeliverable.labels("dead-letters").inc()
         return None
 
     def _count(self, chunk: Chunk, letters: int) -> None:
@@ -138,40 +149,39 @@ class Intake:
         self.context.counters.events.labels(topic, "accepted").inc(len(chunk.records) - letters)
         self.context.counters.events.labels(topic, "rejected").inc(letters)
 
-    async def tell_idle(self) -> None:
-        """Tell every ledger of source partitions without news, so that they hold nobody back."""
-        now_ms, now_s = int(time.time() * 1000), time.monotonic()
-        batches: dict[int, list[Batch]] = {}
-        for tp, (offset, since) in self.newest.items():
-            if now_s - since < IDLE_S:
-                continue
-            topic_id = self.context.topic_ids.get(tp.topic, "")
-            batch = Batch(
-                tp.topic, tp.partition, topic_id, offset, offset, now_ms - round(IDLE_S * 1000), []
-            )
-            for partition in range(self.context.partitions[self.context.topic("events")]):
-                batches.setdefault(partition, []).append(batch)
-        if batches:
-            await self._publish(batches)
+    async def tell_idle(self, read_up: Collection[TP]) -> None:
+        """Tell every ledger of source partitions without news, so that they hold nobody back.
+
+        read_up: partitions of which nothing is left to read or in hand. One is idle as of a look
+        when the next look finds nothing taken in since: a record just fetched is in hand by then.
+        """
+        now_ms = int(time.time() * 1000)
+        told: list[Batch] = []
+        for tp, (offset, since_ms) in self._quiet.items():
+            if tp in read_up and self.taken.get(tp) == offset:
+                topic_id = self.context.topic_ids.get(tp.topic, "")
+                told.append(Batch(tp.topic, tp.partition, topic_id, offset, offset, since_ms, []))
+        self._quiet = {tp: (self.taken[tp], now_ms) for tp in read_up if tp in self.taken}
+        if told:
+            partitions = self.context.partitions[self.context.topic("events")]
+            await self._publish(dict.fromkeys(range(partitions), told))
 
     def assigned(self, tp: TP) -> None:
-        """A source partition is ours: it is idle until a record comes."""
-        self.newest[tp] = (-1, time.monotonic())
+        """A source partition is ours."""
+        self.taken[tp] = -1
 
     def revoked(self, tp: TP) -> None:
         """A source partition is ours no longer."""
-        self.newest.pop(tp, None)
+        self.taken.pop(tp, None)
+        self._quiet.pop(tp, None)
 
 
 def _check_type(record: Record) -> None:
+    """Raises Rejected where a header says that the value is not JSON."""
     for name, value in record.headers:
         if name.lower() == "content-type":
             kind = (value or b"").split(b";")[0].strip().lower()
-            if kind not in JSON_TYPES:
-                shown = kind.decode("ascii", "replace")
+            json = kind in (b"", b"application/json", b"text/json") or kind.endswith(b"+json")
+            if not json or kind == NOT_JSON:
+                shown = kind[:100].decode("ascii", "replace")
                 raise Rejected("unknown-content-type", f"content-type {shown!r} is not JSON")
-
-
-def _without_value(letter: Message) -> Message:
-    headers = (*letter.headers, ("driftline-value-bytes", str(len(letter.value or b"")).encode()))
-    return Message(letter.topic, None, None, letter.partition, headers)

@@ -1,24 +1,30 @@
 """Keepers: one partition of a stage, its memory and its hold on Redis.
 
 The core decides, the keeper fetches what it asks for and makes durable what it says. One lock a
-partition: records, checkpoints and the rebalance handler never meet.
+partition: records, checkpoints and the rebalance handler never meet. Memory that may be ahead of
+or behind Redis (a refusal, an error, a call cancelled half-way) is never written: the keeper ends.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from agents.chunks import TP, Record
 from agents.context import Context
-from agents.producers import Message
+from agents.producers import DeliveryFailed, Message
 from agents.store import Changes as Stored
 from agents.store import Claim, OutMessage, Partition, Refused
 from stream.changes import Changes
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
+ANEW = (
+    "To begin anew, give other names: `prefix` of [topics], `key_prefix` of [redis] and `group_id` "
+    "of [kafka]."
+)
 
 
 class Core(Protocol):
@@ -34,12 +40,23 @@ class Core(Protocol):
         """What is to be made durable since the last call."""
 
 
-class Replaced(RuntimeError):
+class Unfit(Exception):
+    """State and log do not belong together, and waiting will not help; the message says why."""
+
+
+class Replaced(Unfit):
     """The topic under a partition's state is another one now."""
 
 
+class Missing(Unfit):
+    """Records between the state and where Kafka goes on were never applied."""
+
+
 class Keeper:
-    """A partition that this worker owns. `next` is the position behind what memory holds."""
+    """A partition that this worker owns. `next` is the position behind what memory holds.
+
+    live: memory and Redis agree on what was written. refused: somebody else claimed it since.
+    """
 
     def __init__(self, context: Context, stage: str, tp: TP, core: Core) -> None:
         self.context, self.stage, self.tp, self.core = context, stage, tp, core
@@ -48,6 +65,13 @@ class Keeper:
         self.next: int | None = None
         self.dirty = False
         self.live = False
+        self.refused = False
+
+    @property
+    def identity(self) -> str:
+        """What the state belongs to: the topic's id ("" where not known) and its partitions."""
+        topic = self.tp.topic
+        return f"{self.context.topic_ids.get(topic, '')}:{self.context.partitions[topic]}"
 
     async def open(self) -> int:
         """Claim the partition and load it; where to read from. Raises Replaced."""
@@ -57,52 +81,94 @@ class Keeper:
             await self._wait(lambda: self.core.restore(self.partition))
             self.next = claim.next
             self.live = True
-            if claim.backlog:
-                await self._relay()
+            with self._ending():
+                if claim.backlog:
+                    await self._relay()
         return claim.next or 0
 
     def _check(self, claim: Claim) -> None:
-        now = self.context.topic_ids.get(self.tp.topic, "")
-        if claim.topic_id and now and claim.topic_id != now:
+        """Raises Replaced."""
+        if not claim.topic_id:
+            return
+        (before, _, count), (now, _, count_now) = (
+            identity.rpartition(":") for identity in (claim.topic_id, self.identity)
+        )
+        if before and now and before != now:
             raise Replaced(
-                f"topic {self.tp.topic} was deleted and made anew (its id was {claim.topic_id}, "
-                f"is {now}): the state in Redis speaks of records that are gone"
+                f"topic {self.tp.topic} was deleted and made anew (its id was {before}, is {now}): "
+                f"the state in Redis speaks of records that are gone. {ANEW}"
+            )
+        if count != count_now:
+            raise Replaced(
+                f"topic {self.tp.topic} had {count} partitions and has {count_now}: what the state "
+                f"in Redis knows of an id or a model lies with another partition now. {ANEW}"
             )
 
     async def handle(self, records: Sequence[Record], base: int, after: int) -> None:
-        """Apply a chunk. Raises Gap-like errors as they are; nothing is acknowledged here."""
+        """Apply a chunk; nothing is acknowledged here. Raises Missing, and what the core raises.
+
+        base, after: the positions before and after it. One that is not live takes nothing in.
+        """
         async with self.lock:
             if not self.live:
                 return
-            if self.next is not None and base > self.next:
-                log.error("%s/%d: records %d to %d are missing", *self.tp, self.next, base - 1)
-            new = [r for r in records if self.next is None or r.offset >= self.next]
-            if new:
-                await self.core.apply(self.partition, new)
-            self.next = max(after, self.next or 0)
-            self.dirty = True
+            with self._ending():
+                if self.next is not None and base != self.next:
+                    await self._skip(base)
+                await self.core.apply(self.partition, records)
+                self.next = after
+                self.dirty = True
+
+    async def _skip(self, base: int) -> None:
+        """Kafka goes on elsewhere: fine where it no longer has the records, else raises Missing.
+
+        Positions have no holes: what compaction leaves out lies inside a chunk.
+        """
+        assert self.next is not None
+        where = f"{self.tp.topic}/{self.tp.partition}"
+        if base < self.next:
+            raise Missing(
+                f"{where}: the state in Redis reaches up to offset {self.next}, but Kafka's log "
+                f"ends before it and goes on at {base}: it was cut off or made anew. {ANEW}"
+            )
+        first = await self.context.log_start(self.tp)
+        if first <= self.next:
+            raise Missing(f"{where}: read on at offset {base} instead of {self.next}")
+        self.context.counters.missing.labels(self.tp.topic).inc(base - self.next)
+        log.error(
+            "%s: records %d to %d were never counted, and Kafka has dropped them: its log begins "
+            "at %d. Keep records longer than workers are away",
+            *(where, self.next, base - 1, first),
+        )
 
     async def checkpoint(self) -> None:
-        """Make everything durable, publish it, and acknowledge. Refusals end the keeper."""
+        """Make everything durable, publish it, and acknowledge. A refusal ends the keeper."""
         async with self.lock:
-            if not self.live or not self.dirty:
-                return
-            try:
-                with self.context.counters.checkpoint_seconds.labels(self.stage).time():
+            if self.live and self.dirty:
+                with self._ending():
                     await self._checkpoint()
-            except Refused as refused:
-                self.live = False
-                self.context.counters.refusals.labels(self.stage, refused.kind).inc()
-                log.warning("%s; its memory is dropped", refused)
-                self.context.lost(self.tp)
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever goes wrong in here, memory is not to be trusted afterwards."""
+        try:
+            yield
+        except Refused as refusal:
+            self.live, self.refused = False, True
+            self.context.counters.refusals.labels(self.stage, refusal.kind).inc()
+            log.warning("%s; its memory is dropped", refusal)
+            self.context.lost(self.tp)
+        except BaseException:
+            self.live = False
+            raise
 
     async def _checkpoint(self) -> None:
-        changes = self.core.changes()
-        for known in changes.references.items():
-            await self._wait(functools.partial(self.context.store.put_reference, *known))
-        topic_id = self.context.topic_ids.get(self.tp.topic, "")
-        prepared = self.partition.prepare(self._stored(changes), self.next, topic_id)
-        await self._wait(lambda: self.partition.checkpoint(prepared))
+        with self.context.counters.checkpoint_seconds.labels(self.stage).time():
+            changes = self.core.changes()
+            for known in changes.references.items():
+                await self._wait(functools.partial(self.context.store.put_reference, *known))
+            prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
+            await self._wait(lambda: self.partition.checkpoint(prepared))
         self.dirty = False
         self.context.counters.checkpoints.labels(self.stage).inc()
         if self.next is not None:
@@ -120,13 +186,30 @@ class Keeper:
         )
 
     async def _relay(self) -> None:
-        """Publish what the outbox holds, in order; removed once Kafka has it."""
+        """Publish what the outbox holds, in order; removed once Kafka has it. Raises Refused."""
         while found := await self._wait(self.partition.outbox):
-            await self.context.producer.deliver([self._message(m) for _, m in found])
-            for _, message in found:
+            messages = [message for _, message in found]
+            try:
+                await self.context.producer.deliver([self._message(m) for m in messages])
+            except DeliveryFailed:  # one of them is hopeless: which one shows one by one
+                await self._deliver_singly(messages)
+            for message in messages:
                 self.context.counters.published.labels(message.topic).inc()
             refs = [ref for ref, _ in found]
             await self._wait(functools.partial(self.partition.remove, refs))
+
+    async def _deliver_singly(self, messages: Sequence[OutMessage]) -> None:
+        """What Kafka will never take must not hold up the rest; but a signal cannot be missed."""
+        for message in messages:
+            try:
+                await self.context.producer.deliver([self._message(message)])
+            except DeliveryFailed as error:
+                topic = self.context.topic(message.topic)
+                told = f"topic {topic} does not take a message of {len(message.value):,} bytes"
+                if message.topic == "signals":
+                    raise Unfit(f"{told} ({error}): raise its max.message.bytes") from error
+                self.context.counters.undeliverable.labels(message.topic).inc()
+                log.error("%s, it is left out: %s", told, error)
 
     def _message(self, m: OutMessage) -> Message:
         return Message(self.context.topic(m.topic), m.value, m.key, m.partition, m.headers)
@@ -135,7 +218,8 @@ class Keeper:
         return await self.context.wait(self.stage, call)
 
     async def close(self) -> None:
-        """Checkpoint once more and forget."""
-        await self.checkpoint()
-        async with self.lock:
+        """Checkpoint once more and forget, also where there is no time for it."""
+        try:
+            await self.checkpoint()
+        finally:
             self.live = False

@@ -1,39 +1,38 @@
 """The worker: the stages of one process, put together and run until told to stop."""
 
 import asyncio
+import contextlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import redis
+from aiokafka import TopicPartition  # type: ignore[import-untyped]
+from aiokafka.errors import IllegalStateError, KafkaError  # type: ignore[import-untyped]
 
 from agents.app import App, Options, create_app, run_app
 from agents.chunks import TP, Chunk, Handler
 from agents.clusters import Cluster
 from agents.context import Context
 from agents.counters import Counters
-from agents.intake import IDLE_S, SOURCES, Intake
-from agents.keepers import Core, Keeper
+from agents.intake import LOOK_S, SOURCES, Intake
+from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
-from agents.security import faust_credentials, redis_config
-from agents.settings import TOPICS, Settings, Stage
-from agents.store import Limits, Store, connect
+from agents.settings import TOPICS, BadSettings, Settings, Stage
+from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
 from agents.watch import WatchCore
+from stream.clocks import Gap
+from stream.sources import Replaced
 
 log = logging.getLogger(__name__)
 
-LARGE = {"max.message.bytes": str(2 * 2**20)}  # a record as large as a topic takes, and headers
-COMPACT_FOREVER = {"retention.ms": "-1"}
+EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
+UNFIT = (Unfit, Replaced, Gap, Damaged, TooLarge)  # what words explain better than a traceback
+OWN_BYTES = 2**20  # of a record, besides what came in: headers, columns' names, other rows
+LARGE = ("events", "signals", "evaluations", "alerts", "retrain-requests", "dead-letters")
+FOREVER = {"retention.ms": "-1"}
 MAX_VALUE_BYTES = 64 * 2**20
-CORES: dict[str, tuple[str, type[LedgerCore] | type[WatchCore]]] = {
-    "ledger": ("events", LedgerCore),
-    "watch": ("signals", WatchCore),
-}
-TOPIC_CONFIGS: dict[str, dict[str, str]] = {
-    "events": LARGE,
-    "signals": LARGE,
-    "dead-letters": LARGE,
-    "control": COMPACT_FOREVER,
-}
 CORES: dict[str, tuple[str, type[LedgerCore] | type[WatchCore]]] = {
     "ledger": ("events", LedgerCore),
     "watch": ("signals", WatchCore),
@@ -176,7 +175,6 @@ def _options(settings: Settings) -> Options:
     return Options(
         app_id=kafka.group_id,
         brokers=kafka.brokers,
-        credentials=faust_credentials(kafka),
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_s=kafka.heartbeat_s,
         request_timeout_s=kafka.request_timeout_s,

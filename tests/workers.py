@@ -6,7 +6,6 @@ Whatever is read from the topics of events is checked against its schema and its
 import asyncio
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 import confluent_kafka as ck
 import jsonschema
@@ -267,7 +266,7 @@ class Deployment:
 
     def _keep(self, m: ck.Message) -> None:
         topic = (m.topic() or "").removeprefix(f"{self.name}.")
-        headers = {name: bytes(value or b"") for name, value in m.headers() or []}
+        headers: dict[str, bytes] = dict(cast(Any, m.headers() or []))
         read = Read(topic, m.partition() or 0, m.offset() or 0, m.key(), m.value(), headers)
         if topic in SCHEMAS:
             _check(read)
@@ -289,17 +288,27 @@ class Deployment:
         names = [self.topic(name) for name in topics]
         return asyncio.run(Cluster([self.kafka.bootstrap]).positions(self.name, names))
 
+    def done(self, topics: Iterable[str]) -> bool:
+        """Whether the workers have committed all there is of these topics."""
+        try:
+            return not any(lag.behind for lag in self.lags(topics))
+        except ConnectionError:  # the group's coordinator is not there yet
+            return False
+
     def until_taken_in(self, within_s: float = PATIENCE_S) -> None:
         """Until intake has forwarded all that lies in the source topics."""
-        self.until(lambda: not any(lag.behind for lag in self.lags(SOURCES)), within_s)
+        self.until(lambda: self.done(SOURCES), within_s)
 
     def until_idle(self, within_s: float = PATIENCE_S) -> None:
         """Until all is consumed and committed, and stays so."""
 
         def idle() -> bool:
-            return not any(lag.behind for lag in self.lags(SOURCES + INNER))
+            if not self.done(SOURCES + INNER):
+                return False
+            time.sleep(0.6)  # three checkpoints: what they publish is consumed as well
+            return self.done(SOURCES + INNER)
 
-        self.until(lambda: idle() and (time.sleep(0.6) or idle()), within_s)
+        self.until(idle, within_s)
 
 
 def _check(read: Read) -> None:
@@ -355,8 +364,3 @@ def truth(number: int, time_ms: int, label: Any, **more: Any) -> Any:
     """What really happened with it."""
     base = {"prediction_id": str(number), "model": "m", "time": time_ms}
     return base | {"label": label} | more
-
-
-def environment() -> dict[str, str]:
-    """This process's, for a command in another."""
-    return dict(os.environ)

@@ -26,6 +26,10 @@ REASONS: dict[str, str] = {
     "vector-too-long": "a vector feature is longer than max_vector",
     "unknown-model": "the model is not registered, and the settings refuse such",
     "duplicate": "the id was seen with other content",
+    "unknown-content-type": "a header says that the value is not JSON",
+    "bad-reference": "the parts of a reference do not make one",
+    "not-a-batch": "what lies in the internal log is not ours, or damaged",
+    "not-a-signal": "what lies among the signals is not ours, or damaged",
 }
 
 
