@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
-from agents.store import Damaged, Partition
+from agents.store import Partition
 from stream.changes import Changes, OutMessage
 from stream.signals import ShareName
 from stream.watch import Watch
@@ -56,14 +56,13 @@ class WatchCore:
             for i in range(0, len(names), SHARES_AT_ONCE):
                 self.watch.supply(key, await self._shares(key, names[i : i + SHARES_AT_ONCE]))
 
-    async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes]:
+    async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes | None]:
+        """Shares by name, None for one that its ledger has let go: `panes_kept` is past."""
         numbers, fields = [n.partition for n in names], [n.field(key) for n in names]
         values = await self.context.shares(numbers, fields)
-        found = {}
-        for name, value in zip(names, values, strict=True):
-            if value is None:
-                raise Damaged(f"{name.field(key)} of ledger {name.partition} is not in Redis")
-            found[name] = value
+        found = dict(zip(names, values, strict=True))
+        for name in (name for name, value in found.items() if value is None):
+            log.warning("%s of ledger %d is not kept any more", name.field(key), name.partition)
         return found
 
     def changes(self) -> Changes:

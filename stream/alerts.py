@@ -7,25 +7,26 @@ changes anything: absence of evidence neither fires nor resolves.
 import dataclasses
 from typing import Literal
 
-State = Literal["quiet", "pending", "firing", "cooling"]
+State = Literal["ok", "pending", "firing", "resolved"]
 Seen = Literal["bad", "good", "unknown"]
 Change = Literal["pending", "firing", "resolved"]
 
 # (state, what was seen) -> (what is counted, state once the count is reached, state until then)
-# "hold" counts bad evaluations in a row, "clear" good ones; "" needs no count.
+# "hold" counts bad evaluations in a row, "clear" good ones; "" needs no count. "resolved" lasts
+# for the cool-down and then is "ok" again, whatever is seen.
 TRANSITIONS: dict[tuple[State, Seen], tuple[str, State, State]] = {
-    ("quiet", "bad"): ("hold", "firing", "pending"),
-    ("quiet", "good"): ("", "quiet", "quiet"),
+    ("ok", "bad"): ("hold", "firing", "pending"),
+    ("ok", "good"): ("", "ok", "ok"),
+    ("ok", "unknown"): ("", "ok", "ok"),
     ("pending", "bad"): ("hold", "firing", "pending"),
-    ("pending", "good"): ("", "quiet", "quiet"),
-    ("firing", "bad"): ("", "firing", "firing"),
-    ("firing", "good"): ("clear", "cooling", "firing"),
-    ("cooling", "bad"): ("", "cooling", "cooling"),
-    ("cooling", "good"): ("", "cooling", "cooling"),
-    ("quiet", "unknown"): ("", "quiet", "quiet"),
+    ("pending", "good"): ("", "ok", "ok"),
     ("pending", "unknown"): ("", "pending", "pending"),
+    ("firing", "bad"): ("", "firing", "firing"),
+    ("firing", "good"): ("clear", "resolved", "firing"),
     ("firing", "unknown"): ("", "firing", "firing"),
-    ("cooling", "unknown"): ("", "cooling", "cooling"),
+    ("resolved", "bad"): ("", "resolved", "resolved"),
+    ("resolved", "good"): ("", "resolved", "resolved"),
+    ("resolved", "unknown"): ("", "resolved", "resolved"),
 }
 
 
@@ -42,15 +43,17 @@ class Rule:
 class AlertState:
     """Where one cause stands. bad, good: in a row. since_ms: start of the first bad window.
 
-    changed_ms: when the state last changed. episode: how often it has begun to be bad.
+    changed_ms: when the state last changed.
     """
 
-    state: State = "quiet"
+    state: State = "ok"
     bad: int = 0
     good: int = 0
     since_ms: int = 0
     changed_ms: int = 0
-    episode: int = 0
+
+
+QUIET = AlertState()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,36 +68,42 @@ class Transition:
 def step(
     now: AlertState, seen: Seen, start_ms: int, end_ms: int, rule: Rule
 ) -> tuple[AlertState, Transition | None]:
-    """What an evaluation of the window [start_ms, end_ms) does to a cause."""
-    if now.state == "cooling" and end_ms - now.changed_ms >= rule.cooldown_ms:
-        now = dataclasses.replace(now, state="quiet", bad=0, good=0)
+    """What an evaluation of the window [start_ms, end_ms) does to a cause.
+
+    A cause that is "ok" has no memory: its state is QUIET, and need not be kept.
+    """
+    if now.state == "resolved" and end_ms - now.changed_ms >= rule.cooldown_ms:
+        now = QUIET
+    counted, reached, until = TRANSITIONS[now.state, seen]
     if seen == "unknown":
         return now, None
     bad, good = (now.bad + 1, 0) if seen == "bad" else (0, now.good + 1)
-    counted, reached, meanwhile = TRANSITIONS[now.state, seen]
     done = {"hold": bad >= rule.hold, "clear": good >= rule.clear, "": True}[counted]
-    state = reached if done else meanwhile
-    after = dataclasses.replace(now, state=state, bad=bad, good=good)
-    if now.state == "quiet" and seen == "bad":
-        after = dataclasses.replace(after, since_ms=start_ms, episode=now.episode + 1)
-    if state == now.state:
+    after = dataclasses.replace(now, state=reached if done else until, bad=bad, good=good)
+    if after.state == "ok":
+        after = QUIET
+    elif now.state == "ok":
+        after = dataclasses.replace(after, since_ms=start_ms)
+    if after.state == now.state:
         return after, None
-    after = dataclasses.replace(after, changed_ms=end_ms)
-    return after, _told(now, after, rule)
+    told = _told(now, bad, good, after.state, rule)
+    return (after if after is QUIET else dataclasses.replace(after, changed_ms=end_ms)), told
 
 
-def _told(before: AlertState, after: AlertState, rule: Rule) -> Transition | None:
-    match (before.state, after.state):
-        case (_, "pending"):
-            reason = f"bad once; {rule.hold} in a row are needed to fire"
-            return Transition("pending", before.state, reason)
-        case (_, "firing"):
-            times = "once" if after.bad == 1 else f"{after.bad} times in a row"
-            return Transition("firing", before.state, f"bad {times}")
+def _told(now: AlertState, bad: int, good: int, state: State, rule: Rule) -> Transition | None:
+    match (now.state, state):
+        case (before, "pending"):
+            reason = f"moved in {_windows(bad)}; {rule.hold} in a row are needed to fire"
+            return Transition("pending", before, reason)
+        case (before, "firing"):
+            return Transition("firing", before, f"moved in {_windows(bad)}")
         case ("firing", _):
-            times = "once" if after.good == 1 else f"{after.good} times in a row"
-            return Transition("resolved", before.state, f"good {times}")
+            return Transition("resolved", "firing", f"not moved in {_windows(good)}")
         case ("pending", _):
-            reason = f"good again after {before.bad} of {rule.hold} bad evaluations"
-            return Transition("resolved", before.state, reason)
+            reason = f"not moved again after {now.bad} of the {rule.hold} windows needed to fire"
+            return Transition("resolved", "pending", reason)
     return None
+
+
+def _windows(n: int) -> str:
+    return "1 window" if n == 1 else f"{n} windows in a row"

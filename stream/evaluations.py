@@ -5,16 +5,17 @@ from collections.abc import Callable, Mapping
 
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
-from stream.events import Evaluation, Reading, Window, event_id, rfc3339
+from stream.events import Evaluation, Reading, Window, event_id
 from stream.quality import METRICS, metrics_for, quality_reading
 from stream.references import Reference
 from stream.settings import MONTH_S, ModelSettings, Task
+from stream.stamps import short, stamp
 from stream.tallies import Tally
-from stream.tracks import Pulse, Watched
 from stream.verdicts import Moved, judge
 from stream.windows import Merged
 
 SURE = "confidence"
+UNJUDGED = ("not-enough-data", "no-reference")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Subject:
         """The window as it stands in events."""
         length_ms = self.end_ms - self.start_ms
         return Window(
-            start=rfc3339(self.start_ms),
-            end=rfc3339(self.end_ms),
+            start=stamp(self.start_ms),
+            end=stamp(self.end_ms),
             panes=max(1, length_ms // (self.settings.pane_s * 1000)),
             revision=self.revision,
         )
@@ -57,25 +58,22 @@ def level_of(settings: ModelSettings) -> float:
 def moved(readings: list[Reading], roles: tuple[str, ...]) -> Moved:
     """Whether any reading of these roles moved; None where none could be judged."""
     verdicts = [r.verdict for r in readings if r.role in roles]
-    known = [v for v in verdicts if v not in ("not-enough-data", "no-reference")]
+    known = [v for v in verdicts if v not in UNJUDGED]
     return any(v == "moved" for v in known) if known else None
 
 
-def inputs_evaluation(of: Subject, reference: Reference, merged: Merged) -> Evaluation:
-    """The periodic checks of a window's features and outputs."""
-    assert merged.share is not None
+def inputs_evaluation(
+    of: Subject, reference: Reference, merged: Merged, first_of_ms: int | None = None
+) -> Evaluation:
+    """The periodic checks of a window's features and outputs.
+
+    first_of_ms: where the reference is the model's own first rows, the time up to which.
+    """
     readings = check_share(reference, merged.share, level_of(of.settings), of.settings)
-    notes = []
-    if merged.other:
-        notes.append(f"{merged.other:,} rows counted against another reference are left out")
-    if merged.sampled > merged.share.rows:
-        notes.append(f"of {merged.sampled:,} rows a sample of {merged.share.rows:,} is compared")
-    if merged.share.unknown:
-        names = ", ".join(sorted(merged.share.unknown)[:5])
-        notes.append(f"not in the reference and not checked: {names}")
+    inputs, data = moved(readings, ("input", "data")), moved(readings, ("data",))
     return Evaluation(
         id=of.id("evaluation", "inputs"),
-        time=rfc3339(of.end_ms),
+        time=stamp(of.end_ms),
         model=of.model,
         version=of.version,
         reference_id=reference.id,
@@ -83,20 +81,50 @@ def inputs_evaluation(of: Subject, reference: Reference, merged: Merged) -> Eval
         window=of.window(),
         rows=merged.share.rows,
         readings=readings,
-        verdict=judge(moved(readings, ("input", "data")), moved(readings, ("output",)), None),
-        notes=notes,
+        verdict=judge(inputs, moved(readings, ("output",)), None, incident=data),
+        notes=[*_of_first_rows(first_of_ms), *_left_out(merged)],
     )
 
 
-def unreferenced_evaluation(of: Subject, rows: int, needed: int) -> Evaluation:
-    """What can be said of a window while no reference is known."""
-    note = (
-        f"no reference is registered: {rows:,} rows collected so far; the first {needed:,} become "
-        "the reference, unless `driftline reference` registers one"
-    )
+def _of_first_rows(first_of_ms: int | None) -> list[str]:
+    if first_of_ms is None:
+        return []
+    return [
+        f"no reference was registered: the model's own rows before {stamp(first_of_ms)} stand for "
+        "one, so what was wrong by then is not seen"
+    ]
+
+
+def _left_out(merged: Merged) -> list[str]:
+    notes = []
+    if merged.other:
+        notes.append(f"{merged.other:,} rows counted against another reference are left out")
+    if merged.sampled > merged.share.rows:
+        notes.append(f"of {merged.sampled:,} rows a sample of {merged.share.rows:,} is compared")
+    if merged.gone:
+        notes.append(f"{merged.gone:,} rows are left out: their counts were not kept that long")
+    if merged.share.unknown:
+        names = sorted(merged.share.unknown)
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        notes.append(f"not in the reference and not checked: {', '.join(names[:5])}{more}")
+    return notes
+
+
+def unreferenced_evaluation(of: Subject, rows: int, needed: int, *, made: bool) -> Evaluation:
+    """What can be said of a window while no reference is known.
+
+    made: whether the rows up to the end of this window have just become the reference.
+    """
+    note = f"no reference is registered: {rows:,} rows collected so far; "
+    if made:
+        note += "from the end of this window on they stand for one"
+    else:
+        note += (
+            f"the first {needed:,} become the reference, unless `driftline reference` registers one"
+        )
     return Evaluation(
         id=of.id("evaluation", "inputs"),
-        time=rfc3339(of.end_ms),
+        time=stamp(of.end_ms),
         model=of.model,
         version=of.version,
         subject="inputs",
@@ -110,14 +138,18 @@ def unreferenced_evaluation(of: Subject, rows: int, needed: int) -> Evaluation:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Known:
-    """What else is known when quality is evaluated: inputs and outputs up to the window's end,
-    and how many predictions were made in the panes that the outcomes are of.
+    """What else is known when quality is evaluated.
+
+    inputs, outputs: of the newest window up to this one's end. predictions: made in the panes
+    that the outcomes are of; 0 where not all of those panes are remembered. gone: rows of the
+    window whose outcomes were not kept.
     """
 
     inputs: Moved = None
     outputs: Moved = None
     predictions: int = 0
     task: Task = "auto"
+    gone: int = 0
 
 
 def quality_evaluation(
@@ -130,7 +162,7 @@ def quality_evaluation(
     quality = moved([r for r in readings if r.check != SURE], ("quality",))
     return Evaluation(
         id=of.id("evaluation", "quality"),
-        time=rfc3339(of.end_ms),
+        time=stamp(of.end_ms),
         model=of.model,
         version=of.version,
         reference_id=reference.id if reference else None,
@@ -170,76 +202,63 @@ def _corrected(
 
 
 def _confidence_moved(readings: list[Reading]) -> Moved:
-    """Whether the model's confidence followed its accuracy: it fell by half as much, or more."""
+    """Whether the model's confidence followed its accuracy: it fell by half as much, or more.
+
+    None where accuracy did not fall, or confidence is not known.
+    """
     found = {r.check: r.effect.value for r in readings if r.effect is not None}
-    if SURE not in found or "accuracy" not in found:
+    if SURE not in found or found.get("accuracy", 0.0) <= 0.0:
         return None
     return -found[SURE] >= found["accuracy"] / 2
 
 
 def _coverage(of: Subject, cohorts: Cohorts, known: Known, tally: Tally) -> list[str]:
-    if not cohorts.cells:
-        return []
-    pane_ms = of.settings.pane_s * 1000
-    first, last = min(cohorts.cells), max(cohorts.cells) + pane_ms
-    made = f"of predictions made from {rfc3339(first)[:10]} to {rfc3339(last)[:10]}"
-    if known.predictions:
-        return [f"truth for {tally.n:,} {made}, {known.predictions:,} in all"]
-    return [f"truth for {tally.n:,} {made}"]
+    notes = []
+    if cohorts.cells:
+        pane_ms = of.settings.pane_s * 1000
+        first, last = min(cohorts.cells), max(cohorts.cells) + pane_ms
+        made = f"of predictions made from {_day(first)} to {_day(last)}"
+        all_of_them = f", {known.predictions:,} in all" if known.predictions else ""
+        notes.append(f"truth for {tally.n:,} {made}{all_of_them}")
+    if known.gone:
+        notes.append(f"{known.gone:,} rows are left out: their counts were not kept that long")
+    return notes
 
 
-def detector_evaluation(of: Subject, watched: Watched, pulses: list[Pulse]) -> Evaluation:
-    """A detector's pulses up to the end of a window."""
-    reading = detector_reading(watched, pulses)
-    role = {"error": (None, None, True), "score": (None, True, None)}
-    inputs, outputs, quality = role.get(watched.settings.signal, (True, None, None))
-    if not pulses:
-        inputs, outputs, quality = None, None, None
-    at = (pulses[-1].index,) if pulses else ()
-    return Evaluation(
-        id=of.id("evaluation", watched.cause, *at),
-        time=rfc3339(of.end_ms),
-        model=of.model,
-        version=of.version,
-        subject="detectors",
-        window=of.window(),
-        rows=watched.detector.n,
-        readings=[reading],
-        verdict=judge(inputs, outputs, quality),
-        notes=[f"started afresh: {watched.rebuilt}"] if watched.rebuilt else [],
-    )
-
-
-def detector_reading(watched: Watched, pulses: list[Pulse]) -> Reading:
-    """A detector's state in words; it moved where there are pulses."""
-    name, signal = watched.settings.name, watched.settings.signal
-    what = "the errors" if signal == "error" else "the scores" if signal == "score" else signal
-    if pulses:
-        last = pulses[-1]
-        reason = f"{name} saw {what} change at value {last.index:,}, {rfc3339(last.time_ms)}"
-    else:
-        reason = f"{name} saw no change in {what}"
-    return Reading(
-        check=name,
-        subject=signal,
-        role="detector",
-        statistic=float(len(pulses)),
-        n=watched.detector.n,
-        verdict="moved" if pulses else "ok",
-        reason=reason,
-        details={
-            "indices": [p.index for p in pulses[-10:]],
-            "times": [rfc3339(p.time_ms) for p in pulses[-10:]],
-            "skipped": watched.detector.skipped,
-        },
-    )
+def _day(time_ms: int) -> str:
+    """A time; without its hour where it is the beginning of a day."""
+    text = stamp(time_ms)
+    return text[:10] if text.endswith("T00:00:00.000Z") else text
 
 
 def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:
-    """Readings that may become alerts, by cause. suffix tells windows of one model apart."""
-    roles = {"input": "input", "output": "output", "quality": "quality", "data": "data"}
-    return {
-        f"{roles[r.role]}:{r.subject}{suffix}": r
-        for r in readings
-        if r.role in roles and r.check != SURE
-    }
+    """Readings that may become alerts, by cause. suffix tells windows of one model apart.
+
+    Missing answers are told apart from a missing feature of the same name: an output's checks
+    follow each other.
+    """
+    found, role = {}, "input"
+    for reading in readings:
+        role = reading.role if reading.role != "data" else role
+        name = "output:" if reading.role == "data" and role == "output" else ""
+        if reading.check != SURE or reading.role != "quality":
+            found[f"{reading.role}:{name}{reading.subject}{suffix}"] = reading
+    return found
+
+
+def suffix_of(settings: ModelSettings, window_s: int) -> str:
+    """What tells the alerts of a window from those of the model's other windows."""
+    return f"@{short(window_s)}" if len(settings.windows_s) > 1 else ""
+
+
+def gone_reading(last: Reading, rows: int) -> Reading:
+    """What stands for a reading that a window does not have any more.
+
+    Missing values are read only where there are some; all else is gone with its reference.
+    """
+    reason = f"{last.subject}: not in the reference any more, not checked"
+    if last.role == "data":
+        reason = f"{last.subject}: nothing missing"
+    return Reading(
+        check=last.check, subject=last.subject, role=last.role, n=rows, verdict="ok", reason=reason
+    )

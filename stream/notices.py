@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from stream.alerts import AlertState, Transition
+from stream.alerts import Transition
 from stream.evaluations import Subject
 from stream.events import (
     Alert,
@@ -14,8 +14,8 @@ from stream.events import (
     RetrainRequest,
     Sureness,
     event_id,
-    rfc3339,
 )
+from stream.stamps import span, stamp
 
 Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
@@ -25,25 +25,25 @@ RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did.
 def alert(
     of: Subject,
     cause: str,
-    now: AlertState,
+    since_ms: int,
     change: Transition,
     reading: Reading,
     evaluation: Evaluation,
     owner: str | None,
 ) -> Alert:
     """One change of state of a cause. Its id depends on what changed when, on no figure."""
-    resolved = change.change == "resolved"
+    resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
     return Alert(
-        id=of.id("alert", cause, now.episode, change.change),
-        time=rfc3339(of.end_ms),
+        id=of.id("alert", cause, change.change),
+        time=stamp(of.end_ms),
         model=of.model,
         version=of.version,
         cause=cause,
         state=change.change,
         previous=change.previous,
         reason=change.reason,
-        since=rfc3339(now.since_ms),
+        since=stamp(since_ms),
         severity="page" if cause.startswith("quality:") else "notice",
         summary=_summary(of, change, reading),
         how_sure=Sureness(
@@ -60,10 +60,12 @@ def alert(
 
 
 def _summary(of: Subject, change: Transition, reading: Reading) -> str:
+    """One line: whose, what, and over which window where the model has several."""
     whose = f"{of.model} {of.version}"
-    if change.change == "resolved":
-        return f"{whose}: {reading.subject} is back: {reading.reason}"
-    return f"{whose}: {reading.reason}"
+    whose += ": resolved: " if change.change == "resolved" else ": "
+    several = len(of.settings.windows_s) > 1 and reading.role != "detector"
+    window = f" (window of {span((of.end_ms - of.start_ms) // 1000)})" if several else ""
+    return f"{whose}{reading.reason}{window}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def retrain_request(
     deadline_ms = of.end_ms + of.settings.retrain_deadline_s * 1000
     return RetrainRequest(
         id=name,
-        time=rfc3339(of.end_ms),
+        time=stamp(of.end_ms),
         model=of.model,
         version=of.version,
         reason=told.reason,
@@ -95,7 +97,7 @@ def retrain_request(
         data=told.data,
         labelled_rows=told.labelled_rows,
         priority="high" if any(_grave(r) for r in told.readings) else "normal",
-        deadline=rfc3339(deadline_ms),
+        deadline=stamp(deadline_ms),
         idempotency_key=name,
         owner=owner,
     )

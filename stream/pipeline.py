@@ -1,11 +1,12 @@
 """The pipeline in memory: the same ledgers and watch as in production, without Kafka and Redis.
 
 It plays the part of the shell: rows in, events out, and every checkpoint's changes are applied to
-plain dictionaries from which `restart` takes everything up again, as a crashed worker would.
+plain dictionaries from which `restart` takes everything up again, as a crashed worker would. The
+same input gives the same events here and there, for any number of partitions and any chunks.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,26 +41,33 @@ class State:
 
 
 class Pipeline:
-    """Feed it with `predictions`, `truths` and `control`; `checkpoint` returns what came out.
+    """Feed it with `rows` and `control`; `checkpoint` returns what came out.
 
-    partitions: of the internal log. source_partitions: of the source topics.
+    settings: how a model is watched, by its name. partitions: of the internal log.
+    source_partitions: of the topics that rows come from. published: all that ever came out.
+
+    Offsets of a (topic, partition) rise, as in Kafka: rows at or below one that was applied are
+    passed over. What is not checkpointed is lost by `restart`, and may be fed again.
     """
 
-    def __init__(
-        self, settings: Settings, partitions: int = 1, source_partitions: int = 1
-    ) -> None:
+    def __init__(self, settings: Settings, partitions: int = 1, source_partitions: int = 1) -> None:
         self.settings, self.partitions = settings, partitions
         self.source_partitions = source_partitions
-        self.ledgers = [Ledger(p, partitions, settings) for p in range(partitions)]
-        self.watch = Watch(settings)
         self.stored = [State() for _ in range(partitions)]
         self.watched = State()
         self.references: dict[str, Reference] = {}
         self.published: list[OutMessage] = []
         self._controls = 0
+        self.ledgers = [Ledger(p, partitions, settings) for p in range(partitions)]
+        self.watch = Watch(settings)
 
     def rows(self, topic: str, partition: int, rows: Sequence[Row], record_ms: int) -> None:
-        """A chunk of decoded records of one source partition, as intake forwards it."""
+        """A chunk of decoded records of one source partition, as intake forwards it.
+
+        rows: (offset, record time in ms, event) or blocks of one offset. record_ms: the newest.
+        """
+        if not rows:
+            return
         offsets = [int(r.offsets[0]) if isinstance(r, Block) else r[0] for r in rows]
         covered = (min(offsets), max(offsets))
         split = batches_of(
@@ -72,47 +80,65 @@ class Pipeline:
                 self.batch(number, decode_batch(encode_batch(batch)))
 
     def batch(self, number: int, batch: Batch) -> None:
-        """One batch of the internal log."""
-        ledger, state = self.ledgers[number], self.stored[number]
+        """One batch of a partition of the internal log."""
+        ledger, pending = self.ledgers[number], self.stored[number].pending
         wanted = ledger.wanted(batch).tolist()
-        ledger.apply(batch, {key: state.pending[key] for key in wanted if key in state.pending})
+        ledger.apply(batch, {key: pending[key] for key in wanted if key in pending})
 
-    def control(self, event: dict[str, Any], record_ms: int = -1) -> None:
+    def control(self, event: Mapping[str, Any], record_ms: int = -1) -> None:
         """A control event, as intake broadcasts it."""
-        raw = msgspec.json.encode(event)
+        self._control(msgspec.json.encode(event), record_ms)
+
+    def _control(self, raw: bytes, record_ms: int = -1) -> None:
         offset, self._controls = self._controls, self._controls + 1
         rows = [(offset, record_ms, raw)]
         for number in range(self.partitions):
             self.batch(number, Batch("control", 0, "", offset, offset, record_ms, [], rows))
 
     def checkpoint(self) -> list[OutMessage]:
-        """Checkpoint every partition; what was published by it, in order."""
+        """Make everything durable, and do what has become due: what was published, in order.
+
+        What the watch says to the ledgers is durable too when this returns.
+        """
+        found: list[OutMessage] = []
+        again = True
+        while again:
+            self._save_ledgers()
+            self._advance()
+            changes = self.watch.changes()
+            self._save(self.watched, changes)
+            told = [message for message in changes.outbox if message.topic == "control"]
+            for message in told:
+                self._control(message.value)
+            found += changes.outbox
+            again = bool(told)
+        self.published += found
+        return found
+
+    def _save_ledgers(self) -> None:
         for ledger, state in zip(self.ledgers, self.stored, strict=True):
             changes = ledger.changes()
-            for ref, raw in changes.references.items():
-                self.references[ref] = Reference.from_bytes(raw)
-            state.apply(changes)
+            self._save(state, changes)
             for message in changes.outbox:
-                self.watch.receive(message.value)
+                if message.topic == "signals":
+                    self.watch.receive(message.value)
+                else:
+                    self.published.append(message)
+
+    def _save(self, state: State, changes: Changes) -> None:
+        for ref, raw in changes.references.items():
+            self.references[ref] = Reference.from_bytes(raw)
+        state.apply(changes)
+
+    def _advance(self) -> None:
         more = True
         while more:
-            self._supply()
+            wanted = self.watch.wanted_references()
+            self.watch.supply_references({ref: self.references[ref] for ref in wanted})
+            for key, names in self.watch.wanted().items():
+                fields = {n: self.stored[n.partition].fields.get(n.field(key)) for n in names}
+                self.watch.supply(key, fields)
             more = self.watch.advance()
-        changes = self.watch.changes()
-        self.watched.apply(changes)
-        for message in changes.outbox:
-            if message.topic == "control":
-                self.control(msgspec.json.decode(message.value))
-        self.published += changes.outbox
-        return changes.outbox
-
-    def _supply(self) -> None:
-        self.watch.supply_references(
-            {ref: self.references[ref] for ref in self.watch.wanted_references()}
-        )
-        for key, names in self.watch.wanted().items():
-            shares = {name: self.stored[name.partition].fields[name.field(key)] for name in names}
-            self.watch.supply(key, shares)
 
     def restart(self) -> None:
         """Forget all memory and take up what was checkpointed, as after a crash."""
@@ -121,4 +147,3 @@ class Pipeline:
             ledger.restore(state.fields, self.references)
         self.watch = Watch(self.settings)
         self.watch.restore(self.watched.fields)
-

@@ -6,17 +6,20 @@ what a detector sees depends neither on the partitions nor on the order of arriv
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from stream.columns import Floats
 from stream.detectors import Corrupt, Detector, StateMismatch
 from stream.panes import BEFORE_ALL
-from stream.settings import DetectorSettings
+from stream.settings import DetectorSettings, Task
 from stream.signals import Series, concatenate
 
 Scale = tuple[float, float]  # mean and standard deviation of a signal in the reference
 MAX_PULSES = 100
+MAX_HELD = 1_000_000  # values of a track that wait for the low watermark, 24 bytes each
+RESCALED = "its values are standardised with another reference from here on"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,63 +31,126 @@ class Pulse:
     value: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scales:
+    """Scales of signals by name, which count from an event time on."""
+
+    since_ms: int
+    scales: Mapping[str, Scale]
+
+
 @dataclasses.dataclass(slots=True)
 class Watched:
-    """A detector, its newest pulses, and whether it had to be started afresh."""
+    """A detector, its newest pulses, and why it had to be started afresh, if it had.
+
+    cause: what its alerts are called by. scale: what its values are standardised by.
+    """
 
     settings: DetectorSettings
+    cause: str
+    seed: int
+    task: Task
     detector: Detector
     pulses: list[Pulse] = dataclasses.field(default_factory=list)
+    scale: Scale | None = None
     rebuilt: str = ""
     dirty: bool = False
 
-    @property
-    def cause(self) -> str:
-        """What its alerts are called by."""
-        return f"detector:{self.settings.name}:{self.settings.signal}"
+    @classmethod
+    def of(cls, settings: DetectorSettings, cause: str, seed: int, task: Task) -> "Watched":
+        """A detector at its beginning. Raises ValueError where the settings cannot work."""
+        return cls(settings, cause, seed, task, Detector(settings, seed, task))
 
-    def restore(self, raw: bytes, seed: int) -> None:
+    def restore(self, raw: bytes) -> None:
         """Take up a snapshot; a detector of another library version starts afresh and says so."""
         try:
-            self.detector = Detector.restore(raw, self.settings, seed)
+            self.detector = Detector.restore(raw, self.settings, self.seed, self.task)
         except (StateMismatch, Corrupt) as error:
             self.rebuilt = str(error)
 
+    def rescale(self, scale: Scale | None) -> None:
+        """Standardise by another scale: what the detector knew is of no use any more."""
+        if scale == self.scale or self.settings.raw or self.detector.kind.binary:
+            return
+        self.scale = scale
+        if self.detector.n:
+            self.detector = Detector(self.settings, self.seed, self.task)
+            self.rebuilt = RESCALED
+
+    def update(self, run: Series) -> Iterator[Pulse]:
+        """Take in values in order; yields the pulses."""
+        self.dirty = True
+        told, times = run.values.tolist(), run.times_ms.tolist()
+        for time_ms, value, raw in zip(times, self._scaled(run.values), told, strict=True):
+            if self.detector.update(value):
+                pulse = Pulse(time_ms, self.detector.n - 1, raw)
+                self.pulses = [*self.pulses[-MAX_PULSES + 1 :], pulse]
+                yield pulse
+
+    def _scaled(self, values: Floats) -> list[float]:
+        if self.scale is not None:
+            with np.errstate(over="ignore"):
+                values = (values - self.scale[0]) / self.scale[1]
+        found: list[float] = values.tolist()
+        return found
+
 
 class Track:
-    """Detectors whose signals share one watermark. fed_ms: all before it has been fed."""
+    """Detectors whose signals share one watermark. fed_ms: all before it has been fed.
 
-    def __init__(self, watched: list[Watched]) -> None:
-        self.watched = watched
+    late: values that came after that; refused: values for which there was no room.
+    """
+
+    def __init__(self, watched: list[Watched], most: int = MAX_HELD) -> None:
+        self.watched, self.most = watched, most
         self.signals = {w.settings.signal for w in watched}
         self.fed_ms = BEFORE_ALL
         self.late = 0
+        self.refused = 0
         self.held: dict[tuple[int, int], Mapping[str, Series]] = {}
+
+    @property
+    def rows(self) -> int:
+        """How many values are held."""
+        return sum(len(run) for series in self.held.values() for run in series.values())
 
     def hold(
         self, partition: int, sequence: int, series: Mapping[str, Series], *, again: bool = False
     ) -> bool:
-        """Keep what a message brings until it may be fed; whether there was anything.
+        """Keep what a message brings until it may be fed; whether anything was kept.
 
         again: the message was held before a restart, and part of it may have been fed.
         """
         mine = {name: run for name, run in series.items() if name in self.signals and len(run)}
+        if not mine:
+            return False
         if not again:
             self.late += sum(int((run.times_ms < self.fed_ms).sum()) for run in mine.values())
-        if mine:
-            self.held[partition, sequence] = mine
-        return bool(mine)
+            rows = sum(len(run) for run in mine.values())
+            if self.rows + rows > self.most:
+                self.refused += rows
+                return False
+        self.held[partition, sequence] = mine
+        return True
 
-    def feed(self, until_ms: int, scales: Mapping[str, Scale]) -> Iterator[tuple[Watched, Pulse]]:
-        """Feed all values before `until_ms`, one signal after the other; yields the pulses."""
+    def feed(self, until_ms: int, scales: Sequence[Scales]) -> Iterator[tuple[Watched, Pulse]]:
+        """Feed all values before `until_ms`, one signal after the other; yields the pulses.
+
+        scales: in order of time; a value is standardised by the last that counts at its time.
+        """
         if until_ms <= self.fed_ms:
             return
         for signal in sorted(self.signals):
             run = self._due(signal, until_ms)
-            if run is not None:
-                for watched in self.watched:
-                    if watched.settings.signal == signal:
-                        yield from _feed(watched, run, scales.get(signal))
+            if run is None:
+                continue
+            parts = list(_by_scale(run, signal, scales))
+            for watched in self.watched:
+                if watched.settings.signal == signal:
+                    for scale, part in parts:
+                        watched.rescale(scale)
+                        for pulse in watched.update(part):
+                            yield watched, pulse
         self.fed_ms = until_ms
 
     def _due(self, signal: str, until_ms: int) -> Series | None:
@@ -107,19 +173,16 @@ class Track:
         return done
 
 
-def _feed(watched: Watched, run: Series, scale: Scale | None) -> Iterator[tuple[Watched, Pulse]]:
-    values = run.values
-    raw = watched.settings.raw or watched.detector.kind.binary
-    if scale is not None and not raw:
-        values = (values - scale[0]) / scale[1]
-    watched.dirty = True
-    for time_ms, value, told in zip(
-        run.times_ms.tolist(), values.tolist(), run.values.tolist(), strict=True
-    ):
-        if watched.detector.update(value):
-            pulse = Pulse(time_ms, watched.detector.n - 1, told)
-            watched.pulses = [*watched.pulses[-MAX_PULSES + 1 :], pulse]
-            yield watched, pulse
+def _by_scale(
+    run: Series, signal: str, scales: Sequence[Scales]
+) -> Iterator[tuple[Scale | None, Series]]:
+    """A run in order of time, cut where another scale begins to count."""
+    starts = np.searchsorted(run.times_ms, [max(s.since_ms, BEFORE_ALL) for s in scales])
+    cuts = [0, *starts.tolist(), len(run)]
+    found: list[Mapping[str, Scale]] = [{}, *(s.scales for s in scales)]
+    for known, first, last in zip(found, cuts, cuts[1:], strict=False):
+        if last > first:
+            yield known.get(signal), run.take(slice(first, last))
 
 
 def scale_of(mean: float, sd: float) -> Scale | None:

@@ -1,7 +1,7 @@
 """Verdicts: which of inputs, outputs and quality moved, what that usually means, what to do.
 
-A rule is a row of a table; the first that fits holds. None in a verdict means "not known", and a
-rule asks for what is known only.
+A rule is a row of a table; the first that fits holds. What is not known is never claimed: a
+sentence speaks of inputs, outputs or quality only where its row asks for them.
 """
 
 import dataclasses
@@ -9,136 +9,162 @@ import dataclasses
 from stream.events import Verdict
 
 Moved = bool | None
+LETTERS: dict[Moved, str] = {True: "T", False: "F", None: "?"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """None: any. sure: whether the model's confidence moved."""
+    """A row. pattern: a letter each for inputs, outputs, quality and confidence.
 
+    T: moved. F: did not. ?: not known. *: any of them.
+    """
+
+    pattern: str
     kind: str
-    inputs: Moved
-    outputs: Moved
-    quality: Moved
-    sure: Moved
     meaning: str
     action: str
 
 
+INCIDENT = Rule(
+    "****",
+    "data-quality-incident",
+    "Values are missing or cannot be used far more or less often than in the reference: a fault "
+    "on the data's way is likelier than a change in the world.",
+    "Check the source of the features that are named, and what was deployed there. Do not "
+    "retrain on these rows.",
+)
 RULES: tuple[Rule, ...] = (
     Rule(
+        "**TF",
         "concept-drift",
-        None,
-        None,
-        True,
-        False,
         "Quality fell while the model is as confident as before: what is true for the same "
         "inputs has changed, and the model cannot see it.",
         "Retrain on recent labelled data. Until then do not trust the model's scores; consider a "
         "simpler rule or a person for costly decisions.",
     ),
     Rule(
+        "T*T*",
         "covariate-shift-with-loss",
-        True,
-        None,
-        True,
-        None,
         "Quality fell and the inputs moved: the model is asked about cases that it has seldom "
         "seen.",
         "Retrain with recent data. Look first at the features that moved most.",
     ),
     Rule(
+        "F*T*",
         "quality-loss",
-        None,
-        None,
-        True,
-        None,
         "Quality fell and the inputs look as before: the truth has changed, or how it is "
         "labelled, or something in the data that is not watched.",
         "Check a few recent labels by hand; if they are right, retrain.",
     ),
     Rule(
+        "?*T*",
+        "quality-loss",
+        "Quality fell. Whether the inputs moved is not known.",
+        "Check a few recent labels by hand; if they are right, retrain.",
+    ),
+    Rule(
+        "T*F*",
         "harmless-covariate-shift",
-        True,
-        None,
-        False,
-        None,
         "The inputs moved but quality holds: the model copes with the new mix so far.",
         "Nothing urgent. Plan to retrain if the shift goes on.",
     ),
     Rule(
-        "covariate-shift",
-        True,
-        False,
-        None,
-        None,
-        "The inputs moved, what the model answers did not. Whether quality suffers will be known "
-        "when the truth arrives.",
-        "Find out whether the change is real or a fault in the data (a new source, a unit, a "
-        "default value). No retraining on this alone.",
+        "*TF*",
+        "harmless-shift-in-outputs",
+        "The answers moved but quality holds: they follow the world so far.",
+        "Nothing urgent. Check what decisions the changed answers trigger.",
     ),
     Rule(
+        "TT?*",
         "shift-in-inputs-and-outputs",
-        True,
-        None,
-        None,
-        None,
         "The inputs moved and the answers with them. Whether quality suffers will be known when "
         "the truth arrives.",
         "Check the moved features at their source, and what decisions the changed answers "
         "trigger. No retraining on this alone.",
     ),
     Rule(
+        "TF?*",
+        "covariate-shift",
+        "The inputs moved, what the model answers did not. Whether quality suffers will be known "
+        "when the truth arrives.",
+        "Find out whether the change is real or a fault in the data (a new source, a unit, a "
+        "default value). No retraining on this alone.",
+    ),
+    Rule(
+        "T??*",
+        "covariate-shift",
+        "The inputs moved. Whether quality suffers will be known when the truth arrives.",
+        "Find out whether the change is real or a fault in the data (a new source, a unit, a "
+        "default value). No retraining on this alone.",
+    ),
+    Rule(
+        "FT?*",
         "outputs-moved",
-        False,
-        True,
-        None,
-        None,
         "The answers moved although no watched input did: a changed model or pre-processing, a "
         "joint change of several inputs, or a feature that is not watched.",
         "Check what was deployed, and features that are not watched.",
     ),
     Rule(
-        "healthy",
-        False,
-        False,
-        None,
-        None,
-        "Nothing moved that matters.",
-        "Nothing to do.",
+        "?T?*",
+        "outputs-moved",
+        "The answers moved. Whether the inputs did is not known.",
+        "Check what was deployed, and the inputs.",
     ),
+    Rule("**F*", "healthy", "Quality is as it should be.", "Nothing to do."),
     Rule(
-        "healthy-quality",
-        None,
-        None,
-        False,
-        None,
-        "Quality is as it should be.",
-        "Nothing to do.",
-    ),
-    Rule(
+        "???*",
         "unknown",
-        None,
-        None,
-        None,
-        None,
         "There is not enough data, or no reference, to judge.",
         "Wait for more data, or register a reference with `driftline reference`.",
     ),
+    Rule(
+        "****",
+        "healthy",
+        "Nothing moved that matters. Quality will be known when the truth arrives.",
+        "Nothing to do.",
+    ),
+)
+SIGN = Rule(
+    "****",
+    "early-sign",
+    "A detector that watches the values one by one saw a change. It sees changes before the "
+    "periodic checks do, in either direction, and cannot say how much they matter.",
+    "Wait for the next evaluation, which says how much it matters; look at what was deployed or "
+    "changed at that time.",
+)
+NO_SIGN = Rule(
+    "****", "no-sign", "The detector has seen no further change for a while.", "Nothing to do."
 )
 
 
-def judge(inputs: Moved, outputs: Moved, quality: Moved, sure: Moved = None) -> Verdict:
-    """The verdict for what moved. sure: whether the confidence moved, where it is known."""
-    seen = (inputs, outputs, quality, sure)
-    for rule in RULES:
-        asked = (rule.inputs, rule.outputs, rule.quality, rule.sure)
-        if all(a is None or a == s for a, s in zip(asked, seen, strict=True)):
-            return Verdict(
-                inputs=inputs,
-                outputs=outputs,
-                quality=quality,
-                kind=rule.kind,
-                meaning=rule.meaning,
-                action=rule.action,
-            )
-    raise AssertionError("the last rule fits everything")
+def judge(
+    inputs: Moved, outputs: Moved, quality: Moved, sure: Moved = None, *, incident: Moved = None
+) -> Verdict:
+    """The verdict for what moved. sure: whether the confidence fell with the quality.
+
+    incident: whether what moved of the inputs is the share of values that can be used.
+    """
+    seen = [LETTERS[moved] for moved in (inputs, outputs, quality, sure)]
+    fitting = (rule for rule in RULES if _fits(rule.pattern, seen))
+    return _verdict(INCIDENT if incident else next(fitting), inputs, outputs, quality)
+
+
+def early_sign(inputs: Moved, outputs: Moved, quality: Moved) -> Verdict:
+    """The verdict of an online detector: one of them moved, or none of them is claimed to."""
+    rule = NO_SIGN if (inputs, outputs, quality) == (None, None, None) else SIGN
+    return _verdict(rule, inputs, outputs, quality)
+
+
+def _fits(pattern: str, seen: list[str]) -> bool:
+    return all(asked in ("*", letter) for asked, letter in zip(pattern, seen, strict=True))
+
+
+def _verdict(rule: Rule, inputs: Moved, outputs: Moved, quality: Moved) -> Verdict:
+    return Verdict(
+        inputs=inputs,
+        outputs=outputs,
+        quality=quality,
+        kind=rule.kind,
+        meaning=rule.meaning,
+        action=rule.action,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from stream.books import model_key
 from stream.changes import Changes
 from stream.monitor import Monitor
 from stream.references import Reference
@@ -13,69 +14,83 @@ Wanted = dict[str, list[ShareName]]
 
 
 class Watch:
-    """Monitors by model version. Gather, decide, apply, as in `stream.ledger`."""
+    """Monitors by the key of their model version. Gather, decide, apply, as in `stream.ledger`.
+
+    stirred: keys of those that may have something to do; the others cost nothing.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.monitors: dict[tuple[str, str], Monitor] = {}
+        self.monitors: dict[str, Monitor] = {}
+        self.stirred: dict[str, None] = {}
+        self._unsaved: dict[str, None] = {}
 
     def receive(self, raw: bytes) -> None:
         """Take in one message. Raises ValueError on damaged bytes, stream.clocks.Gap on a hole."""
         signals = decode_signals(raw)
-        key = (signals.model, signals.version)
+        key = model_key(signals.model, signals.version)
         if key not in self.monitors:
             settings = self.settings(signals.model)
             self.monitors[key] = Monitor(signals.model, signals.version, settings)
-        self.monitors[key].receive(signals)
+        if self.monitors[key].receive(signals):
+            self._stir(key)
+
+    def _stir(self, key: str) -> None:
+        self.stirred[key] = None
+        self._unsaved[key] = None
 
     def wanted(self) -> Wanted:
         """Sealed shares that the next `advance` needs, by the key of their model version."""
-        found = {m.key: m.wanted() for m in self.monitors.values()}
+        found = {key: self.monitors[key].wanted() for key in self.stirred}
         return {key: names for key, names in found.items() if names}
 
     def wanted_references(self) -> set[str]:
         """Ids of references that are not in memory."""
         found: set[str] = set()
-        for monitor in self.monitors.values():
-            found |= monitor.wanted_references()
+        for key in self.stirred:
+            found |= self.monitors[key].wanted_references()
         return found
 
     def supply_references(self, references: Mapping[str, Reference]) -> None:
         """References that were wanted."""
-        for monitor in self.monitors.values():
-            for ref in monitor.wanted_references() & set(references):
-                monitor.references[ref] = references[ref]
+        for key in self.stirred if references else ():
+            for ref in self.monitors[key].wanted_references() & set(references):
+                self.monitors[key].supply_reference(ref, references[ref])
 
-    def supply(self, key: str, shares: Mapping[ShareName, bytes]) -> None:
-        """Shares that were wanted. Raises ValueError on damaged bytes."""
-        monitor = next(m for m in self.monitors.values() if m.key == key)
+    def supply(self, key: str, shares: Mapping[ShareName, bytes | None]) -> None:
+        """Shares that were wanted, None for one that is no more. Raises ValueError if damaged."""
         for name, raw in shares.items():
-            monitor.supply(name, raw)
+            self.monitors[key].supply(name, raw)
 
     def advance(self) -> bool:
         """Do what is due; whether more is due at once."""
-        more = [monitor.advance() for monitor in self.monitors.values()]
-        return any(more)
+        self.stirred = {key: None for key in self.stirred if self.monitors[key].advance()}
+        return bool(self.stirred)
 
     def changes(self) -> Changes:
         """Everything since the last call, with what is to be published, in order."""
         found = Changes()
-        for monitor in self.monitors.values():
-            part = monitor.save()
+        for key in self._unsaved:
+            part = self.monitors[key].save()
             found.puts |= part.puts
             found.deletes |= part.deletes
             found.outbox += part.outbox
+            found.references |= part.references
+        self._unsaved = dict(self.stirred)
         return found
 
     def restore(self, fields: Mapping[str, bytes]) -> None:
         """Take up the state that the fields of `changes` make up. Raises ValueError if damaged."""
+        others = []
         for field, raw in sorted(fields.items()):
-            if field.startswith("monitor/"):
-                monitor = Monitor.load(raw, self.settings)
-                self.monitors[monitor.model, monitor.version] = monitor
-        keys = {monitor.key: monitor for monitor in self.monitors.values()}
-        for field, raw in sorted(fields.items()):
-            kind, _, rest = field.partition("/")
-            key, _, last = rest.rpartition("/")
-            if kind != "monitor":
-                keys[key].load_field(kind, last, raw)
+            kind, model, version, *rest = field.split("/", 3)
+            key = f"{model}/{version}"
+            if kind == "monitor":
+                self.monitors[key] = Monitor.load(raw, self.settings)
+                self._stir(key)
+            else:
+                others.append((key, kind, "".join(rest), raw))
+        for key, kind, last, raw in others:
+            if key not in self.monitors:
+                raise ValueError(f"state of {key} without its monitor")
+            self.monitors[key].load_field(kind, last, raw)

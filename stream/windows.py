@@ -1,7 +1,7 @@
 """Windows: merges of sealed panes, kept as long as a window can still reach them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from stream.cohorts import Cohorts
 from stream.panes import window_panes
@@ -11,27 +11,34 @@ from stream.shares import Share
 from stream.signals import Kind, ShareName
 
 Source = tuple[str, int]
+Ranges = dict[Source, tuple[int, int]]
 
 
 @dataclasses.dataclass(slots=True)
 class Pane:
-    """The merged shares of one pane. names: of the shares that are in."""
+    """The merged shares of one pane. names: of the shares that are in.
+
+    packed: by reference, as bytes: a share in memory has a number for every edge of the
+    reference, most of them 0. gone: rows of shares that were not kept that long.
+    """
 
     names: set[ShareName] = dataclasses.field(default_factory=set)
-    shares: dict[str, Share] = dataclasses.field(default_factory=dict)
+    packed: dict[str, bytes] = dataclasses.field(default_factory=dict)
     sample: Sample | None = None
     cohorts: Cohorts = dataclasses.field(default_factory=Cohorts)
+    gone: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Merged:
-    """A window's counts. share: None where no reference is known. other: rows left out because
-    they were counted against another reference; sampled: rows of panes without any.
+    """A window's counts. other: rows left out because they were counted against another
+    reference; sampled: rows of panes without any; gone: rows whose shares were not kept.
     """
 
-    share: Share | None
+    share: Share
     other: int = 0
     sampled: int = 0
+    gone: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,22 +66,22 @@ class Windows:
     def wanted(self, end_ms: int, window_ms: int) -> list[ShareName]:
         """The shares of a window that are not in memory, in order."""
         found: list[ShareName] = []
-        for pane in window_panes(end_ms, window_ms, self.pane_ms):
+        for pane in self._starts(end_ms, window_ms, self.named):
             known = self.panes[pane].names if pane in self.panes else set()
-            found += sorted(self.named.get(pane, set()) - known)
+            found += sorted(self.named[pane] - known)
         return found
 
-    def add(self, name: ShareName, raw: bytes, references: Mapping[str, Reference]) -> None:
-        """Merge one share into its pane. Raises ValueError on damaged bytes."""
+    def add(self, name: ShareName, raw: bytes | None, references: Mapping[str, Reference]) -> None:
+        """Merge one share into its pane; None: it is no more. Raises ValueError if damaged."""
         pane = self.panes.setdefault(name.pane, Pane())
         if name in pane.names:
             return
-        if self.kind == "quality":
+        if raw is None:
+            pane.gone += name.rows
+        elif self.kind == "quality":
             pane.cohorts.merge(Cohorts.from_bytes(raw))
         elif name.reference:
-            share = Share.from_bytes(raw, references[name.reference])
-            into = pane.shares.setdefault(name.reference, Share(references[name.reference]))
-            into.merge(share)
+            _merge(pane, raw, references[name.reference])
         else:
             sample = Sample.from_bytes(raw)
             pane.sample = pane.sample or Sample(sample.limit)
@@ -83,29 +90,35 @@ class Windows:
 
     def merged(self, end_ms: int, window_ms: int, reference: Reference, positive: str) -> Merged:
         """The counts of a window against a reference; samples are counted now."""
-        total, other, sampled = Share(reference), 0, 0
+        total, other, sampled, gone = Share(reference), 0, 0, 0
         for pane in self._in(end_ms, window_ms):
-            for ref, share in pane.shares.items():
-                if ref == reference.id:
-                    total.merge(share)
-                else:
-                    other += share.rows
+            gone += pane.gone
+            if reference.id in pane.packed:
+                total.merge(Share.from_bytes(pane.packed[reference.id], reference))
+            others = pane.packed.keys() - {reference.id}
+            other += sum(n.rows for n in pane.names if n.reference in others)
             if pane.sample is not None:
                 sampled += pane.sample.seen
+                pane.sample.trim()
                 total.merge(pane.sample.counted(reference, positive))
-        return Merged(total, other, sampled)
+        return Merged(total, other, sampled, gone)
 
     def cohorts(self, end_ms: int, window_ms: int) -> Cohorts:
         """Outcomes that became known in a window, by the pane of their prediction."""
         return Cohorts.merged(pane.cohorts for pane in self._in(end_ms, window_ms))
+
+    def gone(self, end_ms: int, window_ms: int) -> int:
+        """Rows of a window whose shares were not kept."""
+        return sum(pane.gone for pane in self._in(end_ms, window_ms))
 
     def sample(self, end_ms: int, window_ms: int) -> Sample | None:
         """The raw rows of a window without a reference."""
         samples = [p.sample for p in self._in(end_ms, window_ms) if p.sample is not None]
         if not samples:
             return None
-        found = Sample(samples[0].limit * max(1, len(samples)))
+        found = Sample(samples[0].limit * len(samples))
         for sample in samples:
+            sample.trim()
             found.merge(dataclasses.replace(sample, blocks=list(sample.blocks)))
         return found
 
@@ -113,21 +126,45 @@ class Windows:
         """How many rows were named for a pane."""
         return sum(name.rows for name in self.named.get(pane, ()))
 
-    def sources(self, start_ms: int, end_ms: int) -> dict[Source, tuple[int, int]]:
-        """Where the rows of the panes in memory lie: first and last offset."""
+    def sources(self, pane: int, references: Mapping[str, Reference]) -> Ranges:
+        """Where the rows of a pane in memory lie: first and last offset."""
+        if pane not in self.panes:
+            return {}
+        merged = self.panes[pane]
         found = Cohorts()
-        for pane in self._in(end_ms, end_ms - start_ms):
-            told = [pane.cohorts.sources, *(share.sources for share in pane.shares.values())]
-            for sources in told:
-                for source, (first, last) in sources.items():
-                    found.came_from(source, first, last)
+        told = [merged.cohorts.sources]
+        told += [Share.from_bytes(raw, references[ref]).sources for ref, raw in _sorted(merged)]
+        for sources in told:
+            for source, (first, last) in sources.items():
+                found.came_from(source, first, last)
         return found.sources
 
-    def _in(self, end_ms: int, window_ms: int) -> list[Pane]:
+    def _starts(self, end_ms: int, window_ms: int, known: Mapping[int, object]) -> list[int]:
+        """The panes of a window that are known; where a window is long, by those that are."""
         starts = window_panes(end_ms, window_ms, self.pane_ms)
-        return [self.panes[pane] for pane in starts if pane in self.panes]
+        if len(starts) > len(known):
+            return sorted(pane for pane in known if pane in starts)
+        return [pane for pane in starts if pane in known]
 
-    def forget(self, before_ms: int, named_before_ms: int) -> None:
-        """Drop merged panes, and names, that no window reaches any more."""
+    def _in(self, end_ms: int, window_ms: int) -> Iterator[Pane]:
+        return (self.panes[pane] for pane in self._starts(end_ms, window_ms, self.panes))
+
+    def forget(self, before_ms: int, named_before_ms: int) -> list[int]:
+        """Drop merged panes, and names, that no window reaches any more: the panes of the names."""
+        gone = [pane for pane in self.named if pane < named_before_ms]
         self.panes = {pane: merged for pane, merged in self.panes.items() if pane >= before_ms}
-        self.named = {pane: names for pane, names in self.named.items() if pane >= named_before_ms}
+        for pane in gone:
+            del self.named[pane]
+        return gone
+
+
+def _merge(pane: Pane, raw: bytes, reference: Reference) -> None:
+    share = Share.from_bytes(raw, reference)
+    if reference.id in pane.packed:
+        share.merge(Share.from_bytes(pane.packed[reference.id], reference))
+        raw = share.to_bytes()
+    pane.packed[reference.id] = raw
+
+
+def _sorted(pane: Pane) -> list[tuple[str, bytes]]:
+    return sorted(pane.packed.items())

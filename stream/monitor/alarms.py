@@ -1,0 +1,142 @@
+"""Alarms: from readings to alerts, and from alerts to the request to retrain."""
+
+import dataclasses
+
+from stream.alerts import QUIET, Rule, Seen, step
+from stream.cohorts import Cohorts
+from stream.evaluations import UNJUDGED, Subject, by_cause, gone_reading, suffix_of
+from stream.events import Data, Evaluation, Reading
+from stream.monitor.memory import Fact, Memory, Shown
+from stream.notices import Evidence, alert, ranges, retrain_request
+from stream.retraining import Limits, refusal, requested
+from stream.stamps import stamp
+
+MAX_CAUSES = 10_000  # causes that are not ok at once; more are evaluated but raise no alert
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sight:
+    """A reading on its way to an alert. rule: the settings' own unless given.
+
+    since_ms: where the change began, if not with the window. reason: why the state changes.
+    """
+
+    cause: str
+    reading: Reading
+    found: Evaluation
+    window_s: int = 0
+    rule: Rule | None = None
+    since_ms: int | None = None
+    reason: str = ""
+
+
+def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> None:
+    """Let all readings of an evaluation speak, and those that it should have but has not."""
+    readings = by_cause(found.readings, suffix_of(m.settings, window_s))
+    for cause, reading in readings.items():
+        observe(m, of, Sight(cause, reading, found, window_s))
+    if found.subject == "inputs" and found.reference_id and found.rows >= m.settings.minimum_rows:
+        for cause in sorted(m.shown.keys() - readings.keys()):
+            shown = m.shown[cause]
+            if _gone(m, cause, shown, window_s):
+                reading = gone_reading(shown.reading, found.rows)
+                observe(m, of, Sight(cause, reading, found, shown.window_s))
+
+
+def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
+    """Whether a cause that was not read belongs to this window, or to nothing any more."""
+    if shown.reading.role == "detector":
+        return all(cause != w.cause for w in m.watched)
+    if shown.window_s not in m.settings.windows_s:
+        return True
+    return shown.reading.role != "quality" and shown.window_s == window_s
+
+
+def observe(m: Memory, of: Subject, sight: Sight) -> None:
+    """Let one reading speak: the state of its cause may change, and an alert go out."""
+    s, cause, reading = m.settings, sight.cause, sight.reading
+    before = m.alerts.get(cause, QUIET)
+    if before is QUIET and len(m.alerts) >= MAX_CAUSES:
+        return
+    rule = sight.rule or Rule(s.hold, s.clear, s.cooldown_s * 1000)
+    start_ms = of.start_ms if sight.since_ms is None else sight.since_ms
+    after, change = step(before, _seen(reading), start_ms, of.end_ms, rule)
+    m.judged |= after != before
+    _remember(m, sight, after == QUIET)
+    m.alerts[cause] = after
+    if after == QUIET:
+        del m.alerts[cause]
+    if change is None:
+        return
+    change = dataclasses.replace(change, reason=sight.reason or change.reason)
+    since_ms = before.since_ms if after == QUIET else after.since_ms
+    notice = alert(of, cause, since_ms, change, reading, sight.found, m.owner)
+    m.publish(notice)
+    if change.change == "firing":
+        m.shown[cause] = Shown(notice.id, reading, sight.window_s)
+
+
+def _seen(reading: Reading) -> Seen:
+    if reading.verdict in UNJUDGED:
+        return "unknown"
+    return "bad" if reading.verdict == "moved" else "good"
+
+
+def _remember(m: Memory, sight: Sight, quiet: bool) -> None:
+    if quiet:
+        m.shown.pop(sight.cause, None)
+    elif sight.reading.verdict == "moved" or sight.cause not in m.shown:
+        known = m.shown.get(sight.cause)
+        alert_id = known.alert_id if known else ""
+        m.shown[sight.cause] = Shown(alert_id, sight.reading, sight.window_s)
+        m.judged = True
+
+
+def consider(m: Memory, of: Subject, found: Evaluation) -> None:
+    """Ask for retraining where quality alerts fire, and nothing speaks against it."""
+    causes = [
+        cause
+        for cause, state in sorted(m.alerts.items())
+        if state.state == "firing" and m.shown[cause].reading.role == "quality"
+    ]
+    if not causes:
+        return
+    since = max(min(m.alerts[c].since_ms for c in causes), of.end_ms - m.kept_ms)
+    panes = [p for p in sorted(m.windows["quality"].named) if since <= p < of.end_ms]
+    rows = sum(m.windows["quality"].rows(p) for p in panes)
+    if refusal(m.retraining, of.end_ms, rows, _limits(m)) is None:
+        told = _evidence(m, causes, panes, rows, since)
+        request = retrain_request(of, told, found, m.owner)
+        m.retraining = requested(request.id, of.end_ms)
+        m.publish(request)
+
+
+def _limits(m: Memory) -> Limits:
+    s = m.settings
+    cooldown_ms, deadline_ms = s.retrain_cooldown_s * 1000, s.retrain_deadline_s * 1000
+    return Limits(s.retrain, cooldown_ms, deadline_ms, s.retrain_minimum_labels)
+
+
+def _evidence(m: Memory, causes: list[str], panes: list[int], rows: int, since: int) -> Evidence:
+    """panes: of label time. The predictions that this truth is about have panes of their own."""
+    known = m.progress["quality"].facts
+    truths = [known[pane] for pane in panes if pane in known]
+    first = min((f.first for f in truths), default=since)
+    last = max((f.last for f in truths), default=since) + m.pane_ms
+    made = [f for p, f in m.progress["inputs"].facts.items() if first <= p < last]
+    readings = [m.shown[c].reading for c in causes]
+    return Evidence(
+        readings,
+        [m.shown[c].alert_id for c in causes],
+        Data(start=stamp(first), end=stamp(last), offsets=ranges(_sources([*truths, *made]))),
+        rows,
+        "; ".join(r.reason for r in readings),
+    )
+
+
+def _sources(facts: list[Fact]) -> dict[tuple[str, int], tuple[int, int]]:
+    found = Cohorts()
+    for fact in facts:
+        for source, offsets in fact.sources.items():
+            found.came_from(source, *offsets)
+    return found.sources

@@ -1,0 +1,159 @@
+"""Judging: which windows are due, and what is said of them."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from stream.changes import OutMessage
+from stream.cohorts import Cohorts
+from stream.evaluations import (
+    Known,
+    Subject,
+    inputs_evaluation,
+    quality_evaluation,
+    unreferenced_evaluation,
+)
+from stream.events import Evaluation
+from stream.firsts import first_reference, reference_events
+from stream.monitor import alarms, sensing, state
+from stream.monitor.memory import KINDS, Memory
+from stream.settings import Task
+from stream.signals import Kind, ShareName
+from stream.stamps import stamp
+
+MAX_DUE = 32  # windows of a kind before the shell may do something else
+
+
+def due(m: Memory, kind: Kind) -> list[int]:
+    """Ends of the panes that are to be evaluated now, in order."""
+    done, low = m.progress[kind].done_ms, m.low_ms(kind)
+    if low - m.pane_ms < done:
+        return []
+    ends = (pane + m.pane_ms for pane in m.windows[kind].named)
+    return sorted(end for end in ends if done < end <= low)[:MAX_DUE]
+
+
+def _late(m: Memory, kind: Kind) -> list[int]:
+    return sorted(m.progress[kind].late)[:MAX_DUE]
+
+
+def wanted(m: Memory) -> list[ShareName]:
+    """The sealed shares that the next `advance` needs."""
+    found: dict[ShareName, None] = {}
+    for kind in KINDS:
+        for end in [*_late(m, kind), *due(m, kind)]:
+            found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, end))))
+    return list(found)
+
+
+def _reach(m: Memory, end: int) -> int:
+    """How far back shares are needed: the longest window, or all there is of no reference."""
+    panes = m.windows["inputs"].named
+    return m.longest_ms if m.active or not panes else max(m.longest_ms, end - min(panes))
+
+
+def advance(m: Memory) -> bool:
+    """Do what is due. Whether more is due at once."""
+    more = False
+    for kind in KINDS:
+        for end in _late(m, kind):
+            _again(m, kind, end)
+            m.progress[kind].late.discard(end)
+        more |= bool(m.progress[kind].late)
+    return _advance(m, "inputs") or _advance(m, "quality") or more
+
+
+def _advance(m: Memory, kind: Kind) -> bool:
+    ends = due(m, kind)
+    for end in ends:
+        sensing.feed(m, kind, end)
+        _evaluate(m, kind, end)
+        m.progress[kind].done_ms = end
+        sensing.expire(m, kind, end)
+    if ends:
+        m.touched = m.judged = True
+        state.forget(m, kind)
+    if len(ends) == MAX_DUE:
+        return True
+    sensing.feed(m, kind, m.low_ms(kind))
+    return False
+
+
+def _evaluate(m: Memory, kind: Kind, end: int) -> None:
+    state.note_fact(m, kind, end - m.pane_ms)
+    for window_s in m.settings.windows_s:
+        of = _subject(m, end, window_s)
+        found = _evaluation(m, kind, of, window_s)
+        m.publish(found)
+        if kind == "inputs":
+            seen = (found.verdict.inputs, found.verdict.outputs)
+            m.history.setdefault(window_s, {})[end] = seen
+        alarms.observe_all(m, of, window_s, found)
+        if kind == "quality":
+            alarms.consider(m, of, found)
+
+
+def _again(m: Memory, kind: Kind, end: int) -> None:
+    """Evaluate a window once more, with what came late. Alerts stay as they are."""
+    revision = m.progress[kind].revisions.get(end, 0) + 1
+    m.progress[kind].revisions[end] = revision
+    m.touched = m.judged = True
+    state.note_fact(m, kind, end - m.pane_ms)
+    for window_s in m.settings.windows_s:
+        m.publish(_evaluation(m, kind, _subject(m, end, window_s, revision), window_s))
+
+
+def _subject(m: Memory, end: int, window_s: int, revision: int = 0) -> Subject:
+    start = max(0, end - window_s * 1000)
+    return Subject(m.model, m.version, m.settings, start, end, revision)
+
+
+def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int) -> Evaluation:
+    window_ms = window_s * 1000
+    reference = m.reference_at(of.end_ms - m.pane_ms)
+    if kind == "quality":
+        cohorts = m.windows["quality"].cohorts(of.end_ms, window_ms)
+        return quality_evaluation(of, reference, cohorts, _known(m, of.end_ms, window_s, cohorts))
+    if reference is None:
+        return _unreferenced(m, of)
+    merged = m.windows["inputs"].merged(of.end_ms, window_ms, reference, m.settings.positive)
+    own = m.first[0] if m.first and m.first[1] == reference.id else None
+    return inputs_evaluation(of, reference, merged, own)
+
+
+def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
+    seen = [at for at in m.history.get(window_s, {}) if end - window_s * 1000 < at <= end]
+    inputs, outputs = m.history[window_s][max(seen)] if seen else (None, None)
+    task: Task = m.settings.task
+    reference = m.reference_at(end - m.pane_ms)
+    if task == "auto" and reference is not None:
+        task = reference.task  # type: ignore[assignment]
+    gone = m.windows["quality"].gone(end, window_s * 1000)
+    return Known(inputs, outputs, _predictions(m, end, cohorts), task, gone)
+
+
+def _predictions(m: Memory, end: int, cohorts: Cohorts) -> int:
+    """Predictions in the panes of the cohorts; 0 where some of them lie too far back."""
+    if min(cohorts.cells, default=end) < end - m.kept_ms:
+        return 0
+    return sum(m.windows["inputs"].rows(pane) for pane in cohorts.cells)
+
+
+def _unreferenced(m: Memory, of: Subject) -> Evaluation:
+    """What is said without a reference; once there are enough rows, they become one."""
+    sample = m.windows["inputs"].sample(of.end_ms, _reach(m, of.end_ms))
+    rows, needed = (sample.seen if sample else 0), m.settings.reference_rows
+    made = False
+    if sample and rows >= needed and not m.active:
+        reference = first_reference(m.model, m.version, sample, m.settings)
+        m.first = (of.end_ms, reference.id)
+        m.references[reference.id] = reference
+        m.active = [m.first]
+        m.changes.references[reference.id] = reference.to_bytes()
+        m.out += _registration(m, reference_events(reference, stamp(of.end_ms)))
+        made = True
+    return unreferenced_evaluation(of, rows, needed, made=made)
+
+
+def _registration(m: Memory, events: list[dict[str, object]]) -> Iterator[OutMessage]:
+    return (OutMessage("control", m.model.encode(), msgspec.json.encode(e)) for e in events)

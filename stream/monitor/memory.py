@@ -1,0 +1,143 @@
+"""Memory: what a monitor remembers, and what it wants to say."""
+
+import dataclasses
+
+from stream.alerts import AlertState
+from stream.books import model_key
+from stream.changes import Changes, OutMessage
+from stream.clocks import Clocks
+from stream.events import Alert, Evaluation, Reading, RetrainRequest, encode, headers
+from stream.hashes import id_hash
+from stream.panes import BEFORE_ALL
+from stream.references import Reference
+from stream.retraining import RetrainState
+from stream.settings import ModelSettings
+from stream.signals import Kind
+from stream.tracks import Track, Watched
+from stream.verdicts import Moved
+from stream.windows import Ranges, Windows
+
+TOPICS = {Alert: "alerts", RetrainRequest: "retrain-requests", Evaluation: "evaluations"}
+KINDS: tuple[Kind, ...] = ("inputs", "quality")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fact:
+    """What is remembered of a pane: offsets, and the panes [first, last] its cohorts are of."""
+
+    sources: Ranges
+    first: int
+    last: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """The newest reading of a cause that is not ok, and the alert that told of its firing.
+
+    window_s: of the window it was read in; 0 for a detector.
+    """
+
+    alert_id: str
+    reading: Reading
+    window_s: int
+
+
+@dataclasses.dataclass(slots=True)
+class Progress:
+    """How far one kind of window has come.
+
+    done_ms: all windows that end by then have been evaluated. late: ends of windows to which
+    something came later. revisions: how often a window has been evaluated again, by its end.
+    facts: by pane.
+    """
+
+    done_ms: int = BEFORE_ALL
+    late: set[int] = dataclasses.field(default_factory=set)
+    revisions: dict[int, int] = dataclasses.field(default_factory=dict)
+    facts: dict[int, Fact] = dataclasses.field(default_factory=dict)
+
+
+class Memory:
+    """One model version. The modules beside this one read and change it.
+
+    history: what moved by window length and end. active: references, and the event time from
+    which each counts. first: the one that was made of the model's own first rows.
+    touched, judged: which parts of it a checkpoint has to write.
+    """
+
+    def __init__(self, model: str, version: str, settings: ModelSettings) -> None:
+        self.model, self.version, self.settings = model, version, settings
+        self.key = model_key(model, version)
+        self.pane_ms = settings.pane_s * 1000
+        self.clocks = Clocks()
+        self.windows = {kind: Windows(kind, self.pane_ms) for kind in KINDS}
+        self.progress = {kind: Progress() for kind in KINDS}
+        self.tracks = _tracks(model, version, settings)
+        self.alerts: dict[str, AlertState] = {}
+        self.shown: dict[str, Shown] = {}
+        self.retraining = RetrainState()
+        self.history: dict[int, dict[int, tuple[Moved, Moved]]] = {}
+        self.active: list[tuple[int, str]] = []
+        self.references: dict[str, Reference] = {}
+        self.first: tuple[int, str] | None = None
+        self.owner = settings.owner
+        self.owner_ms = -1
+        self.counts: dict[str, int] = {}
+        self.changes = Changes()
+        self.out: list[OutMessage] = []
+        self.touched = self.judged = True
+
+    @property
+    def kept_ms(self) -> int:
+        """How far back panes are remembered."""
+        return self.settings.panes_kept * self.pane_ms
+
+    @property
+    def longest_ms(self) -> int:
+        """The longest window."""
+        return max(self.settings.windows_s) * 1000
+
+    @property
+    def watched(self) -> list[Watched]:
+        """All detectors, those of inputs first."""
+        return [w for kind in KINDS for w in self.tracks[kind].watched]
+
+    def low_ms(self, kind: Kind) -> int:
+        """Everything before it is known."""
+        return self.clocks.low_ms() if kind == "inputs" else self.clocks.label_low_ms()
+
+    def reference_at(self, pane: int) -> Reference | None:
+        """The reference that counts for a pane."""
+        ids = [ref for since, ref in self.active if since <= pane]
+        return self.references[ids[-1]] if ids else None
+
+    def publish(self, event: Evaluation | Alert | RetrainRequest) -> None:
+        """Say something, once the next checkpoint has been made."""
+        topic, key = TOPICS[type(event)], self.model.encode()
+        self.out.append(OutMessage(topic, key, encode(event), tuple(headers(event))))
+
+
+def causes(settings: ModelSettings) -> list[str]:
+    """What the alerts of each detector are called by: those of one name and signal by number."""
+    found: list[str] = []
+    for d in settings.detectors:
+        name = f"detector:{d.name}:{d.signal}"
+        same = sum(cause == name or cause.startswith(f"{name}#") for cause in found)
+        found.append(f"{name}#{same + 1}" if same else name)
+    return found
+
+
+def _tracks(model: str, version: str, settings: ModelSettings) -> dict[Kind, Track]:
+    watched = [
+        Watched.of(d, cause, seed_of(model, version, cause), settings.task)
+        for d, cause in zip(settings.detectors, causes(settings), strict=True)
+    ]
+    return {
+        "inputs": Track([w for w in watched if w.settings.signal != "error"]),
+        "quality": Track([w for w in watched if w.settings.signal == "error"]),
+    }
+
+
+def seed_of(model: str, version: str, cause: str) -> int:
+    """The seed of a detector that draws at random: the same on every machine."""
+    return id_hash(model, f"{version}\0{cause}") >> 1

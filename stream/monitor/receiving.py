@@ -1,0 +1,78 @@
+"""Receiving: what a message from a ledger partition changes in a monitor's memory."""
+
+import dataclasses
+
+import msgspec
+
+from stream.events import Limits, ModelRegistered, Rejected, Retraining, decode_control
+from stream.monitor.memory import KINDS, Memory
+from stream.retraining import RANKS, Answer, Progress, answered
+from stream.signals import Kind, Signals, encode_signals
+
+MAX_COUNTS = 100  # kinds of rows that were counted only
+
+
+def receive(m: Memory, signals: Signals) -> bool:
+    """Take in a message; False for one that was there. Raises `stream.clocks.Gap`."""
+    if not m.clocks.accept(signals):
+        return False
+    m.touched = True
+    m.clocks.update(signals)
+    _activate(m, signals)
+    for kind in KINDS:
+        _named(m, kind, m.windows[kind].name(signals.sealed))
+    _hold(m, signals)
+    for reason, rows in signals.counts.items():
+        if reason in m.counts or len(m.counts) < MAX_COUNTS:
+            m.counts[reason] = m.counts.get(reason, 0) + rows
+    for raw in signals.control:
+        _control(m, raw)
+    return True
+
+
+def _activate(m: Memory, signals: Signals) -> None:
+    """Take in active references; forget those that another replaced before all that is kept."""
+    found = sorted({*m.active, *signals.active})
+    oldest = min(m.progress[kind].done_ms for kind in KINDS) - m.kept_ms
+    newer = [since for since, _ in found[1:]]
+    m.active = [one for one, until in zip(found, newer, strict=False) if until > oldest]
+    m.active += found[-1:]
+    known = {ref for _, ref in m.active}
+    named = {n.reference for names in m.windows["inputs"].named.values() for n in names}
+    for ref in set(m.references) - known - named:
+        del m.references[ref]
+
+
+def _named(m: Memory, kind: Kind, panes: list[int]) -> None:
+    for pane in panes:
+        names = [dataclasses.astuple(n) for n in sorted(m.windows[kind].named[pane])]
+        m.changes.put(f"names-{kind}/{m.key}/{pane}", msgspec.msgpack.encode(names))
+        if pane + m.pane_ms <= m.progress[kind].done_ms:
+            m.progress[kind].late.add(pane + m.pane_ms)
+
+
+def _hold(m: Memory, signals: Signals) -> None:
+    """Keep values for the detectors, in memory and as a field of their own."""
+    at = (signals.partition, signals.sequence)
+    held = [m.tracks[kind].hold(*at, signals.series) for kind in KINDS]
+    if any(held):
+        whose = (m.model, m.version, signals.partition, signals.partitions, signals.sequence)
+        m.changes.put(held_field(m, *at), encode_signals(Signals(*whose, series=signals.series)))
+
+
+def held_field(m: Memory, partition: int, sequence: int) -> str:
+    """Where the values of a message are kept until they are fed."""
+    return f"held/{m.key}/{partition}-{sequence}"
+
+
+def _control(m: Memory, raw: bytes) -> None:
+    try:
+        event = decode_control(raw, None, -1, Limits(max_bytes=len(raw)))
+    except Rejected:  # the ledger has said so
+        return
+    if isinstance(event, ModelRegistered) and event.time >= m.owner_ms:
+        m.owner, m.owner_ms = event.owner or m.owner, event.time
+    elif isinstance(event, Retraining):
+        said: Progress = event.type.removeprefix("retraining-")  # type: ignore[assignment]
+        assert said in RANKS
+        m.retraining = answered(m.retraining, Answer(event.request_id, said, event.time))

@@ -1,0 +1,77 @@
+"""Sensing: the online detectors, and how long a pulse counts."""
+
+from stream.alerts import Rule
+from stream.evaluations import Subject
+from stream.monitor.alarms import Sight, observe
+from stream.monitor.memory import KINDS, Memory
+from stream.monitor.receiving import held_field
+from stream.references import Reference
+from stream.signals import Kind
+from stream.signs import pulse_evaluation, silence, silence_evaluation
+from stream.tracks import Pulse, Scale, Scales, Watched, scale_of
+
+FIRED = "the detector fired"
+
+
+def feed(m: Memory, kind: Kind, until_ms: int) -> None:
+    """Give the detectors of a track everything before a time."""
+    track = m.tracks[kind]
+    before = track.fed_ms
+    for watched, pulse in track.feed(until_ms, scales(m)):
+        _pulse(m, watched, pulse)
+    for at in track.release():
+        if not any(at in m.tracks[k].held for k in KINDS):
+            m.changes.delete(held_field(m, *at))
+    m.touched |= track.fed_ms != before
+
+
+def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
+    of = _subject(m, pulse.time_ms)
+    found = pulse_evaluation(of, watched)
+    m.publish(found)
+    sight = Sight(
+        watched.cause,
+        found.readings[0],
+        found,
+        rule=Rule(1, 1, m.settings.cooldown_s * 1000),
+        since_ms=pulse.time_ms,
+        reason=FIRED,
+    )
+    observe(m, of, sight)
+
+
+def expire(m: Memory, kind: Kind, end: int) -> None:
+    """A pulse is evidence for a stated time; without a newer one its alert resolves."""
+    of = _subject(m, end)
+    for watched in m.tracks[kind].watched:
+        state = m.alerts.get(watched.cause)
+        last = watched.pulses[-1].time_ms if watched.pulses else 0
+        if state is None or state.state != "firing" or last >= of.start_ms:
+            continue
+        found = silence_evaluation(of, watched)
+        m.publish(found)
+        rule = Rule(1, 1, m.settings.cooldown_s * 1000)
+        sight = Sight(watched.cause, found.readings[0], found, rule=rule, reason=silence(of))
+        observe(m, of, sight)
+
+
+def _subject(m: Memory, end_ms: int) -> Subject:
+    start = max(0, end_ms - m.settings.evidence_s * 1000)
+    return Subject(m.model, m.version, m.settings, start, end_ms)
+
+
+def scales(m: Memory) -> list[Scales]:
+    """Mean and deviation of each signal in the references, by the time from which they count."""
+    return [Scales(since, scales_of(m.references[ref])) for since, ref in m.active]
+
+
+def scales_of(reference: Reference) -> dict[str, Scale]:
+    """Scales of features, of the score and of the errors, where the reference knows them."""
+    found = {name: scale_of(f.mean, f.sd) for name, f in reference.features.items()}
+    if "confidence" in reference.outputs:
+        sure = reference.outputs["confidence"]
+        found["score"] = scale_of(sure.mean, sure.sd)
+    if "accuracy" in reference.quality:
+        wrong = 1.0 - reference.quality["accuracy"]
+        found["error"] = scale_of(wrong, max(0.0, wrong * (1.0 - wrong)) ** 0.5)
+    return {name: scale for name, scale in found.items() if scale is not None}

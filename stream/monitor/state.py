@@ -1,0 +1,201 @@
+"""State: a monitor's memory as fields of its partition, and back.
+
+"monitor/KEY" changes with every message, "alerts/KEY" with evaluations; names, facts, held values
+and detectors have fields of their own, so that a checkpoint writes what has changed.
+"""
+
+import dataclasses
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from stream.alerts import AlertState
+from stream.changes import Changes
+from stream.clocks import Clocks
+from stream.events import Reading
+from stream.monitor.memory import KINDS, Fact, Memory, Shown
+from stream.retraining import RetrainState
+from stream.settings import ModelSettings
+from stream.signals import Kind, ShareName, decode_signals
+from stream.tracks import Pulse
+
+FORMAT = 1
+
+
+def note_fact(m: Memory, kind: Kind, pane: int) -> None:
+    """Remember where a pane's rows lie and, for quality, which cohorts they are of."""
+    windows = m.windows[kind]
+    cells = windows.panes[pane].cohorts.cells if pane in windows.panes else {}
+    sources = windows.sources(pane, m.references)
+    fact = Fact(sources, min(cells, default=pane), max(cells, default=pane))
+    m.progress[kind].facts[pane] = fact
+    rows = [(*source, *offsets) for source, offsets in sorted(sources.items())]
+    packed = msgspec.msgpack.encode((fact.first, fact.last, rows))
+    m.changes.put(f"fact-{kind}/{m.key}/{pane}", packed)
+
+
+def forget(m: Memory, kind: Kind) -> None:
+    """Forget what lies too far back for any window, and for any request."""
+    done, before = m.progress[kind].done_ms, _kept_from(m, kind)
+    whole = m.active or kind == "quality"
+    for pane in m.windows[kind].forget(done - m.longest_ms if whole else before, before):
+        m.progress[kind].facts.pop(pane, None)
+        m.progress[kind].revisions.pop(pane + m.pane_ms, None)
+        m.changes.delete(f"fact-{kind}/{m.key}/{pane}")
+        m.changes.delete(f"names-{kind}/{m.key}/{pane}")
+    oldest = _kept_from(m, "inputs")
+    m.history = {
+        window_s: {end: seen for end, seen in known.items() if end > oldest}
+        for window_s, known in m.history.items()
+        if window_s in m.settings.windows_s
+    }
+
+
+def _kept_from(m: Memory, kind: Kind) -> int:
+    """Inputs are kept until quality has come as far, but not for twice as long.
+
+    Quality looks back `kept_ms` at most, so what it finds does not depend on who came first.
+    """
+    done = m.progress[kind].done_ms
+    if kind == "quality":
+        return done - m.kept_ms
+    return max(min(done, m.progress["quality"].done_ms) - m.kept_ms, done - 2 * m.kept_ms)
+
+
+def save(m: Memory) -> Changes:
+    """Everything since the last call, with what is to be published, in order."""
+    changes, m.changes = m.changes, Changes()
+    changes.outbox, m.out = m.out, []
+    for watched in m.watched:
+        if watched.dirty:
+            changes.put(_detector_field(m, watched.cause), watched.detector.snapshot())
+            watched.dirty = False
+    if m.touched:
+        changes.put(f"monitor/{m.key}", msgspec.msgpack.encode(_progress(m)))
+    if m.judged:
+        changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
+    m.touched = m.judged = False
+    return changes
+
+
+def _detector_field(m: Memory, cause: str) -> str:
+    return f"detector/{m.key}/{urllib.parse.quote(cause, safe='')}"
+
+
+def _progress(m: Memory) -> dict[str, Any]:
+    kinds = {k: (p.done_ms, sorted(p.late), p.revisions) for k, p in m.progress.items()}
+    tracks = {k: (t.fed_ms, t.late, t.refused) for k, t in m.tracks.items()}
+    pulses = {
+        w.cause: ([dataclasses.astuple(p) for p in w.pulses], w.scale, w.rebuilt) for w in m.watched
+    }
+    return {
+        "format": FORMAT,
+        "model": m.model,
+        "version": m.version,
+        "pane_ms": m.pane_ms,
+        "clocks": m.clocks.dump(),
+        "progress": kinds,
+        "tracks": tracks,
+        "pulses": pulses,
+        "retraining": dataclasses.astuple(m.retraining),
+        "active": m.active,
+        "first": m.first,
+        "owner": (m.owner, m.owner_ms),
+        "counts": m.counts,
+    }
+
+
+def _alerts(m: Memory) -> dict[str, Any]:
+    shown = {
+        c: (s.alert_id, msgspec.to_builtins(s.reading), s.window_s) for c, s in m.shown.items()
+    }
+    alerts = {c: dataclasses.astuple(a) for c, a in m.alerts.items()}
+    return {"format": FORMAT, "alerts": alerts, "shown": shown, "history": m.history}
+
+
+def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
+    """The memory of a field "monitor/KEY". Raises ValueError where it cannot be used."""
+    s = _decoded(raw)
+    m = Memory(s["model"], s["version"], settings(s["model"]))
+    if s["pane_ms"] != m.pane_ms:
+        raise ValueError(
+            f"pane_s = {m.settings.pane_s}: must be {s['pane_ms'] // 1000} for {m.model} "
+            f"{m.version}, which has been counted by it; a new version may have another"
+        )
+    m.clocks = Clocks.load(s["clocks"])
+    for kind in KINDS:
+        p, t = m.progress[kind], m.tracks[kind]
+        p.done_ms, p.late, p.revisions = s["progress"][kind]
+        p.late = set(p.late)
+        t.fed_ms, t.late, t.refused = s["tracks"][kind]
+    _load_pulses(m, s["pulses"])
+    m.retraining = RetrainState(*s["retraining"])
+    m.active = [(since, ref) for since, ref in s["active"]]
+    m.first = tuple(s["first"]) if s["first"] else None
+    (owner, m.owner_ms), m.counts = s["owner"], s["counts"]
+    m.owner = owner if m.owner_ms >= 0 else m.settings.owner
+    m.touched = m.judged = False
+    return m
+
+
+def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
+    for watched in m.watched:
+        told, scale, watched.rebuilt = pulses.get(watched.cause, ([], None, ""))
+        watched.pulses = [Pulse(*p) for p in told]
+        watched.scale = tuple(scale) if scale else None
+
+
+def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
+    """Take up one more field. Raises ValueError where it is damaged."""
+    if kind == "detector":
+        _load_detector(m, urllib.parse.unquote(rest), raw)
+    elif kind == "alerts":
+        _load_alerts(m, _decoded(raw))
+    elif kind == "held":
+        at, held = tuple(map(int, rest.split("-"))), decode_signals(raw).series
+        for one in KINDS:
+            m.tracks[one].hold(at[0], at[1], held, again=True)
+    elif kind.startswith("names-"):
+        rows = msgspec.msgpack.decode(raw)
+        m.windows[_kind(kind)].name(ShareName(*row) for row in rows)
+    elif kind.startswith("fact-"):
+        first, last, sources = msgspec.msgpack.decode(raw)
+        told = {(topic, part): (a, b) for topic, part, a, b in sources}
+        m.progress[_kind(kind)].facts[int(rest)] = Fact(told, first, last)
+
+
+def _load_detector(m: Memory, cause: str, raw: bytes) -> None:
+    """A detector that the settings name no more is forgotten; its alert resolves in time."""
+    watched = next((w for w in m.watched if w.cause == cause), None)
+    if watched is None:
+        m.changes.delete(_detector_field(m, cause))
+    else:
+        watched.restore(raw)
+
+
+def _load_alerts(m: Memory, s: dict[str, Any]) -> None:
+    m.alerts = {cause: AlertState(*a) for cause, a in s["alerts"].items()}
+    m.shown = {
+        cause: Shown(alert_id, msgspec.convert(reading, Reading), window_s)
+        for cause, (alert_id, reading, window_s) in s["shown"].items()
+    }
+    m.history = {
+        window_s: {end: (seen[0], seen[1]) for end, seen in known.items()}
+        for window_s, known in s["history"].items()
+    }
+
+
+def _kind(field: str) -> Kind:
+    return KINDS[0] if field.endswith(KINDS[0]) else KINDS[1]
+
+
+def _decoded(raw: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = msgspec.msgpack.decode(raw, strict=False)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"damaged state of a monitor: {error}") from error
+    if found.get("format") != FORMAT:
+        raise ValueError(f"state of a monitor of format {found.get('format')}, not {FORMAT}")
+    return found

@@ -1,0 +1,80 @@
+"""Signs: what online detectors have seen, as evaluations."""
+
+from stream.evaluations import Subject
+from stream.events import Evaluation, Reading
+from stream.stamps import span, stamp
+from stream.tracks import Pulse, Watched
+from stream.verdicts import Moved, early_sign
+
+SIGNALS = {"error": "the errors", "score": "the scores"}
+KEPT = 10  # pulses named in a reading
+MOVED: dict[str, tuple[Moved, Moved, Moved]] = {
+    "error": (None, None, True),
+    "score": (None, True, None),
+}
+
+
+def pulse_evaluation(of: Subject, watched: Watched) -> Evaluation:
+    """A detector's pulses, where the newest one ends the window."""
+    last = watched.pulses[-1]
+    seen = MOVED.get(watched.settings.signal, (True, None, None))
+    reason = (
+        f"{watched.settings.name} saw {_signal(watched)} change at value {last.index:,}, "
+        f"{stamp(last.time_ms)}"
+    )
+    reading = _reading(watched, watched.pulses, reason)
+    return _evaluation(of, watched, reading, seen, last.index)
+
+
+def silence_evaluation(of: Subject, watched: Watched) -> Evaluation:
+    """A window of `evidence_s` without a pulse."""
+    reading = _reading(watched, [], f"{watched.settings.name} on {_signal(watched)}: {silence(of)}")
+    return _evaluation(of, watched, reading, (None, None, None))
+
+
+def silence(of: Subject) -> str:
+    """Why a detector's alert resolves."""
+    return f"no pulse for {span(of.settings.evidence_s)}"
+
+
+def _signal(watched: Watched) -> str:
+    return SIGNALS.get(watched.settings.signal, watched.settings.signal)
+
+
+def _evaluation(
+    of: Subject,
+    watched: Watched,
+    reading: Reading,
+    moved: tuple[Moved, Moved, Moved],
+    *index: int,
+) -> Evaluation:
+    return Evaluation(
+        id=of.id("evaluation", watched.cause, *index),
+        time=stamp(of.end_ms),
+        model=of.model,
+        version=of.version,
+        subject="detectors",
+        window=of.window(),
+        rows=watched.detector.n,
+        readings=[reading],
+        verdict=early_sign(*moved),
+        notes=[f"started afresh: {watched.rebuilt}"] if watched.rebuilt else [],
+    )
+
+
+def _reading(watched: Watched, pulses: list[Pulse], reason: str) -> Reading:
+    return Reading(
+        check=watched.settings.name,
+        subject=watched.settings.signal,
+        role="detector",
+        statistic=float(len(pulses)),
+        n=watched.detector.n,
+        verdict="moved" if pulses else "ok",
+        reason=reason,
+        details={
+            "indices": [p.index for p in pulses[-KEPT:]],
+            "times": [stamp(p.time_ms) for p in pulses[-KEPT:]],
+            "values": [p.value for p in pulses[-KEPT:]],
+            "skipped": watched.detector.skipped,
+        },
+    )
