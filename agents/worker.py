@@ -19,6 +19,7 @@ from agents.intake import LOOK_S, SOURCES, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
+from agents.security import faust_credentials, redis_config
 from agents.settings import TOPICS, BadSettings, Settings, Stage
 from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
 from agents.watch import WatchCore
@@ -175,6 +176,7 @@ def _options(settings: Settings) -> Options:
     return Options(
         app_id=kafka.group_id,
         brokers=kafka.brokers,
+        credentials=faust_credentials(kafka),
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_s=kafka.heartbeat_s,
         request_timeout_s=kafka.request_timeout_s,
@@ -204,7 +206,7 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
     Raises Unusable where Redis or Kafka cannot be used, ConnectionError where no broker answers.
     """
     await _check_redis(settings)
-    cluster = Cluster(settings.kafka.brokers)
+    cluster = Cluster(settings.kafka)
     names = [settings.topics.name(name) for name in TOPICS]
     try:
         if settings.topics.create:
@@ -217,7 +219,7 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
 
 
 async def _check_redis(settings: Settings) -> None:
-    client = connect(settings.redis.url.get_secret_value())
+    client = connect(**redis_config(settings.redis))
     try:
         await Store(client, settings.redis.key_prefix).check()
     except (redis.RedisError, *OUTAGES) as error:
@@ -261,9 +263,9 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     counts, ids = asyncio.run(prepare(settings))
     counters = Counters()
     end = _serve(settings, counters)
-    client = connect(settings.redis.url.get_secret_value())
+    client = connect(**redis_config(settings.redis))
     store = Store(client, settings.redis.key_prefix, Limits(value_bytes=MAX_VALUE_BYTES))
-    producer = Producer(settings.kafka.brokers, max_message_bytes=max_message_bytes(settings))
+    producer = Producer(settings.kafka, max_message_bytes=max_message_bytes(settings))
     worker = Worker(Context(settings, store, producer, counters, counts, ids), stages)
     code = run_app(worker.app)
     end()
