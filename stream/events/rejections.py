@@ -25,11 +25,13 @@ REASONS: dict[str, str] = {
     "too-many-features": "more features (each element of a vector is one) than max_features",
     "vector-too-long": "a vector feature is longer than max_vector",
     "unknown-model": "the model is not registered, and the settings refuse such",
-    "duplicate": "the id was seen with other content",
-    "unknown-content-type": "a header says that the value is not JSON",
+    "unknown-content-type": "the content-type header names something that is not taken in there",
+    "not-arrow": "the value is not one complete, uncompressed Arrow IPC stream",
+    "too-many-rows": "an Arrow message has more rows than one message may have",
     "bad-reference": "the parts of a reference do not make one",
-    "not-a-batch": "what lies in the internal log is not ours, or damaged",
-    "not-a-signal": "what lies among the signals is not ours, or damaged",
+    "duplicate": "the id was seen with other content",
+    "not-a-batch": "a record of the internal log is damaged, or was written by somebody else",
+    "not-a-signal": "a record of the signals is damaged, or was written by somebody else",
 }
 
 
