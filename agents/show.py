@@ -29,6 +29,7 @@ STATES = {
     "pending": ("pending", "yellow"),
 }
 COLUMNS = ("what", "checked by", "moved in", "first in", "alert in", "how late", "last reading")
+NOT_YET = "never"
 When = Callable[[str], str]
 
 
@@ -224,10 +225,10 @@ def listing(findings: list[Finding]) -> Table:
     for finding in findings:
         what, check, *counts, late, reading = cells(finding)
         named = zip(COLUMNS[2:5], counts, strict=True)
-        line = ", ".join(f"{name} {cell}" for name, cell in named)
-        text = Text(f"{check}: {line}").append(f", {late}" if late else "")
+        parts = [f"{name} {cell}" for name, cell in named if cell != NOT_YET]
+        text = Text(f"{check}: {', '.join([*parts, late] if late else parts)}\n")
         style = "bold red" if finding.fired else "bold"
-        found.add_row(Text(what, style=style), text.append(f"\n{reading}", style="dim"))
+        found.add_row(Text(what, style=style), text.append(reading, style="dim"))
     return found
 
 
@@ -245,7 +246,7 @@ def cells(finding: Finding) -> tuple[str, ...]:
 
 
 def _month(number: int | None) -> str:
-    return "never" if number is None else f"month {number}"
+    return NOT_YET if number is None else f"month {number}"
 
 
 def _late(finding: Finding) -> str:
@@ -253,7 +254,7 @@ def _late(finding: Finding) -> str:
         return "does not change" if finding.fired is None else "FALSE ALARM"
     if finding.changed is None:
         return ""
-    return "missed" if finding.late is None else f"{finding.late} months late"
+    return "not found" if finding.late is None else f"{finding.late} months late"
 
 
 def _reading(reading: Reading | None) -> str:
