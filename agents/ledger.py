@@ -12,7 +12,8 @@ from stream.changes import Changes, OutMessage
 from stream.ledger import Ledger
 
 log = logging.getLogger(__name__)
-OWN_FIELDS = "[lbo]*"  # ledger, book/..., open-...; the sealed shares stay in Redis
+OWN_FIELDS = "[lbo]*"  # ledger..., book..., open-...; the sealed shares stay in Redis
+SLICE = 500  # pending entries that one round of housekeeping looks at
 
 
 class LedgerCore:
@@ -21,18 +22,23 @@ class LedgerCore:
     def __init__(self, context: Context, number: int) -> None:
         self.context, self.number = context, number
         self.topic = context.topic("events")
-        limits = context.settings.limits.decoding()
-        partitions = context.partitions[self.topic]
-        self.ledger = Ledger(number, partitions, context.model, limits)
+        self.ledger = self._ledger()
         self.letters: list[OutMessage] = []
+        self.cursor = 0
+        self.full = False
+
+    def _ledger(self) -> Ledger:
+        limits, partitions = self.context.settings.limits, self.context.partitions[self.topic]
+        return Ledger(
+            self.number, partitions, self.context.model, limits.decoding(), limits.max_models
+        )
 
     async def restore(self, partition: Partition) -> None:
         """Take up the state in Redis."""
         fields = await partition.load(OWN_FIELDS)
         ids = Ledger.references_in(fields)
         references = {ref: await self.context.reference(ref) for ref in ids}
-        limits = self.ledger.limits
-        self.ledger = Ledger(self.number, self.ledger.partitions, self.context.model, limits)
+        self.ledger, self.letters, self.cursor = self._ledger(), [], 0
         self.ledger.restore(fields, references)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
@@ -49,9 +55,35 @@ class LedgerCore:
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
             self.ledger.apply(batch, found)
 
+    async def housekeeping(self, partition: Partition) -> None:
+        """Look at the next slice of pending entries; the next checkpoint removes what has expired.
+
+        To be called with the partition's lock held, as for `apply`.
+        """
+        cursor = self.cursor
+        self.cursor, entries = await self.context.wait(
+            "ledger", lambda: partition.scan_pending(cursor, SLICE)
+        )
+        self.ledger.expire(entries)
+
     def changes(self) -> Changes:
         """What is to be made durable."""
         found = self.ledger.changes()
         found.outbox += self.letters
         self.letters = []
+        self._count()
         return found
+
+    def _count(self) -> None:
+        counted = self.ledger.counted()
+        for outcome, rows in counted.items():
+            self.context.counters.rows.labels(outcome).inc(rows)
+        if "too-many-models" in counted and not self.full:
+            self.full = True
+            log.error(
+                "%s/%d: more than limits.max_models = %d model versions; rows of others are not "
+                "counted",
+                self.topic,
+                self.number,
+                self.ledger.max_models,
+            )

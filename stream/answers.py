@@ -4,29 +4,36 @@ import numpy as np
 
 from stream.batches import Block
 from stream.columns import Column, Floats, name_of_number
-from stream.joins import Answer
+from stream.joins import Answer, Scores
+from stream.names import Names
 
-Scores = tuple[tuple[str, float], ...]
 
+def answers(column: Column | None, rows: int, names: Names | None = None) -> list[Answer]:
+    """Each value as a word, a number, or None where it is missing.
 
-def answers(column: Column | None, rows: int) -> list[Answer]:
-    """Each value as a word, a number, or None where it is missing."""
+    names: what words are to be numbered in; where it is full, or a word is long, another stands
+    for it, so that an answer is the same before and after it was packed.
+    """
     if column is None:
         return [None] * rows
-    found: list[Answer] = [None if x != x else x for x in column.numbers.tolist()]
+    # -0.0 is 0.0, or equal labels would differ in rank
+    found: list[Answer] = [None if x != x else x for x in (column.numbers + 0.0).tolist()]
     if column.codes is not None:
+        words = [names.canonical(w) for w in column.words] if names else column.words
         for i in np.flatnonzero(column.codes >= 0).tolist():
-            found[i] = column.words[column.codes[i]]
+            found[i] = words[column.codes[i]]
     return found
 
 
-def scores(block: Block, positive: str) -> list[Scores]:
+def scores(block: Block, positive: str, names: Names | None = None) -> list[Scores]:
     """For each row its (class, probability) pairs; a score is that of the positive class."""
     if block.probabilities is not None:
         classes, matrix = block.probabilities
-        return [_pairs(classes, row) for row in matrix.tolist()]
+        named = tuple(map(names.canonical, classes)) if names else classes
+        return [_pairs(named, row) for row in matrix.tolist()]
     if block.score is not None:
-        return [() if x != x else ((positive, x),) for x in block.score.tolist()]
+        name = names.canonical(positive) if names else positive
+        return [() if x != x else ((name, x),) for x in block.score.tolist()]
     return [()] * len(block)
 
 

@@ -1,30 +1,29 @@
 """Books: what one partition has counted of one model version, pane by pane."""
 
-import dataclasses
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import msgspec
 import numpy as np
 
+from stream.batches import Block
 from stream.cohorts import Cohorts
-from stream.fronts import Front
-from stream.joins import Outcome, Step
+from stream.fronts import Front, State
+from stream.joins import Outcome, Step, Steps
 from stream.outcomes import Outcomes, outcomes_of_rows
 from stream.pages import Pages
-from stream.panes import BEFORE_ALL, pane_of
+from stream.panes import BEFORE_ALL
 from stream.references import Reference
-from stream.samples import Sample
+from stream.samples import Sample, count_rows
 from stream.settings import ModelSettings, Task
-from stream.shares import Share
+from stream.shares import Share, Source
 from stream.signals import Kind, Series, ShareName
 
 Counts = Share | Sample
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """An outcome that waits to be counted. key: its id hash where detectors are to see it."""
 
     outcome: Outcome
@@ -33,8 +32,21 @@ class Known:
     key: int | None
 
 
+class _State(msgspec.Struct, array_like=True):
+    model: str
+    version: str
+    front: State
+    sequence: int
+    active: list[tuple[int, str]]
+    inputs_until_ms: int
+    quality_until_ms: int
+
+
 class Book:
-    """One model version in one partition."""
+    """One model version in one partition. touched: to be saved; news: the watch is to be told.
+
+    totals: rows and outcomes counted. counts: rows that were late, duplicated or the like.
+    """
 
     def __init__(self, model: str, version: str, settings: ModelSettings) -> None:
         self.model, self.version, self.settings = model, version, settings
@@ -43,16 +55,21 @@ class Book:
         self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep)
         self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep)
         self.front = Front()
-        self.watermark_ms = BEFORE_ALL
         self.sequence = 0
         self.active: list[tuple[int, str]] = []  # (from event time, reference id), in that order
         self.references: dict[str, Reference] = {}
-        self.touched = True
+        self.touched = self.news = True
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
         self.outcomes: dict[tuple[int, int], list[Known]] = {}
         self.control: list[bytes] = []
         self.counts: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
+
+    @property
+    def watermark_ms(self) -> int:
+        """No prediction before it is expected."""
+        return self.front.watermark_ms
 
     @property
     def reference(self) -> Reference | None:
@@ -71,7 +88,11 @@ class Book:
         """Note rows that were late, duplicated or the like; told to the watch."""
         if rows:
             self.counts[reason] = self.counts.get(reason, 0) + rows
-            self.touched = True
+            self.news = True
+
+    def total(self, name: str, rows: int) -> None:
+        """Note how much was counted; for the service's own counters."""
+        self.totals[name] = self.totals.get(name, 0) + rows
 
     def reference_of(self, pane: int) -> Reference | None:
         """The reference that is active at the start of a pane."""
@@ -86,6 +107,14 @@ class Book:
             return Share(reference) if reference else Sample(self.settings.max_sample_rows)
 
         return self.inputs.page(pane, new)
+
+    def add_rows(self, pane: int, block: Block, source: Source) -> None:
+        """Count the rows of a pane. source: the topic and partition they came from."""
+        page = self.counts_of(pane)
+        if isinstance(page, Share):
+            count_rows(page, block, self.settings.positive, source)
+        else:
+            page.update(block, source)
 
     def activate(self, reference: Reference, since_ms: int | None) -> bool:
         """Use a reference from an event time on, from the start if none is given.
@@ -102,10 +131,10 @@ class Book:
             if isinstance(page, Sample) and known:
                 self.inputs.dirty.add(pane)
                 self.inputs.open[pane] = page.counted(known, self.settings.positive)
-        self.touched = True
+        self.touched = self.news = True
         return True
 
-    def change(self, key: int, old: Sequence[Step], new: Sequence[Step]) -> None:
+    def change(self, key: int, old: Steps, new: Steps) -> None:
         """Book the difference between how an outcome was known and how it is known now.
 
         key: the id's hash. What detectors see is the first truth about a prediction alone.
@@ -118,21 +147,18 @@ class Book:
                 self._book(step, 1, key if not old and step is new[0] else None)
 
     def _book(self, step: Step, sign: int, key: int | None = None) -> None:
+        """What belongs to a pane that is gone goes to the oldest one kept: sums stay right."""
         pane_ms = self.quality.pane_ms
-        pane = pane_of(step.time_ms, pane_ms)
-        if self.quality.too_old(pane):
-            self.count("too-old-truths")
-            return
-        cell = pane, pane_of(step.outcome.forecast.time_ms, pane_ms)
+        pane = max(step.time_ms - step.time_ms % pane_ms, self.quality.oldest_ms)
+        made = step.outcome.forecast.time_ms
         known = Known(step.outcome, sign * step.sign, step.time_ms, key)
-        self.outcomes.setdefault(cell, []).append(known)
-        self.touched = True
+        self.outcomes.setdefault((pane, made - made % pane_ms), []).append(known)
 
     def add_series(self, signal: str, series: Series) -> None:
         """Values for the online detectors."""
         if len(series):
             self.series.setdefault(signal, []).append(series)
-            self.touched = True
+            self.news = True
 
     def settle(self) -> None:
         """Count the outcomes that wait, all of a cell at once."""
@@ -140,53 +166,107 @@ class Book:
         for (pane, cohort), rows in self.outcomes.items():
             found = _outcomes(rows, self.task)
             self.quality.page(pane, Cohorts).cell(cohort).update(found)
+            back = int((found.signs < 0).sum())
+            self.total("outcomes", len(rows) - back)
+            self.total("outcomes-taken-back", back)
             if watched:
                 self.add_series("error", _errors(rows, found))
         self.outcomes = {}
 
-    def seal(self, label_watermark_ms: int) -> Iterator[tuple[ShareName, bytes]]:
-        """Close the pages that the watermarks have passed: their names and bytes."""
+    def seal(
+        self, label_watermark_ms: int, told: Mapping[int, Cohorts]
+    ) -> Iterator[tuple[ShareName, bytes]]:
+        """Close the pages that the watermarks have passed: their names and bytes.
+
+        told: where the truth of each pane of label time lies.
+        """
         for pane, revision, page in self.inputs.seal(self.watermark_ms):
             reference = page.reference.id if isinstance(page, Share) else ""
             rows = page.rows if isinstance(page, Share) else page.seen
             yield self._name("inputs", pane, revision, reference, rows), page.to_bytes()
         known = min(self.watermark_ms, label_watermark_ms)
         for pane, revision, cohorts in self.quality.seal(known):
+            if pane in told:
+                cohorts.merge(told[pane])
             yield self._name("quality", pane, revision, "", cohorts.rows), cohorts.to_bytes()
 
     def _name(self, kind: Kind, pane: int, revision: int, ref: str, rows: int) -> ShareName:
-        self.touched = True
+        self.touched = self.news = True
         name = ShareName(kind, pane, revision, -1, ref, rows)
         self.named.append(name)
         return name
 
     def to_bytes(self) -> bytes:
-        """The book without its pages and references."""
+        """The book without its pages, their revisions and references."""
         return msgspec.msgpack.encode(
-            {
-                "model": self.model,
-                "version": self.version,
-                "front": self.front.dump(),
-                "watermark_ms": self.watermark_ms,
-                "sequence": self.sequence,
-                "active": self.active,
-                "inputs": self.inputs.dump(),
-                "quality": self.quality.dump(),
-            }
+            _State(
+                self.model,
+                self.version,
+                self.front.dump(),
+                self.sequence,
+                self.active,
+                self.inputs.until_ms,
+                self.quality.until_ms,
+            )
         )
 
     @classmethod
     def from_bytes(cls, raw: bytes, settings: Callable[[str], ModelSettings]) -> "Book":
-        """The book of `to_bytes`."""
-        fields: dict[str, Any] = msgspec.msgpack.decode(raw)
-        book = cls(fields["model"], fields["version"], settings(fields["model"]))
-        book.front, book.watermark_ms = Front.load(fields["front"]), fields["watermark_ms"]
-        book.sequence = fields["sequence"]
-        book.active = [(since, ref) for since, ref in fields["active"]]
-        book.inputs.load(fields["inputs"])
-        book.quality.load(fields["quality"])
-        book.touched = False
+        """The book of `to_bytes`. Raises ValueError on anything else."""
+        state = _state(raw)
+        book = cls(state.model, state.version, settings(state.model))
+        book.front, book.sequence, book.active = (
+            Front.load(state.front),
+            state.sequence,
+            state.active,
+        )
+        book.inputs.until_ms = state.inputs_until_ms
+        book.quality.until_ms = state.quality_until_ms
+        book.touched = book.news = False
         return book
+
+    def page_bytes(self, kind: Kind, pane: int) -> bytes:
+        """An open page, with the id of its reference."""
+        page: Counts | Cohorts = (self.inputs if kind == "inputs" else self.quality).open[pane]
+        reference = page.reference.id if isinstance(page, Share) else ""
+        return msgspec.msgpack.encode((reference, page.to_bytes()))
+
+    def open_page(self, kind: str, pane: int, packed: bytes) -> None:
+        """Take up `page_bytes`. Raises ValueError on anything else."""
+        try:
+            reference, raw = msgspec.msgpack.decode(packed, type=tuple[str, bytes])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{self.key}: a damaged page: {error}") from error
+        if kind == "quality":
+            self.quality.open[pane] = Cohorts.from_bytes(raw)
+        elif reference:
+            self.inputs.open[pane] = Share.from_bytes(raw, self.references[reference])
+        else:
+            self.inputs.open[pane] = Sample.from_bytes(raw)
+
+    def revisions_to_bytes(self) -> bytes:
+        """How many revisions of each pane have been sealed; changes once a pane."""
+        return msgspec.msgpack.encode((self.inputs.revisions, self.quality.revisions))
+
+    def load_revisions(self, raw: bytes) -> None:
+        """Take up `revisions_to_bytes`. Raises ValueError on anything else."""
+        try:
+            found = msgspec.msgpack.decode(raw, type=tuple[dict[int, int], dict[int, int]])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{self.key}: damaged revisions: {error}") from error
+        self.inputs.revisions, self.quality.revisions = found
+
+
+def references_of(raw: bytes) -> list[str]:
+    """Ids of the references that a book's bytes name. Raises ValueError if they are damaged."""
+    return [ref for _, ref in _state(raw).active]
+
+
+def _state(raw: bytes) -> _State:
+    try:
+        return msgspec.msgpack.decode(raw, type=_State)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"a damaged book: {error}") from error
 
 
 def model_key(model: str, version: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from stream.panes import BEFORE_ALL
 
-State = tuple[str, int, int, list[tuple[int, int, int]]]
+State = tuple[str, int, int, int, list[tuple[int, int, int]]]
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,17 +26,21 @@ class Heard:
 class Front:
     """One model version's predictions, or one model's truth. floor_ms: stated by a control event.
 
-    topic, partitions: the source topic, and how many partitions it has.
+    topic, partitions: the source topic, and how many partitions it has. watermark_ms: no event
+    before it is expected; it never goes back, also where an idle source partition speaks again.
     """
 
     topic: str = ""
     partitions: int = 1
     floor_ms: int = BEFORE_ALL
+    watermark_ms: int = BEFORE_ALL
     heard: dict[int, Heard] = dataclasses.field(default_factory=dict)
 
     def update(self, partition: int, newest_ms: int, record_ms: int) -> None:
         """Take in what a source partition has shown."""
-        known = self.heard.setdefault(partition, Heard(newest_ms, record_ms))
+        known = self.heard.get(partition)
+        if known is None:
+            known = self.heard[partition] = Heard(newest_ms, record_ms)
         known.newest_ms = max(known.newest_ms, newest_ms)
         known.record_ms = max(known.record_ms, record_ms)
 
@@ -45,14 +49,22 @@ class Front:
         """The newest record time, 0 before the first record."""
         return max((h.record_ms for h in self.heard.values()), default=0)
 
-    def watermark_ms(self, progress: Mapping[int, int], idle_ms: int, lateness_ms: int) -> int:
-        """No event before it is expected. progress: newest record time of each source partition,
-        of any model; a partition without one has not been read yet.
+    def advance(self, progress: Mapping[int, int], idle_ms: int, lateness_ms: int) -> bool:
+        """Let the watermark follow; whether it moved. progress: newest record time of each source
+        partition, of any model; a partition without one has not been read yet.
         """
-        front = self._front(progress, idle_ms)
-        return max(self.floor_ms, front - lateness_ms if front > BEFORE_ALL else BEFORE_ALL)
+        lowest = self._lowest(progress, idle_ms)
+        reached = max(self.floor_ms, lowest - lateness_ms if lowest > BEFORE_ALL else BEFORE_ALL)
+        if reached <= self.watermark_ms:
+            return False
+        self.watermark_ms = reached
+        return True
 
-    def _front(self, progress: Mapping[int, int], idle_ms: int) -> int:
+    def _lowest(self, progress: Mapping[int, int], idle_ms: int) -> int:
+        """The lowest newest event time of the source partitions that are not idle.
+
+        The one with the newest record is never idle: there is always one.
+        """
         if not self.heard:
             return BEFORE_ALL
         newest = self.record_ms
@@ -61,18 +73,18 @@ class Front:
         for partition in range(max(self.partitions, max(self.heard) + 1)):
             heard = self.heard.get(partition)
             since = heard.record_ms if heard else first
-            if min(progress.get(partition, BEFORE_ALL), newest) - since < idle_ms:
+            if min(progress.get(partition, BEFORE_ALL), newest) - since < max(idle_ms, 1):
                 marks.append(heard.newest_ms if heard else BEFORE_ALL)
-        return min(marks) if marks else max(h.newest_ms for h in self.heard.values())
+        return min(marks)
 
     def dump(self) -> State:
         """Plain values."""
         heard = [(p, h.newest_ms, h.record_ms) for p, h in sorted(self.heard.items())]
-        return self.topic, self.partitions, self.floor_ms, heard
+        return self.topic, self.partitions, self.floor_ms, self.watermark_ms, heard
 
     @classmethod
     def load(cls, state: State) -> "Front":
         """The front of `dump`."""
-        topic, partitions, floor_ms, rows = state
+        topic, partitions, floor_ms, watermark_ms, rows = state
         heard = {p: Heard(newest, at) for p, newest, at in rows}
-        return cls(topic, partitions, floor_ms, heard)
+        return cls(topic, partitions, floor_ms, watermark_ms, heard)

@@ -1,64 +1,32 @@
 """The join: predictions and truth of one id, in either order, duplicated, revised or retracted.
 
 Everything known of an id is one *entry*: forecasts (one a version) and labels. The outcome of a
-forecast is a function of the set in the entry, so the order of arrival cannot matter. Entries are
-packed bytes: 26 to 28 for a binary prediction with a score.
+forecast is a function of the set in the entry, so the order of arrival cannot matter.
 """
 
-import dataclasses
-import struct
-from collections.abc import Iterator
+from bisect import insort
 
-MAX_LABELS = 8
-MAX_NAMES = 65_535
+import msgspec
 
-FORECAST, LABEL, WORD, MISSING, RETRACTED, CONTROL_GROUP = 1, 2, 4, 8, 16, 32
-
-_HEAD = struct.Struct("<BHIH")
-_WORD = struct.Struct("<H")
-_NUMBER = struct.Struct("<d")
-_REVISION = struct.Struct("<I")
-_SCORE = struct.Struct("<Hd")
+MAX_LABELS = 8  # of one subject: those that rank highest
+MAX_ITEMS = 64  # forecasts of one id; labels of one id
 
 Answer = float | str | None
+Scores = tuple[tuple[str, float], ...]
+Rank = tuple[int, int, bool, str]
 
 
-class Names:
-    """Words and their numbers, in order of first appearance. Part of a partition's state."""
-
-    def __init__(self, known: list[str] | None = None) -> None:
-        self.known = list(known or [])
-        self._numbers = {word: i for i, word in enumerate(self.known)}
-
-    def number(self, word: str) -> int:
-        """The number of a word; past the limit all new words share one."""
-        found = self._numbers.get(word)
-        if found is not None:
-            return found
-        if len(self.known) >= MAX_NAMES:
-            return MAX_NAMES
-        self._numbers[word] = len(self.known)
-        self.known.append(word)
-        return len(self.known) - 1
-
-    def word(self, number: int) -> str:
-        """The word of a number."""
-        return self.known[number] if number < len(self.known) else "(too many names)"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True, gc=False):
     """A prediction that waits for truth, or has met it. scores: (class, probability) pairs."""
 
     subject: int
     time_ms: int
     answer: Answer
-    scores: tuple[tuple[str, float], ...] = ()
+    scores: Scores = ()
     control_group: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True, gc=False):
     """One statement of the truth. subject: of one version, or of the model as a whole."""
 
     subject: int
@@ -67,21 +35,19 @@ class Label:
     revision: int = 0
     retracted: bool = False
 
-    def rank(self) -> tuple[int, int, bool, str]:
+    def rank(self) -> Rank:
         """The total order in which competing truths resolve; the highest holds."""
         return (self.revision, self.time_ms, self.retracted, repr(self.answer))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A forecast and the truth about it."""
 
     forecast: Forecast
     label: Label
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """An outcome that became known (sign 1) or was taken back (sign -1) at a time."""
 
     time_ms: int
@@ -89,40 +55,54 @@ class Step:
     outcome: Outcome
 
 
-@dataclasses.dataclass(slots=True)
-class Entry:
-    """Everything known of one id."""
+Steps = tuple[Step, ...]
 
-    forecasts: list[Forecast] = dataclasses.field(default_factory=list)
-    labels: list[Label] = dataclasses.field(default_factory=list)
+
+class Entry(msgspec.Struct, gc=False):
+    """Everything known of one id. labels: in order of rank, then subject."""
+
+    forecasts: list[Forecast] = []
+    labels: list[Label] = []
 
     def forecast(self, subject: int) -> Forecast | None:
         """The forecast of one version."""
-        return next((f for f in self.forecasts if f.subject == subject), None)
+        for found in self.forecasts:
+            if found.subject == subject:
+                return found
+        return None
 
     def add_label(self, label: Label) -> bool:
-        """Take a label in; False where the same was there. Only the highest few are kept."""
+        """Take a label in; False where the same was there, or where higher ones leave no room."""
         if label in self.labels:
             return False
-        self.labels = sorted([*self.labels, label], key=Label.rank)[-MAX_LABELS:]
+        insort(self.labels, label, key=_place)
+        if len(self.labels) > MAX_LABELS:
+            self._cut(label.subject)
         return label in self.labels
 
-    def steps(self, forecast: Forecast, model: int, horizon_ms: int) -> tuple["Step", ...]:
+    def _cut(self, subject: int) -> None:
+        """Keep the highest few. What stays depends on the set that came, not on its order."""
+        own = [x for x in self.labels if x.subject == subject]
+        if len(own) > MAX_LABELS:
+            self.labels.remove(own[0])
+        del self.labels[: max(0, len(self.labels) - MAX_ITEMS)]
+
+    def steps(self, forecast: Forecast, model: int, horizon_ms: int) -> Steps:
         """How the truth about a forecast became known: one step a change, in order of label time.
 
-        model: the subject of labels for all versions. A later label that outranks the one before
-        is booked when it was stated: the old outcome is taken back, the new one added.
+        model: the subject of labels for all versions. Truth and forecast belong together where at
+        most the horizon lies between them. A later label that outranks the one before is booked
+        when it was stated: the old outcome is taken back, the new one added.
         """
         subjects = (forecast.subject, model)
-        fitting = [x for x in self.labels if x.subject in subjects]
-        fitting = [x for x in fitting if x.time_ms - forecast.time_ms <= horizon_ms]
-        found: list[Step] = []
-        best: Label | None = None
-        for label in sorted(fitting, key=lambda x: (x.time_ms, x.rank())):
-            if best is None or label.rank() > best.rank():
-                found += _change(forecast, best, label)
-                best = label
-        return tuple(found)
+        fitting = [
+            x
+            for x in self.labels
+            if x.subject in subjects and abs(x.time_ms - forecast.time_ms) <= horizon_ms
+        ]
+        if len(fitting) == 1:
+            return _change(forecast, None, fitting[0])
+        return _story(forecast, fitting)
 
     def newest_ms(self) -> int:
         """The highest time in the entry."""
@@ -130,88 +110,25 @@ class Entry:
         return max(times)
 
 
-def _change(forecast: Forecast, before: Label | None, after: Label) -> list[Step]:
+def _place(label: Label) -> tuple[Rank, int]:
+    return label.rank(), label.subject
+
+
+def _story(forecast: Forecast, labels: list[Label]) -> Steps:
+    found: Steps = ()
+    best: Label | None = None
+    for label in sorted(labels, key=lambda x: (x.time_ms, x.rank(), x.subject)):
+        if best is None or label.rank() > best.rank():
+            found += _change(forecast, best, label)
+            best = label
+    return found
+
+
+def _change(forecast: Forecast, before: Label | None, after: Label) -> Steps:
     time_ms = max(forecast.time_ms, after.time_ms)
     pairs = ((-1, before), (1, after))
-    return [
+    return tuple(
         Step(time_ms, sign, Outcome(forecast, label))
         for sign, label in pairs
         if label is not None and not label.retracted and label.answer is not None
-    ]
-
-
-def pack_entry(entry: Entry, names: Names) -> bytes:
-    """Bytes of an entry."""
-    forecasts = (_pack_forecast(f, names) for f in entry.forecasts)
-    return b"".join((*forecasts, *(_pack_label(label, names) for label in entry.labels)))
-
-
-def unpack_entry(raw: bytes, names: Names) -> Entry:
-    """The entry of `pack_entry`. Raises ValueError on bytes that are no entry."""
-    entry = Entry()
-    try:
-        for item in _items(raw, names):
-            if isinstance(item, Forecast):
-                entry.forecasts.append(item)
-            else:
-                entry.labels.append(item)
-    except struct.error as error:
-        raise ValueError(f"a damaged pending entry: {raw[:40].hex()}") from error
-    return entry
-
-
-def _pack_forecast(f: Forecast, names: Names) -> bytes:
-    flags = FORECAST | (CONTROL_GROUP if f.control_group else 0)
-    scores = b"".join(_SCORE.pack(names.number(word), p) for word, p in f.scores)
-    return b"".join((_pack_head(f, flags, names), bytes((len(f.scores),)), scores))
-
-
-def _pack_label(label: Label, names: Names) -> bytes:
-    flags = LABEL | (RETRACTED if label.retracted else 0)
-    return _pack_head(label, flags, names) + _REVISION.pack(label.revision)
-
-
-def _pack_head(item: Forecast | Label, flags: int, names: Names) -> bytes:
-    answer = b""
-    if isinstance(item.answer, str):
-        flags, answer = flags | WORD, _WORD.pack(names.number(item.answer))
-    elif item.answer is None:
-        flags |= MISSING
-    else:
-        answer = _NUMBER.pack(item.answer)
-    low, high = item.time_ms & 0xFFFFFFFF, item.time_ms >> 32
-    return _HEAD.pack(flags, item.subject, low, high) + answer
-
-
-def _items(raw: bytes, names: Names) -> Iterator[Forecast | Label]:
-    at = 0
-    while at < len(raw):
-        flags, subject, low, high = _HEAD.unpack_from(raw, at)
-        time_ms = low | high << 32
-        answer, at = _unpack_answer(raw, at + _HEAD.size, flags, names)
-        if flags & FORECAST:
-            scores, at = _unpack_scores(raw, at, names)
-            yield Forecast(subject, time_ms, answer, scores, bool(flags & CONTROL_GROUP))
-        else:
-            (revision,) = _REVISION.unpack_from(raw, at)
-            at += _REVISION.size
-            yield Label(subject, time_ms, answer, revision, bool(flags & RETRACTED))
-
-
-def _unpack_answer(raw: bytes, at: int, flags: int, names: Names) -> tuple[Answer, int]:
-    if flags & WORD:
-        return names.word(_WORD.unpack_from(raw, at)[0]), at + _WORD.size
-    if flags & MISSING:
-        return None, at
-    return _NUMBER.unpack_from(raw, at)[0], at + _NUMBER.size
-
-
-def _unpack_scores(raw: bytes, at: int, names: Names) -> tuple[tuple[tuple[str, float], ...], int]:
-    if at >= len(raw):
-        raise struct.error("no count of scores")
-    count, at = raw[at], at + 1
-    end = at + count * _SCORE.size
-    if end > len(raw):
-        raise struct.error("scores are cut short")
-    found = (_SCORE.unpack_from(raw, i) for i in range(at, end, _SCORE.size))
-    return tuple((names.word(word), p) for word, p in found), end
+    )

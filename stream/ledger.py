@@ -4,60 +4,52 @@ Gather, decide, apply: `wanted` names the pending entries that a batch touches, 
 them, `apply` decides on everything, and `changes` is what the checkpoint makes durable.
 """
 
-import dataclasses
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-import msgspec
 import numpy as np
 
+from stream import states
 from stream.batches import Batch, Block
-from stream.books import Book, Counts
+from stream.batches.blocks import rows_of
+from stream.books import Book
 from stream.changes import Changes, OutMessage
-from stream.cohorts import Cohorts
 from stream.columns import Hashes
-from stream.events import Limits, ReferencePart, Rejected, Watermark, decode_control
-from stream.fronts import Front
-from stream.hashes import id_hash
-from stream.joins import Names, pack_entry
+from stream.controls import Controls
+from stream.dispatches import dispatches
+from stream.entries import Tables
+from stream.events import Limits
 from stream.matches import Matches
+from stream.names import Names
 from stream.panes import BEFORE_ALL, panes_of
-from stream.references import Parts, Reference
+from stream.references import Reference
 from stream.rows import after, signal_values
-from stream.samples import Sample, count_rows, rows_of
-from stream.settings import ModelSettings
-from stream.shares import Share
-from stream.signals import Kind, Series, Signals, concatenate, encode_signals
+from stream.seals import advance
+from stream.shelves import MAX_MODELS, Settings, Shelf
+from stream.signals import Series, encode_signals
 from stream.sources import Source, Sources
 
-FORMAT = 1
-MAX_SIGNAL_ROWS = 20_000  # 24 bytes each: a message stays under half a megabyte
-Settings = Callable[[str], ModelSettings]
-
-
-@dataclasses.dataclass(slots=True)
-class Truths:
-    """How far the truth of a model has come. sources: offsets of truth by pane of label time."""
-
-    front: Front = dataclasses.field(default_factory=Front)
-    watermark_ms: int = BEFORE_ALL
-    sources: dict[int, Cohorts] = dataclasses.field(default_factory=dict)
+Counts = dict[str, int]
 
 
 class Ledger:
     """All that one partition knows. partition, partitions: its number and how many there are."""
 
     def __init__(
-        self, partition: int, partitions: int, settings: Settings, limits: Limits | None = None
+        self,
+        partition: int,
+        partitions: int,
+        settings: Settings,
+        limits: Limits | None = None,
+        max_models: int = MAX_MODELS,
     ) -> None:
         self.partition, self.partitions, self.settings = partition, partitions, settings
-        self.limits = limits or Limits()
+        self.limits, self.max_models = limits or Limits(), max_models
         self.sources = Sources()
-        self.matches = Matches(Names())
-        self.parts = Parts()
-        self.books: dict[tuple[str, str], Book] = {}
-        self.truths: dict[str, Truths] = {}
+        self.shelf = Shelf(settings, max_models)
+        self.matches = Matches(Tables(Names(), Names()))
+        self.controls = Controls(partition, partitions, self.limits)
         self.progress: dict[str, dict[int, int]] = {}  # record time by source topic and partition
+        self._counts: Counts = {}
         self._changes = Changes()
         self._dirty = False
 
@@ -81,290 +73,165 @@ class Ledger:
             return
         self.matches.found = found
         for block in after(batch.blocks, applied):
-            if block.kind == "prediction":
-                self._predictions(self.book(block.model, block.version or ""), block, source)
-            else:
-                self._truths(block, source)
-        for offset, record_ms, raw in batch.control:
-            if offset > applied:
-                self._control(raw, record_ms)
+            known = self._predictions if block.kind == "prediction" else self._truths
+            if not known(block, source):
+                self._count("too-many-models", len(block))
+        self.matches.found = {}
+        self._control(batch, applied)
         self._marks(batch)
         self.sources.advance(source, batch.topic_id, batch.last)
         self._dirty = True
 
-    def book(self, model: str, version: str) -> Book:
-        """The book of a model version, opened if it is new."""
-        key = (model, version)
-        if key not in self.books:
-            self.books[key] = Book(model, version, self.settings(model))
-        return self.books[key]
-
-    def books_of(self, model: str) -> list[Book]:
-        """The books of all versions of a model."""
-        return [book for (name, _), book in self.books.items() if name == model]
-
-    def truths_of(self, model: str) -> Truths:
-        """What is known of the truth of a model."""
-        return self.truths.setdefault(model, Truths())
-
-    def _predictions(self, book: Book, block: Block, source: Source) -> None:
-        fresh = rows_of(block, self.matches.forecasts(book, block))
-        if len(fresh):
-            self._count(book, fresh, source)
+    def _predictions(self, block: Block, source: Source) -> bool:
+        """Join and count predictions; False where there is no room for their model."""
+        book = self.shelf.book(block.model, block.version or "")
+        if book is None or not self.matches.admits(book.model, book.version):
+            return False
+        kept = self._kept(block, book.inputs.oldest_ms)
+        book.count("too-old-predictions", len(block) - len(kept))
+        fresh = rows_of(kept, self.matches.forecasts(book, kept))
         book.touched = True
+        if len(fresh):
+            _count_rows(book, fresh, source)
+            _add_series(book, fresh)
+        return True
 
-    def _count(self, book: Book, block: Block, source: Source) -> None:
-        panes = panes_of(block.times_ms, book.inputs.pane_ms)
+    def _truths(self, block: Block, source: Source) -> bool:
+        """Join truth; False where there is no room for its model."""
+        truths = self.shelf.truths_of(block.model)
+        if truths is None or not self.matches.admits(block.model, block.version):
+            return False
+        settings, books = self.settings(block.model), self.shelf.books_of(block.model)
+        oldest_ms = min((book.quality.oldest_ms for book in books), default=BEFORE_ALL)
+        kept = self._kept(block, oldest_ms)
+        for reason, rows in self.matches.labels(books, kept, settings).items():
+            self._tell(books, block.version, reason, rows)
+        self._tell(books, block.version, "too-old-truths", len(block) - len(kept))
+        panes = panes_of(kept.times_ms, settings.pane_s * 1000)
         for pane in np.unique(panes).tolist():
-            rows = rows_of(block, panes == pane)
-            if book.inputs.too_old(pane):
-                book.count("too-old-predictions", len(rows))
-                continue
-            book.count("late-predictions", len(rows) if pane < book.inputs.until_ms else 0)
-            _add_rows(book, pane, rows, source)
-        for signal in {d.signal for d in book.settings.detectors} - {"error"}:
-            values = signal_values(block, signal, book.settings.positive)
-            if values is not None:
-                series = Series(block.times_ms, block.ids, values)
-                book.add_series(signal, series.take(np.isfinite(values)))
+            offsets = kept.offsets[panes == pane]
+            truths.came_from(pane, source, int(offsets.min()), int(offsets.max()))
+        return True
 
-    def _truths(self, block: Block, source: Source) -> None:
-        settings = self.settings(block.model)
-        self.matches.labels(block.model, self.books_of(block.model), block, settings)
-        _note_sources(self.truths_of(block.model), block, source, settings.pane_s * 1000)
+    def _kept(self, block: Block, oldest_ms: int) -> Block:
+        """The rows that are not too old to be told from their duplicates and to be counted."""
+        old = block.times_ms < oldest_ms
+        return rows_of(block, ~old) if old.any() else block
+
+    def _tell(self, books: list[Book], version: str | None, reason: str, rows: int) -> None:
+        """Count truth once: with the version it is about, else with the first that there is."""
+        about = [book for book in books if version in (None, book.version)]
+        if about:
+            about[0].count(reason, rows)
+        else:
+            self._count(reason, rows)
+
+    def _count(self, reason: str, rows: int) -> None:
+        if rows:
+            self._counts[reason] = self._counts.get(reason, 0) + rows
+
+    def counted(self) -> Counts:
+        """Rows since the last call, by what became of them; those told to the watch included."""
+        counts, self._counts = self._counts, {}
+        return counts
 
     def _progress(self, batch: Batch) -> None:
         """A source partition without news may be told of as well: that is how idleness shows."""
         progress = self.progress.setdefault(batch.topic, {})
-        if batch.record_ms > progress.get(batch.partition, -1):
+        if batch.record_ms > progress.get(batch.partition, BEFORE_ALL):
             progress[batch.partition] = batch.record_ms
             self._dirty = True
+
+    def _control(self, batch: Batch, applied: int) -> None:
+        for row in batch.control:
+            if row[0] > applied:
+                model = self.controls.update(batch, row, self.shelf, self._changes)
+                advance(self.shelf, self.progress, self._changes, [model] if model else [])
 
     def _marks(self, batch: Batch) -> None:
         """Let event time advance, and close what it has passed."""
         for kind, model, version, newest_ms, record_ms in batch.marks:
             truth = kind == "truth"
-            front = self.truths_of(model).front if truth else self.book(model, version).front
-            front.topic, front.partitions = batch.topic, max(front.partitions, batch.partitions)
-            front.update(batch.partition, newest_ms, record_ms)
-        self._advance({mark[1] for mark in batch.marks})
+            known = self.shelf.truths_of(model) if truth else self.shelf.book(model, version)
+            if known is not None:
+                front = known.front
+                front.topic = batch.topic
+                front.partitions = max(front.partitions, batch.partitions)
+                front.update(batch.partition, newest_ms, record_ms)
+                known.touched = True
+        advance(self.shelf, self.progress, self._changes, {mark[1] for mark in batch.marks})
 
-    def _advance(self, models: Collection[str]) -> None:
-        """Let the watermarks of models follow their fronts; close what they have passed."""
-        for model in models:
-            settings, truths = self.settings(model), self.truths_of(model)
-            truths.watermark_ms = self._watermark_of(truths.front, settings, truth=True)
-            for book in self.books_of(model):
-                book.watermark_ms = self._watermark_of(book.front, settings)
-                book.touched = True
-                self._seal(book, truths)
-            until = min((b.quality.until_ms for b in self.books_of(model)), default=BEFORE_ALL)
-            truths.sources = {p: told for p, told in truths.sources.items() if p >= until}
+    def expire(self, entries: Mapping[int, bytes]) -> None:
+        """Let the next checkpoint remove pending entries that no event can ask for any more.
 
-    def _watermark_of(self, front: Front, s: ModelSettings, *, truth: bool = False) -> int:
-        lateness_s = s.label_lateness_s if truth else s.lateness_s
-        progress = self.progress.get(front.topic, {})
-        return front.watermark_ms(progress, round(s.idle_s * 1000), round(lateness_s * 1000))
+        entries: packed, by id hash. Their every item is older than the horizon behind the
+        watermark of the model. Raises ValueError where one is damaged.
+        """
+        before = self.matches.pending
+        self.matches.expire(entries, self._line_ms)
+        self._dirty |= before != self.matches.pending
 
-    def _control(self, raw: bytes, record_ms: int) -> None:
-        try:
-            event = decode_control(raw, None, record_ms, self.limits)
-        except Rejected as error:
-            self._reject(raw, error.reason, error.detail)
-            return
-        match event:
-            case ReferencePart():
-                self._reference(event, raw)
-            case Watermark():
-                self._watermark(event)
-            case _:
-                self._tell(event, raw)
-        self._advance([event.model])
+    def _line_ms(self, model: str) -> int:
+        """Items before it have met all that they could meet.
 
-    def _reference(self, event: ReferencePart, raw: bytes) -> None:
-        try:
-            reference = self.parts.add(msgspec.to_builtins(event))
-        except ValueError as error:
-            self._reject(raw, "bad-reference", str(error))
-            return
-        if reference is not None:
-            book = self.book(event.model, event.version)
-            since = event.time if event.active_from is None and book.active else event.active_from
-            if book.activate(reference, since):
-                self._changes.references[reference.id] = reference.to_bytes()
-
-    def _reject(self, raw: bytes, reason: str, detail: str) -> None:
-        """A control event that cannot be used. All partitions see it, the first one says so."""
-        if self.partition == 0:
-            told = (("driftline-reason", reason.encode()), ("driftline-error", detail.encode()))
-            self._changes.outbox.append(OutMessage("dead-letters", b"", raw, told))
-
-    def _watermark(self, event: Watermark) -> None:
-        fronts = [b.front for b in self.books_of(event.model) if event.version in (None, b.version)]
-        if event.version is None:
-            fronts.append(self.truths_of(event.model).front)
-        for front in fronts:
-            front.floor_ms = max(front.floor_ms, event.time)
-
-    def _tell(self, event: Any, raw: bytes) -> None:
-        """Pass on what concerns the watch; one partition does it, chosen by the model's name."""
-        book = self.book(event.model, event.version)
-        if id_hash(event.model, "") % self.partitions == self.partition:
-            book.control.append(raw)
-
-    def _seal(self, book: Book, truths: Truths) -> None:
-        book.settle()
-        for pane, told in truths.sources.items():
-            if pane in book.quality.open:
-                book.quality.page(pane, Cohorts).merge(told)
-        for name, raw in book.seal(truths.watermark_ms):
-            self._changes.put(name.field(book.key), raw)
-            self._changes.delete(_open_field(name.kind, book, name.pane))
-        for pages in (book.inputs, book.quality):
-            for pane, revision in pages.expired():
-                self._changes.delete(f"{pages.kind}/{book.key}/{pane}/{revision}")
+        The truth may lag behind the predictions, or never come: it is waited for as long as half
+        of the room for entries is free.
+        """
+        settings, truths = self.settings(model), self.shelf.truths.get(model)
+        books = self.shelf.books_of(model)
+        known = max((book.watermark_ms for book in books), default=BEFORE_ALL)
+        if self.matches.pending <= settings.max_pending // 2:
+            known = min(known, truths.watermark_ms if truths else BEFORE_ALL)
+        return known - settings.horizon_s * 1000
 
     def changes(self) -> Changes:
         """Everything since the last call, as absolute values, with what is to be published."""
         if self._dirty:
-            self._advance({model for model, _ in self.books})
+            advance(self.shelf, self.progress, self._changes, self.shelf.models)
         changes, self._changes = self._changes, Changes()
-        for book in self.books.values():
-            if book.touched:
+        for book in self.shelf:
+            book.settle()
+            if book.touched or book.news:
                 self._save(book, changes)
-        for key, entry in self.matches.changed.items():
-            changes.pending_puts[key] = pack_entry(entry, self.matches.names)
-        if self._dirty:
-            changes.put("ledger", self._dump())
-        self.matches.changed.clear()
+        states.save(self, changes, all_of_it=self._dirty)
         self._dirty = False
         return changes
 
     def _save(self, book: Book, changes: Changes) -> None:
-        book.settle()
-        for pages in (book.inputs, book.quality):
-            for pane in sorted(pages.dirty):
-                changes.put(_open_field(pages.kind, book, pane), _page_bytes(pages.open[pane]))
-            pages.dirty.clear()
-        key = book.model.encode()
-        signals = [encode_signals(s) for s in self._signals(book)]
-        changes.outbox += [OutMessage("signals", key, raw) for raw in signals]
-        changes.put(f"book/{book.key}", book.to_bytes())
-        book.touched = False
-
-    def _signals(self, book: Book) -> list[Signals]:
-        """The messages to the watch; watermarks and names travel with the last one."""
-        runs = [(name, concatenate(runs)) for name, runs in sorted(book.series.items())]
-        pieces = [
-            {name: run.take(slice(at, at + MAX_SIGNAL_ROWS))}
-            for name, run in runs
-            for at in range(0, len(run), MAX_SIGNAL_ROWS)
-        ]
-        found = [self._signal(book, series) for series in pieces]
-        names = (dataclasses.replace(name, partition=self.partition) for name in book.named)
-        last = dataclasses.replace(
-            self._signal(book, {}),
-            watermark_ms=book.watermark_ms,
-            label_watermark_ms=self.truths_of(book.model).watermark_ms,
-            active=tuple(book.active),
-            sealed=tuple(names),
-            control=tuple(book.control),
-            counts=book.counts,
-        )
-        book.series, book.named, book.control, book.counts = {}, [], [], {}
-        return [*found, last]
-
-    def _signal(self, book: Book, series: dict[str, Series]) -> Signals:
-        book.sequence += 1
-        return Signals(
-            book.model, book.version, self.partition, self.partitions, book.sequence, series=series
-        )
-
-    def _dump(self) -> bytes:
-        truths = {
-            model: (
-                t.front.dump(),
-                t.watermark_ms,
-                [(p, c.to_bytes()) for p, c in t.sources.items()],
-            )
-            for model, t in self.truths.items()
-        }
-        return msgspec.msgpack.encode(
-            {
-                "format": FORMAT,
-                "sources": self.sources.dump(),
-                "names": self.matches.names.known,
-                "truths": truths,
-                "progress": self.progress,
-                "pending": self.matches.pending,
-                "parts": self.parts.to_bytes(),
-            }
-        )
-
-    @staticmethod
-    def references_in(fields: Mapping[str, bytes]) -> set[str]:
-        """Ids of the references that `restore` needs."""
-        books = (raw for field, raw in fields.items() if field.startswith("book/"))
-        return {ref for raw in books for _, ref in msgspec.msgpack.decode(raw)["active"]}
+        for counts in (book.counts, book.totals):
+            for reason, rows in counts.items():
+                self._count(reason, rows)
+        book.totals = {}
+        if book.news:
+            truths = self.shelf.truths.get(book.model)
+            label_ms = truths.watermark_ms if truths else BEFORE_ALL
+            told = dispatches(book, label_ms, self.partition, self.partitions)
+            key = book.model.encode()
+            changes.outbox += [OutMessage("signals", key, encode_signals(one)) for one in told]
+        states.save_book(book, changes)
 
     def restore(self, fields: Mapping[str, bytes], references: Mapping[str, Reference]) -> None:
         """Take up the state that the fields of `changes` make up. Raises ValueError if damaged."""
-        if "ledger" in fields:
-            self._restore(msgspec.msgpack.decode(fields["ledger"], strict=False))
-        for field, raw in sorted(fields.items()):
-            if field.startswith("book/"):
-                book = Book.from_bytes(raw, self.settings)
-                book.references = {ref: references[ref] for _, ref in book.active}
-                self.books[book.model, book.version] = book
-        keys = {book.key: book for book in self.books.values()}
-        for field, raw in fields.items():
-            kind, _, rest = field.partition("/")
-            if kind.startswith("open-"):
-                key, _, pane = rest.rpartition("/")
-                _open(keys[key], kind.removeprefix("open-"), int(pane), raw)
+        states.restore(self, fields, references)
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        if state["format"] != FORMAT:
-            raise ValueError(f"ledger state of format {state['format']}, not {FORMAT}")
-        self.sources = Sources.load(state["sources"])
-        self.matches = Matches(Names(state["names"]), pending=state["pending"])
-        self.parts = Parts.from_bytes(state["parts"])
-        self.progress = state["progress"]
-        for model, (front, watermark_ms, sources) in state["truths"].items():
-            told = {pane: Cohorts.from_bytes(raw) for pane, raw in sources}
-            self.truths[model] = Truths(Front.load(front), watermark_ms, told)
+    @staticmethod
+    def references_in(fields: Mapping[str, bytes]) -> set[str]:
+        """Ids of the references that `restore` needs. Raises ValueError if damaged."""
+        return states.references_in(fields)
 
 
-def _open_field(kind: Kind | str, book: Book, pane: int) -> str:
-    return f"open-{kind}/{book.key}/{pane}"
-
-
-def _page_bytes(page: Counts | Cohorts) -> bytes:
-    reference = page.reference.id if isinstance(page, Share) else ""
-    return msgspec.msgpack.encode((reference, page.to_bytes()))
-
-
-def _open(book: Book, kind: str, pane: int, packed: bytes) -> None:
-    reference, raw = msgspec.msgpack.decode(packed, type=tuple[str, bytes])
-    if kind == "quality":
-        book.quality.open[pane] = Cohorts.from_bytes(raw)
-    elif reference:
-        book.inputs.open[pane] = Share.from_bytes(raw, book.references[reference])
-    else:
-        book.inputs.open[pane] = Sample.from_bytes(raw)
-
-
-def _add_rows(book: Book, pane: int, rows: Block, source: Source) -> None:
-    page = book.counts_of(pane)
-    if isinstance(page, Share):
-        count_rows(page, rows, book.settings.positive, source)
-    else:
-        page.update(rows)
-
-
-def _note_sources(truths: Truths, block: Block, source: Source, pane_ms: int) -> None:
-    panes = panes_of(block.times_ms, pane_ms)
+def _count_rows(book: Book, block: Block, source: Source) -> None:
+    panes = panes_of(block.times_ms, book.inputs.pane_ms)
     for pane in np.unique(panes).tolist():
-        offsets = block.offsets[panes == pane]
-        told = truths.sources.setdefault(pane, Cohorts())
-        told.came_from(source, int(offsets.min()), int(offsets.max()))
+        rows = rows_of(block, panes == pane)
+        book.count("late-predictions", len(rows) if pane < book.inputs.until_ms else 0)
+        book.add_rows(pane, rows, source)
+    book.total("predictions", len(block))
+
+
+def _add_series(book: Book, block: Block) -> None:
+    for signal in {d.signal for d in book.settings.detectors} - {"error"}:
+        values = signal_values(block, signal, book.settings.positive)
+        if values is not None:
+            series = Series(block.times_ms, block.ids, values)
+            book.add_series(signal, series.take(np.isfinite(values)))

@@ -1,100 +1,165 @@
 """Matches: what a batch of predictions or truth changes in the entries of its ids."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from stream.answers import answers, scores
 from stream.batches import Block
 from stream.books import Book
+from stream.changes import Changes
 from stream.columns import Bools
-from stream.joins import Entry, Forecast, Label, Names, Step, unpack_entry
+from stream.entries import Tables, pack_entry, unpack_entry
+from stream.joins import MAX_ITEMS, Entry, Forecast, Label
+from stream.names import FULL
 from stream.settings import ModelSettings
+
+Met = list[tuple[Book, Forecast]]
 
 
 @dataclasses.dataclass(slots=True)
 class Matches:
     """The entries that changed since the last checkpoint, and how many there are in all.
 
-    found: packed entries that were fetched for the batch at hand, by id hash.
+    found: packed entries that were fetched for the batch at hand, by id hash. expired: entries
+    that the next checkpoint removes.
     """
 
-    names: Names
+    tables: Tables
     changed: dict[int, Entry] = dataclasses.field(default_factory=dict)
     pending: int = 0
     found: Mapping[int, bytes] = dataclasses.field(default_factory=dict)
+    expired: set[int] = dataclasses.field(default_factory=set)
 
     def entry(self, key: int) -> Entry:
-        """What is known of an id."""
-        if key in self.changed:
-            return self.changed[key]
+        """What is known of an id. Raises ValueError where that is damaged."""
+        known = self.changed.get(key)
+        if known is not None:
+            return known
         raw = self.found.get(key)
-        return Entry() if raw is None else unpack_entry(raw, self.names)
+        return Entry() if raw is None else unpack_entry(raw, self.tables)
+
+    def admits(self, model: str, version: str | None) -> bool:
+        """Whether there is a number for a model and a version, so that its rows can be kept."""
+        subjects = self.tables.subjects
+        return FULL not in (subjects.number(model), subjects.number(_subject(model, version)))
 
     def subject(self, model: str, version: str | None) -> int:
         """The number of a model version, or of all versions of a model."""
-        return self.names.number(model if version is None else f"{model}\0{version}")
+        return self.tables.subjects.number(_subject(model, version))
 
     def forecasts(self, book: Book, block: Block) -> Bools:
         """Enter predictions; a mask, shape (n,), of those that were not there before."""
         subject = self.subject(book.model, book.version)
-        given, sure = answers(block.prediction, len(block)), scores(block, book.settings.positive)
-        control = _flags(block)
+        model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
-        rows = zip(block.ids.tolist(), block.times_ms.tolist(), given, sure, control, strict=True)
-        for i, (key, *values) in enumerate(rows):
+        full = 0
+        for i, (key, *values) in enumerate(self._answered(block, book.settings.positive)):
             entry = self.entry(key)
-            if entry.forecast(subject) is not None:
+            if entry.forecasts and entry.forecast(subject) is not None:
                 fresh[i] = False
-            else:
-                self._forecast(book, key, entry, Forecast(subject, *values))
-        book.count("duplicate-predictions", int(len(block) - fresh.sum()))
+                continue
+            forecast = Forecast(subject, *values)
+            full += not self._add(key, entry, forecast, book.settings.max_pending)
+            if entry.labels:
+                book.change(key, (), entry.steps(forecast, model, horizon_ms))
+        book.count("pending-full", full)
+        book.count("duplicate-predictions", len(block) - int(fresh.sum()))
         return fresh
 
-    def _forecast(self, book: Book, key: int, entry: Entry, forecast: Forecast) -> None:
-        entry.forecasts.append(forecast)
-        if not self._keep(key, entry, book.settings):
-            book.count("pending-full")
-        if entry.labels:
-            book.change(key, (), self._steps(book, entry, forecast))
+    def _answered(self, block: Block, positive: str) -> Iterator[tuple[Any, ...]]:
+        """Of each row: id hash, time, answer, scores, whether it is of the control group."""
+        words, ids, times = self.tables.words, block.ids.tolist(), block.times_ms.tolist()
+        given, sure = answers(block.prediction, len(block), words), scores(block, positive, words)
+        return zip(ids, times, given, sure, _flags(block), strict=True)
 
-    def labels(self, model: str, books: Sequence[Book], block: Block, s: ModelSettings) -> None:
-        """Enter truth about predictions of a model, whether they have come or not."""
+    def _add(self, key: int, entry: Entry, forecast: Forecast, most: int) -> bool:
+        """Add a forecast to its entry; False where there is no room to remember it."""
+        if len(entry.forecasts) >= MAX_ITEMS:
+            return False
+        entry.forecasts.append(forecast)
+        return self._keep(key, entry, most)
+
+    def labels(self, books: Sequence[Book], block: Block, s: ModelSettings) -> dict[str, int]:
+        """Enter truth about predictions of a model, whether they have come or not.
+
+        books: those of the model. Returns how many rows there were that are worth a word.
+        """
+        subject = self.subject(block.model, block.version)
+        model = self.subject(block.model, None)
+        of = {self.subject(book.model, book.version): book for book in books}
+        said: dict[str, int] = {}
+        for key, *values in self._stated(block):
+            entry = self.entry(key)
+            met = [(of[f.subject], f) for f in entry.forecasts if f.subject in of]
+            reason = self._label(key, entry, Label(subject, *values), met, model, s)
+            if reason:
+                said[reason] = said.get(reason, 0) + 1
+        return said
+
+    def _stated(self, block: Block) -> Iterator[tuple[Any, ...]]:
+        """Of each row: id hash, time, label, revision, whether it is taken back."""
         assert block.revision is not None
         assert block.retracted is not None
-        subject = self.subject(model, block.version)
-        given = answers(block.label, len(block))
-        revisions, retracted = block.revision.tolist(), block.retracted.tolist()
-        times = block.times_ms.tolist()
-        rows = zip(block.ids.tolist(), times, given, revisions, retracted, strict=True)
-        for key, *values in rows:
-            self._label(books, key, Label(subject, *values), s)
+        ids, times = block.ids.tolist(), block.times_ms.tolist()
+        given = answers(block.label, len(block), self.tables.words)
+        return zip(
+            ids, times, given, block.revision.tolist(), block.retracted.tolist(), strict=True
+        )
 
-    def _label(self, books: Sequence[Book], key: int, label: Label, s: ModelSettings) -> None:
-        entry = self.entry(key)
-        found = ((book, entry.forecast(self.subject(book.model, book.version))) for book in books)
-        met = [(book, forecast) for book, forecast in found if forecast is not None]
-        before = [self._steps(book, entry, forecast) for book, forecast in met]
-        new = entry.add_label(label) and self._keep(key, entry, s)
-        for (book, forecast), old in zip(met, before, strict=True):
-            book.count("duplicate-truths", int(not new))
-            book.change(key, old, self._steps(book, entry, forecast))
-        if not met:
-            for book in books:
-                book.count("truths-before-predictions")
+    def _label(
+        self, key: int, entry: Entry, label: Label, met: Met, model: int, s: ModelSettings
+    ) -> str:
+        """Add a label to its entry; what there is to say of it, if anything."""
+        horizon_ms = s.horizon_s * 1000
+        before = [entry.steps(f, model, horizon_ms) for _, f in met] if entry.labels else None
+        if not entry.add_label(label):
+            return "duplicate-truths"
+        if not self._keep(key, entry, s.max_pending):
+            return "pending-full"
+        for i, (book, forecast) in enumerate(met):
+            old = before[i] if before else ()
+            book.change(key, old, entry.steps(forecast, model, horizon_ms))
+        return "" if met else "truths-before-predictions"
 
-    def _keep(self, key: int, entry: Entry, settings: ModelSettings) -> bool:
-        new = len(entry.forecasts) + len(entry.labels) == 1
-        if new and self.pending >= settings.max_pending:
-            return False
-        self.pending += new
-        self.changed[key] = entry
+    def _keep(self, key: int, entry: Entry, most: int) -> bool:
+        if key not in self.changed:
+            new = len(entry.forecasts) + len(entry.labels) == 1 or key in self.expired
+            if new and self.pending >= most:
+                return False
+            self.pending += new
+            self.expired.discard(key)
+            self.changed[key] = entry
         return True
 
-    def _steps(self, book: Book, entry: Entry, forecast: Forecast) -> tuple[Step, ...]:
-        model = self.subject(book.model, None)
-        return entry.steps(forecast, model, book.settings.horizon_s * 1000)
+    def expire(self, entries: Mapping[int, bytes], line_ms: Callable[[str], int]) -> None:
+        """Let the next checkpoint remove entries whose every item is older than its model's line.
+
+        line_ms: of a model's name. Raises ValueError where an entry is damaged.
+        """
+        for key, raw in entries.items():
+            if key in self.changed or key in self.expired:
+                continue
+            entry = unpack_entry(raw, self.tables)
+            subject = (entry.forecasts or entry.labels)[0].subject
+            model = self.tables.subjects.word(subject).partition("\0")[0]
+            if entry.newest_ms() < line_ms(model):
+                self.expired.add(key)
+                self.pending -= 1
+
+    def save(self, changes: Changes) -> None:
+        """Everything since the last call."""
+        words = self.tables.words
+        for key, entry in self.changed.items():
+            changes.pending_puts[key] = pack_entry(entry, words)
+        changes.pending_deletes |= self.expired
+        self.changed, self.expired = {}, set()
+
+
+def _subject(model: str, version: str | None) -> str:
+    return model if version is None else f"{model}\0{version}"
 
 
 def _flags(block: Block) -> list[bool]:

@@ -4,6 +4,7 @@ A page is sealed as revision 0 and never changes; what comes later opens a new p
 pane, sealed as revision 1, 2, ... at the next pane's end. A pane is the sum of its revisions.
 """
 
+import bisect
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -12,14 +13,15 @@ from stream.panes import BEFORE_ALL
 from stream.signals import Kind
 
 Page = TypeVar("Page")
-State = tuple[int, dict[int, int]]
+MAX_OPEN = 256  # more open panes than that are sealed early, the oldest first
 
 
 @dataclasses.dataclass(slots=True)
 class Pages(Generic[Page]):
     """Open pages by pane start, and how many revisions of each pane have been sealed.
 
-    keep: panes that are remembered behind `until_ms`, up to which all is sealed.
+    keep: panes that are remembered behind `until_ms`, up to which all is sealed. sealed: whether
+    `revisions` changed since it was saved.
     """
 
     kind: Kind
@@ -29,6 +31,12 @@ class Pages(Generic[Page]):
     revisions: dict[int, int] = dataclasses.field(default_factory=dict)
     until_ms: int = BEFORE_ALL
     dirty: set[int] = dataclasses.field(default_factory=set)
+    sealed: bool = False
+
+    @property
+    def oldest_ms(self) -> int:
+        """The oldest pane that is kept."""
+        return self.until_ms - self.keep * self.pane_ms
 
     def page(self, pane: int, new: Callable[[], Page]) -> Page:
         """The open page of a pane, marked as changed."""
@@ -39,30 +47,33 @@ class Pages(Generic[Page]):
 
     def too_old(self, pane: int) -> bool:
         """Whether a pane is past what is kept."""
-        return pane < self.until_ms - self.keep * self.pane_ms
+        return pane < self.oldest_ms
 
     def seal(self, watermark_ms: int) -> Iterator[tuple[int, int, Page]]:
-        """Close what the watermark has passed: pane, revision, page, in order of panes."""
+        """Close what the watermark has passed: pane, revision, page, in order of panes.
+
+        What is too much to be kept open is closed as well: the pane is the sum of its revisions,
+        so an early one adds no error.
+        """
         until = watermark_ms // self.pane_ms * self.pane_ms
-        if until <= self.until_ms:
+        due = until > self.until_ms
+        if not due and len(self.open) <= MAX_OPEN:
             return
-        self.until_ms = until
-        for pane in sorted(pane for pane in self.open if pane < until):
-            revision = self.revisions.get(pane, 0)
-            self.revisions[pane] = revision + 1
-            self.dirty.discard(pane)
-            yield pane, revision, self.open.pop(pane)
+        self.until_ms = max(until, self.until_ms)
+        panes = sorted(self.open)
+        passed = bisect.bisect_left(panes, until) if due else 0
+        for pane in panes[: max(passed, len(panes) - MAX_OPEN)]:
+            yield self._close(pane)
+
+    def _close(self, pane: int) -> tuple[int, int, Page]:
+        revision = self.revisions.get(pane, 0)
+        self.revisions[pane] = revision + 1
+        self.dirty.discard(pane)
+        self.sealed = True
+        return pane, revision, self.open.pop(pane)
 
     def expired(self) -> Iterator[tuple[int, int]]:
         """Forget panes past what is kept: (pane, revision) of every share that may go."""
         for pane in [pane for pane in self.revisions if self.too_old(pane)]:
+            self.sealed = True
             yield from ((pane, revision) for revision in range(self.revisions.pop(pane)))
-
-    def dump(self) -> State:
-        """Plain values, without the open pages."""
-        return self.until_ms, self.revisions
-
-    def load(self, state: State) -> None:
-        """Take up what `dump` gave."""
-        self.until_ms, revisions = state
-        self.revisions = dict(revisions)

@@ -47,12 +47,6 @@ class Series:
     def __len__(self) -> int:
         return len(self.times_ms)
 
-    @classmethod
-    def of(cls, time_ms: int, key: int, value: float) -> "Series":
-        """A single value."""
-        ids = np.array([key], dtype=np.uint64)
-        return cls(np.array([time_ms], dtype=np.int64), ids, np.array([value]))
-
     def take(self, rows: Any) -> "Series":
         """The rows of an index, mask or slice."""
         return Series(self.times_ms[rows], self.ids[rows], self.values[rows])
@@ -104,7 +98,10 @@ def decode_signals(raw: bytes) -> Signals:
     """The message of `encode_signals`. Raises ValueError on truncated or foreign bytes."""
     if raw[:4] != MAGIC or zlib.crc32(raw[8:]) != int.from_bytes(raw[4:8], "big"):
         raise ValueError("not a signals message of this version, or damaged")
-    fields = msgspec.msgpack.decode(raw[8:])
+    try:
+        fields = msgspec.msgpack.decode(raw[8:], type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a signals message: {error}") from error
     fields["sealed"] = tuple(ShareName(*name) for name in fields["sealed"])
     fields["series"] = {name: _series(*arrays) for name, arrays in fields["series"].items()}
     fields["control"] = tuple(fields["control"])

@@ -1,0 +1,121 @@
+"""States: a ledger as fields of its partition's state in Redis, and back.
+
+    ledger                    high-water marks, progress, the number of pending entries
+    ledger-parts              incomplete references
+    ledger-words/PIECE        names in entries; ledger-subjects/PIECE: models and versions
+    ledger-truth/MODEL        how far the truth of a model has come
+    book/MODEL/VERSION        a book; book-panes/...: how often each of its panes was sealed
+    open-inputs/.../PANE      a page that is still counted; open-quality/.../PANE
+    inputs/.../PANE/REVISION  a sealed share, read by the watch; quality/.../PANE/REVISION
+
+Only what changed is written.
+"""
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from stream.books import Book, references_of
+from stream.changes import Changes
+from stream.entries import Tables
+from stream.names import Names
+from stream.references import Parts, Reference
+from stream.seals import open_field
+from stream.shelves import Truths
+from stream.sources import Sources
+
+if TYPE_CHECKING:
+    from stream.ledger import Ledger
+
+FORMAT = 2
+
+
+class _State(msgspec.Struct):
+    format: int
+    sources: list[tuple[str, int, str, int]]
+    progress: dict[str, dict[int, int]]
+    pending: int
+
+
+def save(ledger: "Ledger", changes: Changes, *, all_of_it: bool) -> None:
+    """What changed of a ledger but its books. all_of_it: also its marks and progress."""
+    matches, tables = ledger.matches, ledger.matches.tables
+    matches.save(changes)  # which may number new words
+    for kind, names in (("words", tables.words), ("subjects", tables.subjects)):
+        for piece, raw in names.grown():
+            changes.put(f"ledger-{kind}/{piece}", raw)
+    for model, truths in ledger.shelf.truths.items():
+        if truths.touched:
+            changes.put(f"ledger-truth/{urllib.parse.quote(model, safe='')}", truths.to_bytes())
+            truths.touched = False
+    if ledger.controls.touched:
+        changes.put("ledger-parts", ledger.controls.parts.to_bytes())
+        ledger.controls.touched = False
+    if all_of_it:
+        state = _State(FORMAT, ledger.sources.dump(), ledger.progress, matches.pending)
+        changes.put("ledger", msgspec.msgpack.encode(state))
+
+
+def save_book(book: Book, changes: Changes) -> None:
+    """What changed of a book."""
+    for pages in (book.inputs, book.quality):
+        for pane in sorted(pages.dirty):
+            changes.put(open_field(pages.kind, book, pane), book.page_bytes(pages.kind, pane))
+        pages.dirty.clear()
+    if book.inputs.sealed or book.quality.sealed:
+        changes.put(f"book-panes/{book.key}", book.revisions_to_bytes())
+        book.inputs.sealed = book.quality.sealed = False
+    changes.put(f"book/{book.key}", book.to_bytes())
+    book.touched = False
+
+
+def references_in(fields: Mapping[str, bytes]) -> set[str]:
+    """Ids of the references that books name."""
+    books = (raw for field, raw in fields.items() if field.startswith("book/"))
+    return {ref for raw in books for ref in references_of(raw)}
+
+
+def restore(
+    ledger: "Ledger", fields: Mapping[str, bytes], references: Mapping[str, Reference]
+) -> None:
+    """Take up what `save` and `save_book` gave. Raises ValueError if it is damaged."""
+    grouped: dict[str, dict[str, bytes]] = {}
+    for field, raw in fields.items():
+        kind, _, rest = field.partition("/")
+        grouped.setdefault(kind, {})[rest] = raw
+    if "ledger" in grouped:
+        _restore(ledger, grouped)
+    for key, raw in sorted(grouped.get("book", {}).items()):
+        book = Book.from_bytes(raw, ledger.settings)
+        book.references = {ref: references[ref] for _, ref in book.active}
+        if key in grouped.get("book-panes", {}):
+            book.load_revisions(grouped["book-panes"][key])
+        ledger.shelf.put(book)
+    books = {book.key: book for book in ledger.shelf}
+    for kind in ("inputs", "quality"):
+        for field, raw in grouped.get(f"open-{kind}", {}).items():
+            key, _, pane = field.rpartition("/")
+            books[key].open_page(kind, int(pane), raw)
+
+
+def _restore(ledger: "Ledger", grouped: Mapping[str, Mapping[str, bytes]]) -> None:
+    try:
+        state = msgspec.msgpack.decode(grouped["ledger"][""], type=_State)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"a damaged ledger: {error}") from error
+    if state.format != FORMAT:
+        raise ValueError(f"ledger state of format {state.format}, not {FORMAT}")
+    ledger.sources, ledger.progress = Sources.load(state.sources), state.progress
+    ledger.matches.tables = Tables(_names(grouped, "words"), _names(grouped, "subjects"))
+    ledger.matches.pending = state.pending
+    for model, raw in grouped.get("ledger-truth", {}).items():
+        ledger.shelf.truths[urllib.parse.unquote(model)] = Truths.from_bytes(raw)
+    if "ledger-parts" in grouped:
+        ledger.controls.parts = Parts.from_bytes(grouped["ledger-parts"][""])
+
+
+def _names(grouped: Mapping[str, Mapping[str, bytes]], kind: str) -> Names:
+    pieces = grouped.get(f"ledger-{kind}", {})
+    return Names.load({int(piece): raw for piece, raw in pieces.items()})
