@@ -33,7 +33,7 @@ class Gate:
 
     def __init__(self, settings: Settings, most: int, told: Told, stalled_s: float = STALLED_S):
         self.settings, self.most, self.told, self.stalled_s = settings, most, told, stalled_s
-        self.cluster = Cluster(settings.kafka.brokers)
+        self.cluster = Cluster(settings.kafka)
         self.lost = 0
         self._mock = False
         self._lags: list[Lag] = []

@@ -6,6 +6,7 @@ import confluent_kafka as ck
 import msgspec
 
 from agents.findings import Output
+from agents.security import kafka_config
 from agents.settings import Settings
 from stream.events import Alert, Evaluation, RetrainRequest
 
@@ -26,11 +27,10 @@ class Outputs:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConnectionError where no broker answers."""
-        brokers = ",".join(settings.kafka.brokers)
         self._types = {settings.topics.name(topic): kind for topic, kind in TYPES.items()}
         self._consumer = ck.Consumer(
-            {
-                "bootstrap.servers": brokers,
+            kafka_config(settings.kafka)
+            | {
                 "group.id": f"{settings.kafka.group_id}-outputs",
                 "enable.auto.commit": False,
                 "log_level": 3,

@@ -273,15 +273,9 @@ def _read(name: str, path: Path) -> str:
 
 
 def _reason(error: OSError) -> str:
-    """In words: what the system says, or OpenSSL's code with what it means."""
+    """In words: what the system says; OpenSSL itself hardly says anything."""
     if not isinstance(error, ssl.SSLError):
         return error.strerror or str(error)
-    meaning = {
-        "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
-        "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate in it",
-        "NO_START_LINE": "no certificate in it",
-        "BAD_DECRYPT": "the key's password (key_password) is wrong",
-        "BAD_PASSWORD_READ": "the key is encrypted, and needs key_password_file",
-    }
-    code = error.reason or str(error)
-    return meaning.get(code, f"not usable PEM, or a wrong key_password ({code})")
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key belongs to another certificate"
+    return "not usable PEM, or its key_password is missing or wrong"

@@ -4,11 +4,14 @@ import dataclasses
 import datetime
 import ipaddress
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.leaks import new_secret
 
 DAY = datetime.timedelta(days=1)
 Encryption = serialization.KeySerializationEncryption
@@ -91,6 +94,24 @@ class Authority:
             path.touch(mode=0o600)
             path.write_bytes(content)
         return Pair(*paths)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Papers:
+    """Ours, and what goes wrong: an authority nobody trusts, a key that is encrypted."""
+
+    authority: Authority
+    stranger: Authority
+    client: Pair
+    locked: Pair
+    key_password: str
+
+    @classmethod
+    def make(cls, folder: Path) -> Self:
+        """Files in `folder`."""
+        authority, password = Authority(folder / "ours"), new_secret()
+        client, locked = authority.client("client"), authority.client("locked", password)
+        return cls(authority, Authority(folder / "theirs"), client, locked, password)
 
 
 def _builder(

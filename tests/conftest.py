@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -13,8 +14,13 @@ import redis
 
 from agents.embedded import EmbeddedRedis
 from tests import servers
+from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
+
+if TYPE_CHECKING:
+    from tests.certificates import Papers
+    from tests.secured import SecuredKafka, SecuredRedis
 
 ROOT = Path(__file__).parent.parent
 TAKEN = pytest.StashKey[dict[str, str]]()
@@ -105,6 +111,48 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[Redis]:
     with servers.choose_redis() as found:
         request.config.stash[TAKEN]["redis"] = f"{found.kind}, {found.url} ({found.note})"
         yield found
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> "Papers":
+    """Certificates, made anew for every run."""
+    from tests.certificates import Papers  # noqa: PLC0415 - few tests need it
+
+    return Papers.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(
+    papers: "Papers", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["SecuredKafka"]:
+    """A Kafka that asks who we are. It starts Apache Kafka, whatever the other tests run on."""
+    from tests.secured import SecuredKafka  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("secured") / "kafka"
+    with _or_skipped(), SecuredKafka(folder, papers.authority) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def secured_redis(
+    papers: "Papers", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["SecuredRedis"]:
+    """A Redis that asks who we are."""
+    from tests.secured import SecuredRedis  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("redis")
+    with _or_skipped(), SecuredRedis(folder, papers.authority) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _or_skipped() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as why:
+        if servers.real_kafka_required():
+            pytest.fail(str(why))
+        pytest.skip(str(why))
 
 
 @pytest.fixture

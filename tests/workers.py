@@ -100,6 +100,7 @@ class Deployment:
         **settings: Mapping[str, object],
     ) -> None:
         self.kafka, self.name, self.folder = kafka, name, folder
+        self.access: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
         self.port = free_port()
         self.processes: list[Process] = []
         self.told = _settings(kafka.bootstrap, redis_url, name, settings)
@@ -214,7 +215,7 @@ class Deployment:
         if self._producer is None:
             self._producer = ck.Producer(
                 {
-                    "bootstrap.servers": self.kafka.bootstrap,
+                    **self.access,
                     "linger.ms": 5,
                     "log_level": 2,
                     "message.max.bytes": 3_000_000,
@@ -247,7 +248,7 @@ class Deployment:
         if self._consumer is None:
             self._consumer = ck.Consumer(
                 {
-                    "bootstrap.servers": self.kafka.bootstrap,
+                    **self.access,
                     "group.id": f"{self.name}-reader",
                     "enable.auto.commit": False,
                     "log_level": 2,
@@ -286,7 +287,11 @@ class Deployment:
     def lags(self, topics: Iterable[str]) -> list[Lag]:
         """How far the workers' group is."""
         names = [self.topic(name) for name in topics]
-        return asyncio.run(Cluster([self.kafka.bootstrap]).positions(self.name, names))
+        return asyncio.run(self.cluster().positions(self.name, names))
+
+    def cluster(self) -> Cluster:
+        """The Kafka, to be asked."""
+        return Cluster([self.kafka.bootstrap])
 
     def done(self, topics: Iterable[str]) -> bool:
         """Whether the workers have committed all there is of these topics."""
