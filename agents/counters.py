@@ -27,7 +27,7 @@ class Counters:
         self.checkpoints = self._counter("checkpoints", "checkpoints committed", "stage")
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")
         self.outages = self._counter("outages", "calls that had to wait for Redis", "stage")
-        self.evaluations = self._counter("evaluations", "evaluations made", "subject")
+        self.rows = self._counter("rows", "rows by what became of them", "outcome")
         self.partitions = Gauge(
             "driftline_partitions", "partitions owned", ["stage"], registry=self.registry
         )
