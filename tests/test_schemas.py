@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import schemas
 from stream import events
 from stream.events.outputs import Output
+from tests.golden import v1
 
 FORMATS = jsonschema.FormatChecker(formats=["uuid"])
 INPUTS: dict[str, tuple[Any, Any]] = {
@@ -183,15 +184,17 @@ def test_a_struct_has_the_fields_of_its_schema(
     name: str, path: tuple[str, ...], kind: type[msgspec.Struct]
 ) -> None:
     root = schemas.load(name)
-    schema = root
+    schema, then = root, v1.schema(name)
     for key in path:
-        schema = schema[key]
+        schema, then = schema[key], then[key]
     known = schema["properties"]
     hints = typing.get_type_hints(kind, include_extras=True)
     fields = {f.name: f for f in msgspec.structs.fields(kind)}
     assert set(known) - set(fields) <= ({"id", "type", "schema"} if name in INPUTS else set())
     assert [n for n in fields if n not in known] == []
-    always = set(fields) if name in OUTPUTS else {n for n, f in fields.items() if f.required}
+    # what an output has from version 1 on is always there; records of then lack what came later
+    required = then["properties"] if name in OUTPUTS else fields
+    always = {n for n, f in fields.items() if n in required and (name in OUTPUTS or f.required)}
     assert set(schema["required"]) - {"type"} == always - {"type"}
     times = {"time", "active_from"} if name in INPUTS else set()
     for field in set(fields) - times:
