@@ -57,7 +57,7 @@ def test_nothing_secret_is_shown(value: object) -> None:
 
 def test_a_variable_that_would_be_ignored_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X__INER__COUNT", "1")
-    with pytest.raises(BadSettings, match="X__INER__COUNT.*did you mean 'inner'"):
+    with pytest.raises(BadSettings, match=r"X__INER__COUNT.*did you mean 'inner'"):
         complaints.check_environment("X__", ("inner", "many"))
     monkeypatch.delenv("X__INER__COUNT")
     complaints.check_environment("X__", ("inner", "many"))
