@@ -6,15 +6,16 @@ after a crash is dropped by the ledgers, which know the source offset of every r
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
+from agents import arrows
 from agents.chunks import TP, Chunk, Record
 from agents.context import Context
 from agents.keepers import Unfit
 from agents.letters import shortened, told
 from agents.producers import DeliveryFailed, Message
 from stream.batches import Batch, batches_of, encode_batch
-from stream.batches.blocks import ControlRow
+from stream.batches.blocks import Block, ControlRow, Kind
 from stream.batches.splitting import Row
 from stream.events import (
     Limits,
@@ -36,6 +37,7 @@ DECODERS: dict[str, Callable[[bytes | None, bytes | None, int, Limits], Predicti
     "predictions": decode_prediction,
     "ground-truth": decode_truth,
 }
+ARROWS: dict[str, Kind] = {"predictions": "prediction", "ground-truth": "truth"}
 SOURCES = (*DECODERS, "control")
 
 
@@ -68,8 +70,11 @@ class Intake:
     def _decode(
         self, chunk: Chunk, record: Record, rows: list[Row], controls: list[ControlRow]
     ) -> None:
-        _check_type(record)
         name = self.names[chunk.topic]
+        if name in ARROWS and is_arrow(record):
+            rows.extend(self._table(ARROWS[name], record))
+            return
+        _check_type(record)
         args = (record.value, record.key, record.timestamp, self.limits)
         if name == "control":
             self._check_model(decode_control(*args).model)
@@ -78,6 +83,14 @@ class Intake:
             event = DECODERS[name](*args)
             self._check_model(event.model)
             rows.append((record.offset, record.timestamp, event))
+
+    def _table(self, kind: Kind, record: Record) -> list[Block]:
+        """Many rows of one record, or Rejected as a whole."""
+        place = arrows.Place(record.offset, record.timestamp, self.limits)
+        blocks = arrows.rows_in(kind, record.value, place)
+        for block in blocks:
+            self._check_model(block.model)
+        return blocks
 
     def _check_model(self, model: str) -> None:
         settings = self.context.settings
@@ -176,12 +189,21 @@ class Intake:
         self._quiet.pop(tp, None)
 
 
-def _check_type(record: Record) -> None:
-    """Raises Rejected where a header says that the value is not JSON."""
+def is_arrow(record: Record) -> bool:
+    """Whether a header says that the value is an Arrow stream."""
+    return arrows.MEDIA_TYPE.encode() in _types(record)
+
+
+def _types(record: Record) -> Iterator[bytes]:
     for name, value in record.headers:
         if name.lower() == "content-type":
-            kind = (value or b"").split(b";")[0].strip().lower()
-            json = kind in (b"", b"application/json", b"text/json") or kind.endswith(b"+json")
-            if not json or kind == NOT_JSON:
-                shown = kind[:100].decode("ascii", "replace")
-                raise Rejected("unknown-content-type", f"content-type {shown!r} is not JSON")
+            yield (value or b"").split(b";")[0].strip().lower()
+
+
+def _check_type(record: Record) -> None:
+    """Raises Rejected where a header says that the value is not JSON."""
+    for kind in _types(record):
+        json = kind in (b"", b"application/json", b"text/json") or kind.endswith(b"+json")
+        if not json or kind == NOT_JSON:
+            shown = kind[:100].decode("ascii", "replace")
+            raise Rejected("unknown-content-type", f"content-type {shown!r} is not JSON")

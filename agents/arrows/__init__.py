@@ -6,6 +6,6 @@ record, with one offset, and half of it cannot become a dead letter.
 """
 
 from agents.arrows.messages import MEDIA_TYPE, batch_of, written
-from agents.arrows.tables import predictions, truths
+from agents.arrows.tables import Place, rows_in
 
-__all__ = ["MEDIA_TYPE", "batch_of", "predictions", "truths", "written"]
+__all__ = ["MEDIA_TYPE", "Place", "batch_of", "rows_in", "written"]

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from agents.arrows import values
+from agents.arrows.messages import MAX_PACKED_BYTES
 from agents.arrows.values import mask, present, refuse
 from stream.columns import Bools, Column, Floats, Ints
 from stream.events import Limits, Rejected
@@ -125,11 +126,14 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _vector(name: str, array: pa.Array, limits: Limits) -> Vector:
     label = f"feature {name!r}"
-    if not values.is_number(array.type.value_type):
+    kind = array.type.value_type
+    if not (values.is_number(kind) or types.is_null(kind)):
         raise Rejected("wrong-type", f"{label}: {array.type}, expected a list of numbers")
     lengths = pc.fill_null(pc.list_value_length(array).cast(pa.int64()), -1).to_numpy()
     if lengths.max(initial=0) > limits.max_vector:
         raise Rejected("vector-too-long", f"{lengths.max()}, at most {limits.max_vector}")
+    if 8 * int(lengths.clip(0).sum()) > MAX_PACKED_BYTES:
+        raise Rejected("too-many-rows", f"{len(array)} rows of {array.type}")
     flat = array.flatten()
     present(flat, f"{label}, an element", "wrong-type")
     return Vector(name, array, lengths)

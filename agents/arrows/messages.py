@@ -16,6 +16,7 @@ from stream.events import Limits, Rejected
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # a stream without it was cut off
 MAX_ROWS = 100_000
+MAX_PACKED_BYTES = 1_800_000  # as columns of float64: what a message of the internal log holds
 DICTIONARY, RECORDS = 2, 3  # MessageHeader in Arrow's Message.fbs
 FAILURES = (pa.ArrowException, ValueError, OSError, TypeError, struct.error, IndexError)
 

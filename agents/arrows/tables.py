@@ -13,18 +13,16 @@ from pyarrow import types
 
 from agents.arrows import values
 from agents.arrows.groups import features_of, optional_group
-from agents.arrows.messages import batch_of
+from agents.arrows.messages import MAX_PACKED_BYTES, batch_of
 from agents.arrows.values import refuse
-from stream.batches import Block
-from stream.batches.blocks import rows_of
+from stream.batches import Batch, Block, encoded_size
+from stream.batches.blocks import Kind, rows_of
 from stream.columns import Column, Floats, Ints
 from stream.events import Limits, Rejected
 from stream.events.decode import MAX_REVISION
 from stream.hashes import id_hashes
 
-MAX_PACKED_BYTES = 1_800_000  # of all columns of a message: what the internal log takes at once
-ROW_BYTES = 48  # of what every row has besides
-REQUIRED = {
+REQUIRED: dict[Kind, tuple[str, ...]] = {
     "prediction": ("prediction_id", "model", "version", "time", "features"),
     "truth": ("prediction_id", "model", "time", "label"),
 }
@@ -40,12 +38,18 @@ class Place:
     limits: Limits
 
 
-def predictions(value: bytes | None, place: Place) -> list[Block]:
-    """The predictions of one message, by model, version and columns. Raises Rejected."""
+def rows_in(kind: Kind, value: bytes | None, place: Place) -> list[Block]:
+    """The predictions or truths of one message, by model, version and columns. Raises Rejected."""
+    try:
+        return _predictions(value, place) if kind == "prediction" else _truths(value, place)
+    except pa.ArrowException as failure:
+        raise Rejected("wrong-type", f"Arrow cannot read a column: {failure}") from None
+
+
+def _predictions(value: bytes | None, place: Place) -> list[Block]:
     columns = _columns(value, "prediction", place.limits)
     ids, times_ms = _common(columns, place)
     features, vectors = features_of(columns["features"], place.limits)
-    _check_size(len(ids), len(features) + sum(v.width for v in vectors))
     probabilities = optional_group(columns, "probabilities", place.limits)
     segments = optional_group(columns, "segments", place.limits)
     for name in ("request_id", "client"):
@@ -78,15 +82,14 @@ def predictions(value: bytes | None, place: Place) -> list[Block]:
             spread = {v.name: v.spread(rows) for v in vectors}
             block = dataclasses.replace(block, features=_in_place(block.features, spread))
         found.append(block)
+    _check_packed(found, len(value or b""))
     return found
 
 
-def truths(value: bytes | None, place: Place) -> list[Block]:
-    """The truths of one message, by model and version. Raises Rejected."""
+def _truths(value: bytes | None, place: Place) -> list[Block]:
     columns = _columns(value, "truth", place.limits)
     ids, times_ms = _common(columns, place)
     n = len(ids)
-    _check_size(n, 3)
     retracted, revision = np.zeros(n, np.bool_), np.zeros(n, np.int64)
     if "retracted" in columns:
         retracted = values.truth_values(columns["retracted"], "retracted")
@@ -106,10 +109,12 @@ def truths(value: bytes | None, place: Place) -> list[Block]:
     nothing = pa.nulls(n)
     version = values.names(columns.get("version", nothing), "version", place.limits, optional=True)
     shapes = [shape for shape in (model.codes, version.codes) if shape is not None]
-    return [_named(rows_of(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
+    found = [_named(rows_of(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
+    _check_packed(found, len(value or b""))
+    return found
 
 
-def _columns(value: bytes | None, kind: str, limits: Limits) -> Columns:
+def _columns(value: bytes | None, kind: Kind, limits: Limits) -> Columns:
     """The columns of a message by name; those we do not know are passed over."""
     batch = batch_of(value, limits)
     names = batch.schema.names
@@ -119,6 +124,7 @@ def _columns(value: bytes | None, kind: str, limits: Limits) -> Columns:
     for name in REQUIRED[kind]:
         if name not in names:
             raise Rejected("missing-field", f"there is no column {name!r}")
+    _check_claimed(batch)
     return dict(zip(names, batch.columns, strict=True))
 
 
@@ -127,18 +133,29 @@ def _common(columns: Columns, place: Place) -> tuple[list[str], Ints]:
     return ids, values.times(columns["time"], place.record_ms, place.limits)
 
 
-def _check_size(rows: int, width: int) -> None:
-    size = rows * (ROW_BYTES + 8 * width)
+def _check_claimed(batch: pa.RecordBatch) -> None:
+    """Before anything is made of it: a column of nulls takes no bytes in Arrow, and some here."""
+    width = sum(max(1, column.type.num_fields) for column in batch.columns)
+    if (size := batch.num_rows * 8 * width) > 4 * MAX_PACKED_BYTES:
+        raise Rejected("too-many-rows", f"{batch.num_rows} of {width} columns: {size} bytes")
+
+
+def _check_packed(blocks: Sequence[Block], value_bytes: int) -> None:
+    """All rows of a message for one partition must fit in one message of the internal log."""
+    packed = sum(len(b) * (48 + 8 * (len(b.features) + 8)) for b in blocks)
+    if packed + len(blocks) * value_bytes < MAX_PACKED_BYTES:
+        return  # certainly: names and words are no longer than the value
+    size = encoded_size(Batch("", 0, "", 0, 0, 0, list(blocks)))
     if size > MAX_PACKED_BYTES:
-        fit = MAX_PACKED_BYTES // (size // rows)
-        raise Rejected("too-many-rows", f"{rows} rows of {width} columns, at most {fit} in one")
+        rows = sum(map(len, blocks))
+        raise Rejected("too-many-rows", f"{rows} rows: {size} bytes, at most {MAX_PACKED_BYTES}")
 
 
-def _block(kind: str, place: Place, times_ms: Ints, **more: object) -> Block:
+def _block(kind: Kind, place: Place, times_ms: Ints, **more: object) -> Block:
     """A block of all rows, which belong to no model yet."""
     n = len(times_ms)
     return Block(
-        kind,  # type: ignore[arg-type]
+        kind,
         "",
         None,
         np.full(n, place.offset),
