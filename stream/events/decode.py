@@ -70,6 +70,7 @@ def decode_prediction(
         w = _predictions.decode(checked)
     except _FAILURES as failure:
         raise rejection(checked, failure) from None
+    _check_unknown(checked, limits.max_depth)
     check_names((w.prediction_id, w.model, w.version), limits)
     _check_features(w.features, limits)
     if LEFT_BRACKET in checked:  # without one there is no list, and nothing to look for
@@ -101,6 +102,7 @@ def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits:
         w = _truths.decode(checked)
     except _FAILURES as failure:
         raise rejection(checked, failure) from None
+    _check_unknown(checked, limits.max_depth)
     check_names((w.prediction_id, w.model), limits)
     if w.version is not None:
         check_names((w.version,), limits)
@@ -145,6 +147,11 @@ def _present(value: bytes | None, limits: Limits) -> bytes:
         raise Rejected("empty-value", "null" if value is None else "no bytes")
     if len(value) > limits.max_bytes:
         raise Rejected("too-large", f"{len(value)} bytes, at most {limits.max_bytes}")
+    if not value.isascii():  # msgspec does not look into what it passes over
+        try:
+            value.decode()
+        except UnicodeDecodeError as bad:
+            raise Rejected("not-utf8", f"byte {bad.start}") from None
     return value
 
 
@@ -194,6 +201,22 @@ def _names_of(event: Control) -> tuple[str, ...]:
     needed = [getattr(event, field, None) for field in ("model", "version", "request_id")]
     optional = [getattr(event, field, None) for field in ("reference_id", "new_version")]
     return tuple([n for n in needed if n is not None] + [n for n in optional if n])
+
+
+def _check_unknown(value: bytes, most: int) -> None:
+    """Raises Rejected where what was passed over is nested too deeply, however much we could read.
+
+    Only a text of many brackets can be; it is read once more.
+    """
+    if value.count(b"{") + value.count(b"[") <= most:
+        return
+    try:
+        document = _anything.decode(value)
+    except RecursionError:
+        raise Rejected("too-deep", f"more than {most} levels") from None
+    except _FAILURES:  # a number that nobody can hold, passed over
+        return
+    _check_depth(document, most)
 
 
 def _check_depth(document: Any, most: int) -> None:

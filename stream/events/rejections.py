@@ -64,20 +64,30 @@ _WORDS = (
     ("` <= ", "number-out-of-range"),
     ("- at `$.type`", "unknown-type"),
 )
+_anything = msgspec.json.Decoder()
 
 
 def rejection(value: bytes, failure: Exception) -> Rejected:
     """Why msgspec refused these bytes, as one of our reasons. Slow, and only for bad records."""
+    if isinstance(failure, msgspec.ValidationError):
+        failure = _malformed(value) or failure
     detail = str(failure)
     if isinstance(failure, RecursionError):
         return Rejected("too-deep", "nested too deeply to be read")
-    try:
-        value.decode()
-    except UnicodeDecodeError as bad:
-        return Rejected("not-utf8", f"byte {bad.start}")
     if isinstance(failure, msgspec.ValidationError):
         found = (reason for words, reason in _WORDS if words in detail)
         return Rejected(next(found, "wrong-type"), detail)
     if b"\\ud" in value.lower():
         detail += " (or a surrogate \\uD800 to \\uDFFF without its other half)"
     return Rejected("not-json", detail)
+
+
+def _malformed(value: bytes) -> Exception | None:
+    """What is wrong with a text behind its first wrong type, where typed decoding stopped."""
+    try:
+        _anything.decode(value)
+    except (msgspec.ValidationError, ValueError) as failure:  # a number, which is JSON all the same
+        return failure if type(failure) is msgspec.DecodeError else None
+    except RecursionError as failure:
+        return failure
+    return None
