@@ -44,6 +44,8 @@ def rows_in(kind: Kind, value: bytes | None, place: Place) -> list[Block]:
         return _predictions(value, place) if kind == "prediction" else _truths(value, place)
     except pa.ArrowException as failure:
         raise Rejected("wrong-type", f"Arrow cannot read a column: {failure}") from None
+    except UnicodeError as failure:  # Arrow holds values to UTF-8, but not the schema's names
+        raise Rejected("not-utf8", f"a name in the schema: {failure}") from None
 
 
 def _predictions(value: bytes | None, place: Place) -> list[Block]:
