@@ -143,7 +143,6 @@ def _unreferenced(m: Memory, of: Subject) -> Evaluation:
     """What is said without a reference; once there are enough rows, they become one."""
     sample = m.windows["inputs"].sample(of.end_ms, _reach(m, of.end_ms))
     rows, needed = (sample.seen if sample else 0), m.settings.reference_rows
-    made = False
     if sample and rows >= needed and not m.active:
         reference = first_reference(m.model, m.version, sample, m.settings)
         m.first = (of.end_ms, reference.id)
@@ -151,7 +150,7 @@ def _unreferenced(m: Memory, of: Subject) -> Evaluation:
         m.active = [m.first]
         m.changes.references[reference.id] = reference.to_bytes()
         m.out += _registration(m, reference_events(reference, stamp(of.end_ms)))
-        made = True
+    made = m.first is not None and m.first[0] == of.end_ms
     return unreferenced_evaluation(of, rows, needed, made=made)
 
 

@@ -66,11 +66,13 @@ def scales(m: Memory) -> list[Scales]:
 
 
 def scales_of(reference: Reference) -> dict[str, Scale]:
-    """Scales of features, of the score and of the errors, where the reference knows them."""
+    """Scales of features and of the errors, where the reference knows them.
+
+    Scores are taken as they come: they lie between 0 and 1, and a reference has only what was
+    given to the answers, not to the positive class.
+    """
     found = {name: scale_of(f.mean, f.sd) for name, f in reference.features.items()}
-    if "confidence" in reference.outputs:
-        sure = reference.outputs["confidence"]
-        found["score"] = scale_of(sure.mean, sure.sd)
+    found["score"] = None
     if "accuracy" in reference.quality:
         wrong = 1.0 - reference.quality["accuracy"]
         found["error"] = scale_of(wrong, max(0.0, wrong * (1.0 - wrong)) ** 0.5)
