@@ -7,7 +7,7 @@ that are gone before the worker had them are counted as lost.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agents.clusters import Cluster, Lag
 from agents.settings import Settings
@@ -59,18 +59,23 @@ class Gate:
         await self._until(lambda: self._behind(SOURCES) == 0)
 
     async def judged(self) -> None:
-        """Until all stages have read everything, and stay so for two checkpoints."""
-        worker, kafka = self.settings.worker, self.settings.kafka
-        quiet_s = 2 * (worker.checkpoint_s + kafka.commit_s)
-        since = time.monotonic()
+        """Until the ledgers and then the watch are past all that lies before them now.
 
-        def quiet() -> bool:
-            nonlocal since
-            if self._behind(SOURCES + INNER):
-                since = time.monotonic()
-            return time.monotonic() - since >= quiet_s
+        They acknowledge a checkpoint just before they publish what came of it: hence the pauses.
+        """
+        pause_s = max(2 * self.settings.worker.checkpoint_s, LOOK_S)
+        await self.taken_in()
+        for topic in INNER:
+            await asyncio.sleep(pause_s)
+            await self._look()
+            name = self.settings.topics.name(topic)
+            ends = {lag.partition: lag.end for lag in self._lags if lag.topic == name}
+            await self._until(lambda n=name, e=ends: self._past(n, e))  # type: ignore[misc]
+        await asyncio.sleep(pause_s)
 
-        await self._until(quiet)
+    def _past(self, topic: str, ends: Mapping[int, int]) -> bool:
+        mine = [lag for lag in self._lags if lag.topic == topic]
+        return all((lag.committed or lag.first) >= ends.get(lag.partition, 0) for lag in mine)
 
     async def count(self, topic: str) -> int:
         """How many records were ever written to a topic."""

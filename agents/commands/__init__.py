@@ -1,23 +1,20 @@
 """The command line: `driftline`."""
 
-import asyncio
 import importlib.metadata
-import logging
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from agents import registration, tables
+from agents.commands.arguments import INTERRUPTED, Config, duration, names, pairs, wait_for
 from agents.complaints import BadSettings
 from agents.demo import DemoFailed, Plan
 from agents.demo import run as demonstrate
-from agents.durations import seconds
 from agents.embedded import CannotEmbed
 from agents.portfolio import MONTHS, SEED
 from agents.producers import DeliveryFailed
@@ -27,8 +24,7 @@ from agents.store import Unusable
 from agents.tables import BadTable
 from stream.references import Reference
 
-Answer = TypeVar("Answer")
-OK, FAILED, USAGE, UNAVAILABLE, INTERNAL, INTERRUPTED = 0, 1, 2, 69, 70, 130
+OK, FAILED, USAGE, UNAVAILABLE, INTERNAL = 0, 1, 2, 69, 70
 EXITS = {
     OK: "done",
     FAILED: "it did not work; the message says why",
@@ -60,10 +56,6 @@ app = typer.Typer(
     help="Watches machine-learning models in production: predictions and, later, the truth come"
     " in through Kafka; alerts and retrain requests go out. Begin with `driftline demo`.",
 )
-Config = Annotated[
-    Path | None,
-    typer.Option(help="Settings, a TOML file. Without it: defaults and DRIFTLINE__ variables."),
-]
 
 
 @app.command()
@@ -88,9 +80,9 @@ def demo(
     An insurer's model predicts the risk of 1,500 policies a month. Its world changes slowly, and
     the truth arrives half a year late. Takes less than two minutes and leaves nothing behind.
     """
-    delay_s = _duration("--label-delay", label_delay)
+    delay_s = duration("--label-delay", label_delay)
     plan = Plan(data, months, seed, delay_s, as_json)
-    _wait_for(demonstrate(plan))
+    wait_for(demonstrate(plan))
 
 
 @app.command()
@@ -146,18 +138,18 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
     roles = Roles(
         prediction=prediction,
         score=score,
-        probabilities=_pairs(probabilities),
+        probabilities=pairs(probabilities),
         label=label,
         positive=settings.model(model).positive,
-        categorical=_names(categorical),
-        ignore=_names(ignore) + settings.model(model).ignore,
+        categorical=names(categorical),
+        ignore=names(ignore) + settings.model(model).ignore,
     )
     table = tables.read(file, delimiter)
     try:
         found, notes = registration.build(table, model, version, roles)
     except BadTable as error:
         raise BadTable(f"{file}: {error}") from None
-    count = _wait_for(registration.publish(settings, found, int(time.time() * 1_000)))
+    count = wait_for(registration.publish(settings, found, int(time.time() * 1_000)))
     _print_registered(settings, found, notes, count)
 
 
@@ -190,22 +182,6 @@ def run(arguments: Sequence[str]) -> int:
     return OK
 
 
-def _wait_for(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run to the end; being stopped has an exit code of its own."""
-    try:
-        return asyncio.run(_stoppable(work))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(INTERRUPTED) from None
-
-
-async def _stoppable(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """SIGTERM stops it as Ctrl-C does: in order, with what it started."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
-
-
 def _say(error: Exception) -> int:
     for kind, code, advice in FAULTS:
         if isinstance(error, kind):
@@ -218,44 +194,24 @@ def _say(error: Exception) -> int:
     return INTERNAL
 
 
-def _duration(option: str, text: str) -> int:
-    try:
-        return int(float(str(seconds(text))))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}", param_hint=option) from None
-
-
 def _stages(text: str | None) -> tuple[Stage, ...]:
-    names = _names(text)
-    for name in names:
+    given = names(text)
+    for name in given:
         if name not in STAGES:
             allowed = f"must be of {', '.join(STAGES)}"
             raise typer.BadParameter(f"{name!r} {allowed}", param_hint="--stages")
-    return tuple(stage for stage in STAGES if stage in names)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
-
-
-def _pairs(text: str | None) -> dict[str, str]:
-    found = dict(word.partition("=")[::2] for word in _names(text))
-    if not all(name and column for name, column in found.items()):
-        raise typer.BadParameter(
-            f"{text!r} must be class=column,class=column", param_hint="--probabilities"
-        )
-    return found
+    return tuple(stage for stage in STAGES if stage in given)
 
 
 def _print_registered(
     settings: Settings, found: Reference, notes: Sequence[str], count: int
 ) -> None:
     numbers = [n for n, f in found.features.items() if f.kind == "number"]
-    names = [n for n, f in found.features.items() if f.kind == "category"]
+    words = [n for n, f in found.features.items() if f.kind == "category"]
     lines: list[tuple[str, Any]] = [
         ("reference", f"{found.id} of {found.model} {found.version}, {found.rows:,} rows"),
         ("numbers", ", ".join(numbers) or "none"),
-        ("categories", ", ".join(names) or "none"),
+        ("categories", ", ".join(words) or "none"),
         ("outputs", ", ".join(found.outputs) or "none"),
         ("quality", ", ".join(f"{n} {x:.4g}" for n, x in found.quality.items()) or "not known"),
         ("sent to", f"{settings.topics.name('control')} in {count} event{'s' * (count > 1)}"),
@@ -264,8 +220,3 @@ def _print_registered(
         typer.echo(f"{name:11}{value}")
     for note in notes:
         typer.echo(f"note: {note}")
-
-
-if __name__ == "__main__":
-    logging.captureWarnings(True)
-    main()

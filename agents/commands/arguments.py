@@ -1,0 +1,57 @@
+"""Arguments: what several commands take, and how a command waits for its work."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from agents.durations import seconds
+
+Answer = TypeVar("Answer")
+INTERRUPTED = 130  # the exit code of a command that was told to stop
+Config = Annotated[
+    Path | None,
+    typer.Option(help="Settings, a TOML file. Without it: defaults and DRIFTLINE__ variables."),
+]
+
+
+def wait_for(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run to the end; being stopped has an exit code of its own."""
+    try:
+        return asyncio.run(_stoppable(work))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(INTERRUPTED) from None
+
+
+async def _stoppable(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """SIGTERM stops it as Ctrl-C does: in order, with what it started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
+def duration(option: str, text: str) -> int:
+    """Seconds of a duration such as "30d". Raises typer.BadParameter."""
+    try:
+        return int(float(str(seconds(text))))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}", param_hint=option) from None
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """The names of a list such as "id,day"."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def pairs(text: str | None) -> dict[str, str]:
+    """Columns by class, of "high=p_high,low=p_low". Raises typer.BadParameter."""
+    found = dict(word.partition("=")[::2] for word in names(text))
+    if not all(name and column for name, column in found.items()):
+        raise typer.BadParameter(
+            f"{text!r} must be class=column,class=column", param_hint="--probabilities"
+        )
+    return found
