@@ -17,6 +17,7 @@ from tests import servers
 from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
+from tests.workers import HOURLY, Deploy, Deployment
 
 if TYPE_CHECKING:
     from tests.certificates import Papers
@@ -187,3 +188,27 @@ def data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real data at {path}; DRIFTLINE_DATA names another place")
     return path
+
+
+@pytest.fixture
+def deploy(broker: Kafka, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Deploy]:
+    """Makes a deployment on either broker; everything it started ends with the test."""
+    yield from _deploy(broker, redis_url, namespace, tmp_path)
+
+
+@pytest.fixture
+def deploy_real(
+    real_kafka: Kafka, redis_url: str, namespace: str, tmp_path: Path
+) -> Iterator[Deploy]:
+    """The same, for what the mock cannot do."""
+    yield from _deploy(real_kafka, redis_url, namespace, tmp_path)
+
+
+def _deploy(kafka: Kafka, redis_url: str, namespace: str, folder: Path) -> Iterator[Deploy]:
+    with contextlib.ExitStack() as stack:
+
+        def make(tables: str = HOURLY, url: str = redis_url, **settings: Any) -> Deployment:
+            made = Deployment(kafka, url, namespace, folder, tables, **settings)
+            return stack.enter_context(made)
+
+        yield make

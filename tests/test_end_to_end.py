@@ -4,36 +4,13 @@ import csv
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from scipy import stats
 
-from tests.servers import Kafka
-from tests.workers import HOUR_MS, START_MS, Deployment, prediction
-
-Deploy = Callable[..., Deployment]
-HOURLY = """
-[models.m]
-pane_s = 3600
-windows_s = [3600]
-idle_s = "1h"
-"""
-
-
-@pytest.fixture
-def deploy(broker: Kafka, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Deploy]:
-    """Makes a deployment; everything it started ends with the test."""
-    with ExitStack() as stack:
-
-        def make(tables: str = HOURLY, **settings: Any) -> Deployment:
-            made = Deployment(broker, redis_url, namespace, tmp_path, tables, **settings)
-            return stack.enter_context(made)
-
-        yield make
+from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, prediction
 
 
 def ages(values: Sequence[float], hour: int, first: int = 0) -> Iterator[Any]:

@@ -36,6 +36,12 @@ LOOK_S = 0.1
 PATIENCE_S = 40.0
 HOUR_MS = 3_600_000
 START_MS = 1_735_689_600_000  # 2025-01-01, a pane's start whatever its length up to a day
+HOURLY = """
+[models.m]
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Read:
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    timestamp_ms: int = -1
 
     @property
     def event(self) -> dict[str, Any]:
@@ -124,8 +131,6 @@ class Deployment:
             process.close()
         if self._consumer is not None:
             self._consumer.close()
-        if error is not None:
-            print(self.logs())
 
     def logs(self) -> str:
         """What all workers printed."""
@@ -268,7 +273,15 @@ class Deployment:
     def _keep(self, m: ck.Message) -> None:
         topic = (m.topic() or "").removeprefix(f"{self.name}.")
         headers: dict[str, bytes] = dict(cast(Any, m.headers() or []))
-        read = Read(topic, m.partition() or 0, m.offset() or 0, m.key(), m.value(), headers)
+        read = Read(
+            topic,
+            m.partition() or 0,
+            m.offset() or 0,
+            m.key(),
+            m.value(),
+            headers,
+            m.timestamp()[1],
+        )
         if topic in SCHEMAS:
             _check(read)
         self._read[topic].append(read)
@@ -280,8 +293,8 @@ class Deployment:
         end = time.monotonic() + within_s
         while not true():
             ended = [p for p in self.processes if p.process.poll() not in (None, 0, -9)]
-            assert not ended, f"a worker ended with {ended[0].process.poll()}"
-            assert time.monotonic() < end, f"not within {within_s:.0f} s"
+            assert not ended, f"a worker ended with {ended[0].process.poll()}\n{self.logs()}"
+            assert time.monotonic() < end, f"not within {within_s:.0f} s\n{self.logs()}"
             time.sleep(LOOK_S)
 
     def lags(self, topics: Iterable[str]) -> list[Lag]:
@@ -369,3 +382,6 @@ def truth(number: int, time_ms: int, label: Any, **more: Any) -> Any:
     """What really happened with it."""
     base = {"prediction_id": str(number), "model": "m", "time": time_ms}
     return base | {"label": label} | more
+
+
+Deploy = Callable[..., Deployment]
