@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING
 
 import hypothesis
