@@ -169,6 +169,7 @@ class Book:
             back = int((found.signs < 0).sum())
             self.total("outcomes", len(rows) - back)
             self.total("outcomes-taken-back", back)
+            self.touched = True
             if watched:
                 self.add_series("error", _errors(rows, found))
         self.outcomes = {}

@@ -159,7 +159,8 @@ class Ledger:
                 front.partitions = max(front.partitions, batch.partitions)
                 front.update(batch.partition, newest_ms, record_ms)
                 known.touched = True
-        advance(self.shelf, self.progress, self._changes, {mark[1] for mark in batch.marks})
+        models = dict.fromkeys(mark[1] for mark in batch.marks)  # a set has no order
+        advance(self.shelf, self.progress, self._changes, models)
 
     def expire(self, entries: Mapping[int, bytes]) -> None:
         """Let the next checkpoint remove pending entries that no event can ask for any more.

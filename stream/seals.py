@@ -14,12 +14,13 @@ Progress = Mapping[str, Mapping[int, int]]  # newest record time by source topic
 def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable[str]) -> None:
     """Let the watermarks of models follow their fronts; close what they have passed."""
     for model in models:
-        settings, truths = shelf.settings(model), shelf.truths_of(model)
+        books = shelf.books_of(model)
+        truths = shelf.truths_of(model) if books else shelf.truths.get(model)
         if truths is None:
             continue
+        settings = shelf.settings(model)
         moved = _moved(truths.front, progress, settings, settings.label_lateness_s)
         truths.touched |= moved
-        books = shelf.books_of(model)
         for book in books:
             book.news |= _moved(book.front, progress, settings, settings.lateness_s) or moved
             _seal(book, truths, changes)

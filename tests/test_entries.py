@@ -1,0 +1,83 @@
+"""Entries come back as they were packed; bytes that were not packed here are errors."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.entries import MANY, Tables, pack_entry, unpack_entry
+from stream.joins import Entry, Forecast, Label
+from stream.names import TOO_MANY, Names
+
+numbers = st.floats(allow_nan=False)
+answers = st.one_of(st.none(), numbers, st.sampled_from(["a", "b", "x"]))
+subjects = st.integers(0, 2)
+times = st.integers(0, 2**47)
+pairs = st.lists(st.tuples(st.sampled_from(["a", "b"]), numbers), max_size=3).map(tuple)
+forecasts = st.builds(Forecast, subjects, times, answers, pairs, st.booleans())
+labels = st.builds(Label, subjects, times, answers, st.integers(0, 2**32 - 1), st.booleans())
+entries = st.builds(Entry, st.lists(forecasts, max_size=3), st.lists(labels, max_size=3)).filter(
+    lambda e: bool(e.forecasts or e.labels)
+)
+
+
+def tables() -> Tables:
+    return Tables(Names(["a"]), Names(["m", "m\0001", "m\0002"]))
+
+
+@given(entries)
+def test_an_entry_comes_back(entry: Entry) -> None:
+    known = tables()
+    assert unpack_entry(pack_entry(entry, known.words), known) == entry
+
+
+@given(entries, st.data())
+def test_damaged_bytes_are_an_error(entry: Entry, data: st.DataObject) -> None:
+    known = tables()
+    raw = pack_entry(entry, known.words)
+    at = data.draw(st.integers(0, 8 * len(raw) - 1))
+    damaged = bytearray(raw)
+    damaged[at // 8] ^= 1 << at % 8
+    for wrong in (bytes(damaged), raw[: data.draw(st.integers(0, len(raw) - 1))]):
+        with pytest.raises(ValueError, match="damaged"):
+            unpack_entry(wrong, known)
+
+
+@given(st.binary(max_size=60))
+def test_foreign_bytes_are_an_error_even_with_a_checksum_that_matches(body: bytes) -> None:
+    import binascii
+
+    raw = binascii.crc_hqx(body, 0).to_bytes(2, "little") + body
+    try:
+        unpack_entry(raw, tables())
+    except ValueError as error:
+        assert "damaged" in str(error)
+
+
+def test_a_prediction_takes_at_most_forty_bytes() -> None:
+    known = tables()
+    scores = (("1", 0.25),)
+    sizes = [
+        len(pack_entry(Entry([Forecast(1, 2**41, answer, scores)]), known.words))
+        for answer in ("yes", 1.0)
+    ]
+    assert sizes == [24, 30]
+
+
+@pytest.mark.parametrize("count", [0, 1, MANY - 1, MANY, 2_000])
+def test_any_number_of_classes_comes_back(count: int) -> None:
+    known = tables()
+    scores = tuple((f"class {i}", i / 7) for i in range(count))
+    entry = Entry([Forecast(1, 5, "a", scores)])
+    assert unpack_entry(pack_entry(entry, known.words), known) == entry
+
+
+def test_words_without_room_come_back_as_one() -> None:
+    known = Tables(Names(limit=1), Names(["m"]))
+    raw = pack_entry(Entry([Forecast(0, 5, "a"), Forecast(0, 6, "b")]), known.words)
+    assert [f.answer for f in unpack_entry(raw, known).forecasts] == ["a", TOO_MANY]
+
+
+def test_a_subject_that_nobody_numbered_is_an_error() -> None:
+    raw = pack_entry(Entry([Forecast(3, 5, None)]), Names())
+    with pytest.raises(ValueError, match="subject 3"):
+        unpack_entry(raw, tables())
