@@ -106,6 +106,16 @@ class Memory:
         """Everything before it is known."""
         return self.clocks.low_ms() if kind == "inputs" else self.clocks.label_low_ms()
 
+    def kept_from(self, kind: Kind) -> int:
+        """The oldest pane that is remembered.
+
+        Inputs are kept until quality has come as far, but not for twice as long. Quality looks
+        back `kept_ms` at most, so what it finds does not depend on which of them came first.
+        """
+        done, quality = self.progress[kind].done_ms, self.progress["quality"].done_ms
+        least = min(done, quality) - self.kept_ms
+        return least if kind == "quality" else max(least, done - 2 * self.kept_ms)
+
     def reference_at(self, pane: int) -> Reference | None:
         """The reference that counts for a pane."""
         ids = [ref for since, ref in self.active if since <= pane]

@@ -33,7 +33,7 @@ def receive(m: Memory, signals: Signals) -> bool:
 def _activate(m: Memory, signals: Signals) -> None:
     """Take in active references; forget those that another replaced before all that is kept."""
     found = sorted({*m.active, *signals.active})
-    oldest = min(m.progress[kind].done_ms for kind in KINDS) - m.kept_ms
+    oldest = m.kept_from("inputs")
     newer = [since for since, _ in found[1:]]
     m.active = [one for one, until in zip(found, newer, strict=False) if until > oldest]
     m.active += found[-1:]

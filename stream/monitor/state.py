@@ -38,30 +38,19 @@ def note_fact(m: Memory, kind: Kind, pane: int) -> None:
 
 def forget(m: Memory, kind: Kind) -> None:
     """Forget what lies too far back for any window, and for any request."""
-    done, before = m.progress[kind].done_ms, _kept_from(m, kind)
+    done, before = m.progress[kind].done_ms, m.kept_from(kind)
     whole = m.active or kind == "quality"
     for pane in m.windows[kind].forget(done - m.longest_ms if whole else before, before):
         m.progress[kind].facts.pop(pane, None)
         m.progress[kind].revisions.pop(pane + m.pane_ms, None)
         m.changes.delete(f"fact-{kind}/{m.key}/{pane}")
         m.changes.delete(f"names-{kind}/{m.key}/{pane}")
-    oldest = _kept_from(m, "inputs")
+    oldest = m.kept_from("inputs")
     m.history = {
         window_s: {end: seen for end, seen in known.items() if end > oldest}
         for window_s, known in m.history.items()
         if window_s in m.settings.windows_s
     }
-
-
-def _kept_from(m: Memory, kind: Kind) -> int:
-    """Inputs are kept until quality has come as far, but not for twice as long.
-
-    Quality looks back `kept_ms` at most, so what it finds does not depend on who came first.
-    """
-    done = m.progress[kind].done_ms
-    if kind == "quality":
-        return done - m.kept_ms
-    return max(min(done, m.progress["quality"].done_ms) - m.kept_ms, done - 2 * m.kept_ms)
 
 
 def save(m: Memory) -> Changes:
