@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from stream.panes import BEFORE_ALL
 
-State = tuple[str, int, int, int, list[tuple[int, int, int]]]
+State = tuple[str, int, int, int, int | None, list[tuple[int, int, int]]]
 
 
 @dataclasses.dataclass(slots=True)
@@ -28,16 +28,19 @@ class Front:
 
     topic, partitions: the source topic, and how many partitions it has. watermark_ms: no event
     before it is expected; it never goes back, also where an idle source partition speaks again.
+    since_ms: the record time from which source partitions are waited for that have said nothing.
     """
 
     topic: str = ""
     partitions: int = 1
     floor_ms: int = BEFORE_ALL
     watermark_ms: int = BEFORE_ALL
+    since_ms: int | None = None
     heard: dict[int, Heard] = dataclasses.field(default_factory=dict)
 
     def update(self, partition: int, newest_ms: int, record_ms: int) -> None:
         """Take in what a source partition has shown."""
+        self.since_ms = record_ms if self.since_ms is None else min(self.since_ms, record_ms)
         known = self.heard.get(partition)
         if known is None:
             known = self.heard[partition] = Heard(newest_ms, record_ms)
@@ -63,28 +66,37 @@ class Front:
     def _lowest(self, progress: Mapping[int, int], idle_ms: int) -> int:
         """The lowest newest event time of the source partitions that are not idle.
 
-        The one with the newest record is never idle: there is always one.
+        Those that have spoken are idle against the newest record of the model, so one of them
+        never is, and none is dropped because all fell silent.
         """
-        if not self.heard:
+        newest, since = self.record_ms, self.since_ms
+        if since is None:
             return BEFORE_ALL
-        newest = self.record_ms
-        first = min(h.record_ms for h in self.heard.values())
         marks = []
         for partition in range(max(self.partitions, max(self.heard) + 1)):
-            heard = self.heard.get(partition)
-            since = heard.record_ms if heard else first
-            if min(progress.get(partition, BEFORE_ALL), newest) - since < max(idle_ms, 1):
-                marks.append(heard.newest_ms if heard else BEFORE_ALL)
+            heard, at = self.heard.get(partition), progress.get(partition, BEFORE_ALL)
+            if heard is None:
+                if at - since < idle_ms:
+                    return BEFORE_ALL
+            elif min(at, newest) - heard.record_ms < max(idle_ms, 1):
+                marks.append(heard.newest_ms)
         return min(marks)
 
     def dump(self) -> State:
         """Plain values."""
         heard = [(p, h.newest_ms, h.record_ms) for p, h in sorted(self.heard.items())]
-        return self.topic, self.partitions, self.floor_ms, self.watermark_ms, heard
+        return (
+            self.topic,
+            self.partitions,
+            self.floor_ms,
+            self.watermark_ms,
+            self.since_ms,
+            heard,
+        )
 
     @classmethod
     def load(cls, state: State) -> "Front":
         """The front of `dump`."""
-        topic, partitions, floor_ms, watermark_ms, rows = state
+        topic, partitions, floor_ms, watermark_ms, since_ms, rows = state
         heard = {p: Heard(newest, at) for p, newest, at in rows}
-        return cls(topic, partitions, floor_ms, watermark_ms, heard)
+        return cls(topic, partitions, floor_ms, watermark_ms, since_ms, heard)

@@ -44,7 +44,9 @@ def test_a_long_word_is_cut_and_still_told_apart() -> None:
     assert short("x" * MAX_WORD_CHARS) == "x" * MAX_WORD_CHARS
 
 
-@pytest.mark.parametrize("pieces", [{1: b"\x90"}, {0: b"\xc1"}, {0: b"\x91\x01"}, {0: b"\x90", 1: b"\x90"}])
+@pytest.mark.parametrize(
+    "pieces", [{1: b"\x90"}, {0: b"\xc1"}, {0: b"\x91\x01"}, {0: b"\x90", 1: b"\x90"}]
+)
 def test_damaged_or_missing_pieces_are_errors(pieces: dict[int, bytes]) -> None:
     with pytest.raises(ValueError, match="names"):
         Names.load(pieces)
