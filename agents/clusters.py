@@ -23,6 +23,13 @@ LOOK_S = 1.0  # how soon it is seen that credentials are refused
 TRIES = 25
 TRY_S = 0.2
 NOT_THERE_YET = frozenset({ck.KafkaError.UNKNOWN_TOPIC_OR_PART, ck.KafkaError.LEADER_NOT_AVAILABLE})
+NO_COORDINATOR_YET = frozenset(
+    {
+        ck.KafkaError.NOT_COORDINATOR,
+        ck.KafkaError.COORDINATOR_NOT_AVAILABLE,
+        ck.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 MOCK = "mockCluster"  # how the id of a mock cluster begins
 
 
@@ -88,6 +95,14 @@ class Cluster:
         if self._client is None:
             self._client = AdminClient(dict(self._config))
         return self._client
+
+    async def answers(self, topic: str, timeout_s: float = 2.0) -> str:
+        """What is wrong with Kafka at this moment; nothing where a broker answers."""
+        try:
+            await asyncio.to_thread(self._admin().list_topics, topic, timeout_s)
+        except ck.KafkaException as error:
+            return str(self._failed(error))
+        return ""
 
     async def topic_id(self, topic: str) -> str:
         """The identity of a topic, another one after it was recreated; "" on the mock cluster.
@@ -158,11 +173,23 @@ class Cluster:
                 for topic, found in known
                 for number in sorted(found.topics[topic].partitions)
             ]
-            return [_lag(consumer, at) for at in consumer.committed(asked, timeout=ADMIN_S)]
+            return [_lag(consumer, at) for at in _committed(consumer, asked)]
         except ck.KafkaException as error:
             raise self._failed(error) from error
         finally:
             consumer.close()
+
+
+def _committed(consumer: ck.Consumer, asked: list[ck.TopicPartition]) -> list[ck.TopicPartition]:
+    """Committed offsets; a coordinator that has only just been chosen is asked again."""
+    for left in range(TRIES, -1, -1):
+        try:
+            return consumer.committed(asked, timeout=ADMIN_S)
+        except ck.KafkaException as error:
+            if error.args[0].code() not in NO_COORDINATOR_YET or not left:
+                raise
+            time.sleep(TRY_S)
+    raise AssertionError("the last try returns or raises")
 
 
 def _lag(consumer: ck.Consumer, at: ck.TopicPartition) -> Lag:
