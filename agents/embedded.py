@@ -135,6 +135,11 @@ class EmbeddedRedis:
         """Its process id while it runs."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._child is not None and self._child.running
+
     def _arguments(self, port: int) -> list[str]:
         options = self._options | {"port": str(port)}
         return [word for key, value in options.items() for word in (f"--{key}", value)]

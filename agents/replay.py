@@ -180,7 +180,7 @@ def _notes(plan: Plan, file: File, survey: Survey, labels: Labels | None) -> Ite
 
 
 async def run(settings: Settings, plan: Plan, now_ms: int, show: Show | None = None) -> Sent:
-    """Replay all of it. Raises BadTable, Stalled, ConnectionError, DeliveryFailed, LookupError."""
+    """Replay all of it. Raises BadTable, Stalled, Unusable, ConnectionError, DeliveryFailed."""
     timeline, survey, notes = prepare(plan, now_ms)
     latest_ms = now_ms + int(settings.limits.max_ahead_s * 1_000)
     _check_times(survey, latest_ms)

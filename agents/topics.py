@@ -10,11 +10,13 @@ from typing import Literal
 from agents.catalogs import Catalog, Layout
 from agents.clusters import Cluster
 from agents.settings import TOPICS, Settings
+from agents.store import Unusable
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 FOREVER = -1
-LARGE_BYTES = 2 * 2**20  # a record as large as a topic takes, and our headers; a full batch
+OWN_BYTES = 2**20  # of a record, besides what came in: headers, columns' names, other rows
+KAFKA_BYTES = 1_048_588  # what a topic takes by Kafka's own default
 
 Standing = Literal["ok", "missing", "differs"]
 
@@ -23,26 +25,30 @@ Standing = Literal["ok", "missing", "differs"]
 class Need:
     """What a topic must be like. kept_ms: for how long at least records must be kept.
 
-    bytes: the largest record it must take; 0 is that of `[limits]`. fixed: its number of
-    partitions is part of the state, so that it may never change.
+    ours: Driftline writes it, and its records may be larger than what came in. fixed: its number
+    of partitions is part of the state, so that it may never change.
     """
 
     about: str
     kept_ms: int
-    bytes: int = 0
+    ours: bool = True
     fixed: bool = False
+
+    def bytes(self, settings: Settings) -> int:
+        """The largest record it must take."""
+        return max_message_bytes(settings) if self.ours else settings.limits.max_bytes
 
 
 NEEDS: dict[str, Need] = {
-    "predictions": Need("what models answered", DAY_MS),
-    "ground-truth": Need("what really happened", DAY_MS),
-    "control": Need("references and answers of retraining systems", FOREVER),
-    "events": Need("the internal log of rows", DAY_MS, LARGE_BYTES, fixed=True),
-    "signals": Need("what ledgers tell the watch", DAY_MS, LARGE_BYTES, fixed=True),
+    "predictions": Need("what models answered", DAY_MS, ours=False),
+    "ground-truth": Need("what really happened", DAY_MS, ours=False),
+    "control": Need("references and answers of retraining systems", FOREVER, ours=False),
+    "events": Need("the internal log of rows", DAY_MS, fixed=True),
+    "signals": Need("what ledgers tell the watch", DAY_MS, fixed=True),
     "alerts": Need("changes of state of alerts", DAY_MS),
     "retrain-requests": Need("what is asked of a retraining system", DAY_MS),
     "evaluations": Need("all readings of each window", DAY_MS),
-    "dead-letters": Need("records that could not be used", DAY_MS, LARGE_BYTES),
+    "dead-letters": Need("records that could not be used", DAY_MS),
 }
 assert tuple(NEEDS) == TOPICS
 
@@ -67,35 +73,46 @@ class Difference:
     why: str
 
 
-def config_of(topic: str) -> dict[str, str]:
+def max_message_bytes(settings: Settings) -> int:
+    """The largest message of ours: a record as large as may come in, and what we add."""
+    return settings.limits.max_bytes + OWN_BYTES
+
+
+def config_of(settings: Settings, topic: str) -> dict[str, str]:
     """The settings that a topic is made with, by Kafka's names; what is not named is Kafka's own
     default: a week for what may go.
     """
     need = NEEDS[topic]
+    most = need.bytes(settings)
     found = {"cleanup.policy": "delete"}
     if need.kept_ms == FOREVER:
         found["retention.ms"] = str(FOREVER)
-    if need.bytes:
-        found["max.message.bytes"] = str(need.bytes)
+    if most > KAFKA_BYTES:
+        found["max.message.bytes"] = str(most)
     return found
 
 
 async def ensure(settings: Settings, cluster: Cluster) -> dict[str, int]:
     """Make what is missing where `create` of [topics] allows it; the partitions of each, by full
-    name. Raises ConnectionError, LookupError where a topic is missing and may not be made.
+    name. Raises ConnectionError, Unusable where one is missing and cannot or may not be made.
     """
     t = settings.topics
-    found: dict[str, int] = {}
-    for topic in TOPICS:
-        name = t.name(topic)
+    names = [t.name(topic) for topic in TOPICS]
+    try:
         if t.create:
-            made = await cluster.ensure_topics(
-                [name], t.partitions, t.replication_factor, config_of(topic)
-            )
-            found |= made
-        else:
-            found[name] = await cluster.partition_count(name)
-    return found
+            await make(settings, cluster)
+        return {name: await cluster.partition_count(name) for name in names}
+    except (LookupError, RuntimeError) as error:
+        advice = "" if t.create else ", and `create` of [topics] is false: driftline topics create"
+        raise Unusable(f"{error}{advice}") from error
+
+
+async def make(settings: Settings, cluster: Cluster) -> None:
+    """Make the topics that are missing. Raises ConnectionError, RuntimeError."""
+    t = settings.topics
+    for topic in TOPICS:
+        config = config_of(settings, topic)
+        await cluster.ensure_topics([t.name(topic)], t.partitions, t.replication_factor, config)
 
 
 async def create(settings: Settings, cluster: Cluster, catalog: Catalog) -> dict[str, bool]:
@@ -106,10 +123,7 @@ async def create(settings: Settings, cluster: Cluster, catalog: Catalog) -> dict
     t = settings.topics
     there = await catalog.layouts()
     missing = {t.name(topic): t.name(topic) not in there for topic in TOPICS}
-    for topic in TOPICS:
-        await cluster.ensure_topics(
-            [t.name(topic)], t.partitions, t.replication_factor, config_of(topic)
-        )
+    await make(settings, cluster)
     return missing
 
 
@@ -192,8 +206,7 @@ def differences(settings: Settings, topic: str, config: Mapping[str, str]) -> It
         at_least = "" if need.kept_ms == FOREVER else "at least "
         why = f"records must be kept {at_least}{_days(need.kept_ms)}"
         yield Difference("retention.ms", str(kept_ms), str(wanted), why)
-    most = int(config.get("max.message.bytes", LARGE_BYTES))
-    needed = need.bytes or settings.limits.max_bytes
+    most, needed = int(config.get("max.message.bytes", KAFKA_BYTES)), need.bytes(settings)
     if most < needed:
         why = f"a record may have {needed:,} bytes"
         yield Difference("max.message.bytes", str(most), str(needed), why)

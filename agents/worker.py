@@ -10,6 +10,7 @@ import redis
 from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import IllegalStateError, KafkaError  # type: ignore[import-untyped]
 
+from agents import topics
 from agents.app import App, Options, create_app, run_app
 from agents.chunks import TP, Chunk, Handler
 from agents.clusters import Cluster
@@ -20,7 +21,7 @@ from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
 from agents.security import faust_credentials, redis_config
-from agents.settings import TOPICS, BadSettings, Settings, Stage
+from agents.settings import BadSettings, Settings, Stage
 from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
 from agents.watch import WatchCore
 from stream.clocks import Gap
@@ -30,9 +31,6 @@ log = logging.getLogger(__name__)
 
 EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
 UNFIT = (Unfit, Replaced, Gap, Damaged, TooLarge)  # what words explain better than a traceback
-OWN_BYTES = 2**20  # of a record, besides what came in: headers, columns' names, other rows
-LARGE = ("events", "signals", "evaluations", "alerts", "retrain-requests", "dead-letters")
-FOREVER = {"retention.ms": "-1"}
 MAX_VALUE_BYTES = 64 * 2**20
 CORES: dict[str, tuple[str, type[LedgerCore] | type[WatchCore]]] = {
     "ledger": ("events", LedgerCore),
@@ -184,20 +182,8 @@ def _options(settings: Settings) -> Options:
         shutdown_s=worker.shutdown_s,
         max_chunk_records=worker.max_chunk_records,
         max_buffer_bytes=worker.max_buffer_bytes,
-        fetch_bytes=settings.limits.max_bytes + OWN_BYTES,
+        fetch_bytes=settings.limits.max_bytes + topics.OWN_BYTES,
     )
-
-
-def max_message_bytes(settings: Settings) -> int:
-    """The largest message of ours: a record as large as may come in, and what we add."""
-    return settings.limits.max_bytes + OWN_BYTES
-
-
-def topic_config(settings: Settings, name: str) -> dict[str, str]:
-    """How one of TOPICS is made where it is missing."""
-    if name in LARGE:
-        return {"max.message.bytes": str(max_message_bytes(settings))}
-    return FOREVER if name == "control" else {}
 
 
 async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
@@ -207,15 +193,11 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
     """
     await _check_redis(settings)
     cluster = Cluster(settings.kafka)
-    names = [settings.topics.name(name) for name in TOPICS]
+    counts = await topics.ensure(settings, cluster)
     try:
-        if settings.topics.create:
-            await _create_topics(settings, cluster)
-        counts = {name: await cluster.partition_count(name) for name in names}
-        return counts, {name: await cluster.topic_id(name) for name in names}
-    except (LookupError, RuntimeError) as error:
-        advice = "" if settings.topics.create else ", and `create` of [topics] is false"
-        raise Unusable(f"{error}{advice}") from error
+        return counts, {name: await cluster.topic_id(name) for name in counts}
+    except LookupError as error:
+        raise Unusable(str(error)) from error
 
 
 async def _check_redis(settings: Settings) -> None:
@@ -228,13 +210,6 @@ async def _check_redis(settings: Settings) -> None:
         ) from error
     finally:
         await client.aclose()
-
-
-async def _create_topics(settings: Settings, cluster: Cluster) -> None:
-    t = settings.topics
-    for name in TOPICS:
-        config = topic_config(settings, name)
-        await cluster.ensure_topics([t.name(name)], t.partitions, t.replication_factor, config)
 
 
 def _serve(settings: Settings, counters: Counters) -> Callable[[], object]:
@@ -265,7 +240,7 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     end = _serve(settings, counters)
     client = connect(**redis_config(settings.redis))
     store = Store(client, settings.redis.key_prefix, Limits(value_bytes=MAX_VALUE_BYTES))
-    producer = Producer(settings.kafka, max_message_bytes=max_message_bytes(settings))
+    producer = Producer(settings.kafka, max_message_bytes=topics.max_message_bytes(settings))
     worker = Worker(Context(settings, store, producer, counters, counts, ids), stages)
     code = run_app(worker.app)
     end()

@@ -11,11 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, tables
+from agents.commands import operating, replaying
 from agents.commands.arguments import INTERRUPTED, Config, duration, names, pairs, wait_for
 from agents.complaints import BadSettings
 from agents.demo import DemoFailed, Plan
 from agents.demo import run as demonstrate
 from agents.embedded import CannotEmbed
+from agents.gates import Stalled
+from agents.pairs import PairEnded
 from agents.portfolio import MONTHS, SEED
 from agents.producers import DeliveryFailed
 from agents.registration import Roles
@@ -41,6 +44,8 @@ FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
     (CannotEmbed, UNAVAILABLE, ""),
     (Unusable, UNAVAILABLE, ""),
     (DemoFailed, FAILED, ""),
+    (Stalled, FAILED, ""),
+    (PairEnded, FAILED, ""),
     (DeliveryFailed, UNAVAILABLE, KAFKA),
     (ConnectionError, UNAVAILABLE, KAFKA),
 )
@@ -151,6 +156,13 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         raise BadTable(f"{file}: {error}") from None
     count = wait_for(registration.publish(settings, found, int(time.time() * 1_000)))
     _print_registered(settings, found, notes, count)
+
+
+app.command("replay")(replaying.replay_command)
+app.command("tail")(operating.tail_command)
+app.add_typer(operating.topic_commands, name="topics")
+app.command("embedded")(operating.embedded_command)
+app.command("status")(operating.status_command)
 
 
 @app.command()

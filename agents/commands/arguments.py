@@ -1,8 +1,9 @@
 """Arguments: what several commands take, and how a command waits for its work."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,12 +19,26 @@ Config = Annotated[
 ]
 
 
-def wait_for(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run to the end; being stopped has an exit code of its own."""
+def wait_for(work: Coroutine[Any, Any, Answer], interrupted: int = INTERRUPTED) -> Answer:
+    """Run to the end. interrupted: the exit code of being stopped before it."""
     try:
         return asyncio.run(_stoppable(work))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(interrupted) from None
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Within it, SIGTERM does as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _stoppable(work: Coroutine[Any, Any, Answer]) -> Answer:
