@@ -3,11 +3,15 @@
 `python -m agents.pages [FOLDER]` writes them into a folder, `docs` if none is given.
 """
 
+import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from agents import keys
+import typer
+
+from agents import contracts, keys
 from agents.counters import Counters
 from agents.settings import PREFIX
 
@@ -52,8 +56,77 @@ def operation() -> str:
     )
 
 
+def events() -> str:
+    """Topics, contracts, and the reasons of dead letters."""
+    parts = [
+        MADE,
+        "# Events\n",
+        "The contracts themselves are `schemas/*.json` (JSON Schema) and `schemas/asyncapi.json`"
+        "\n(AsyncAPI 3); how they may change is in [compatibility.md](compatibility.md). Attributes"
+        " of\nCloudEvents (`ce_id`, `ce_type`, `ce_source`, `ce_time`, `ce_specversion`) are"
+        " headers of what\nDriftline sends, next to `content-type`.\n",
+        "## Topics\n",
+        "From Driftline's side; the prefix is a setting.\n",
+        table(("topic", "Driftline", "messages", "what for"), contracts.topics()),
+    ]
+    for name, about, rows in contracts.contracts():
+        parts += [f"## {name}\n", f"{about}\n"]
+        parts += [table(("property", "type", "required", "meaning"), rows)] if rows else []
+    parts += [
+        "## Reasons for dead letters\n",
+        "The header `driftline-reason`.\n",
+        table(("reason", "meaning"), contracts.reasons()),
+    ]
+    return "\n".join(parts)
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    from agents.commands import app  # noqa: PLC0415 - the commands bring the whole product
+
+    found = list(_commands(typer.main.get_command(app)))
+    listed = [(f"`{name}`", _first(command.help)) for name, command in found]
+    parts = [MADE, "# Commands\n", table(("command", "what it does"), listed)]
+    for name, command in found:
+        text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+        parts += [f"## driftline {name}\n", f"{text}\n"]
+        rows = [(_spelled(p), _shown(p), p.help or "") for p in command.params]
+        parts += [table(("option", "default", "meaning"), rows)] if rows else []
+    return "\n".join(parts)
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """All commands that do something, by name; those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def _first(text: str | None) -> str:
+    """The first sentence of a help text."""
+    words = " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
+    return words.partition(". ")[0].rstrip(".") + "."
+
+
+def _spelled(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.name.upper()}`"
+    return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _shown(parameter: Any) -> str:
+    if parameter.required:
+        return "needed"
+    default = parameter.default
+    return "" if default is None or default in (False, ()) else f"`{default}`"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
     "configuration.md": configuration,
+    "events.md": events,
     "operation.md": operation,
 }
 

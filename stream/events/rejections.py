@@ -18,7 +18,7 @@ REASONS: dict[str, str] = {
     "time-not-rfc3339": "a time is text but not RFC 3339",
     "time-in-seconds": "a time given as a number is in seconds; write milliseconds",
     "time-out-of-range": "a time is before 1970 or after 9999",
-    "time-in-future": "the time is further ahead of the record's own time than max_ahead_ms",
+    "time-in-future": "the time is further ahead of the record's own time than max_ahead_s",
     "empty-id": "an id, a model or a version is an empty string",
     "name-too-long": "an id or a name is longer than max_name_chars",
     "bad-name": "an id or a name holds a NUL character, or a feature has an empty name",
