@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy import stats
 
-from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, prediction
+from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, prediction, truth
 
 
 def ages(values: Sequence[float], hour: int, first: int = 0) -> Iterator[Any]:
@@ -145,3 +145,146 @@ def test_they_do_when_the_worker_is_killed_in_between(deploy: Deploy) -> None:
     close_stream(d)
     assert fired(d) == ORACLES
     assert [e["rows"] for e in d.evaluations()] == [2000]
+
+
+QUALITY = """
+[models.m]
+task = "classification"
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+horizon_s = "1d"
+minimum_rows = 50
+hold = 1
+retrain_minimum_labels = 50
+retrain_cooldown_s = 0
+"""
+PER_HOUR = 120
+MINUTE_MS = 60_000
+
+
+def labelled(hour: int, accuracy: float) -> tuple[list[Any], list[Any]]:
+    """Predictions of one hour, and their truth ten minutes after each."""
+    rng, predictions, truths = random.Random(hour), [], []
+    for i in range(PER_HOUR):
+        number, time_ms = hour * PER_HOUR + i, START_MS + hour * HOUR_MS + i * 20_000
+        answer = rng.choice(["yes", "no"])
+        right = i * 7 % PER_HOUR < accuracy * PER_HOUR
+        label = answer if right else {"yes": "no", "no": "yes"}[answer]
+        features = {"age": rng.gauss(40, 10)}
+        predictions.append(prediction(number, time_ms, features, prediction=answer))
+        truths.append(truth(number, time_ms + 10 * MINUTE_MS, label))
+    return predictions, truths
+
+
+def register_quality(d: Deployment) -> None:
+    rng = random.Random(99)
+    values = [rng.gauss(40, 10) for _ in range(500)]
+    more = {"features": {"age": {"values": values}}, "quality": {"accuracy": 0.95}}
+    d.control("reference", "m", version="1", task="classification", active_from=START_MS, **more)
+
+
+def quality_rows(d: Deployment) -> int:
+    return sum(e["rows"] for e in d.evaluations("quality"))
+
+
+def test_truth_joins_before_and_after_its_prediction_and_counts_once(deploy: Deploy) -> None:
+    d = deploy(QUALITY)
+    d.start()
+    register_quality(d)
+    predictions, truths = labelled(0, 0.9)
+    d.send("ground-truth", truths[:40])
+    d.until_taken_in()
+    d.send("predictions", predictions)
+    d.until_taken_in()
+    d.send("ground-truth", truths[20:])  # half of those that were there come again
+    d.send("predictions", predictions[:30])
+    d.close_time("m", START_MS + 3 * HOUR_MS)
+    d.until(lambda: quality_rows(d) >= PER_HOUR)
+    d.until_idle()
+    assert quality_rows(d) == PER_HOUR
+    assert sum(e["rows"] for e in d.evaluations()) == PER_HOUR
+    assert right_answers(d) == 0.9 * PER_HOUR
+
+
+def right_answers(d: Deployment) -> int:
+    """How many there were, by the accuracies of all evaluations."""
+    readings = [r for e in d.evaluations("quality") for r in e["readings"]]
+    return round(sum(r["statistic"] * r["n"] for r in readings if r["check"] == "accuracy"))
+
+
+def play_hours(d: Deployment, hours: range, accuracy: float) -> None:
+    for hour in hours:
+        predictions, truths = labelled(hour, accuracy)
+        d.send("predictions", predictions)
+        d.send("ground-truth", truths)
+    d.close_time("m", START_MS + hours.stop * HOUR_MS)
+    d.until_idle()
+
+
+def test_a_fall_of_quality_pages_and_asks_for_retraining_until_it_is_answered(
+    deploy: Deploy,
+) -> None:
+    d = deploy(QUALITY)
+    d.start()
+    owner = "the team that built it"
+    d.control("model-registered", "m", version="1", owner=owner)
+    register_quality(d)
+    play_hours(d, range(2), 0.95)
+    assert [a["summary"] for a in d.events("alerts")] == []
+    play_hours(d, range(2, 5), 0.6)
+    firing = [a for a in d.events("alerts") if a["state"] == "firing"]
+    assert [(a["cause"], a["owner"], a["severity"]) for a in firing] == [
+        ("quality:accuracy", owner, "page")
+    ]
+    (request,) = d.events("retrain-requests")
+    assert request["labelled_rows"] >= 50
+    assert request["alert_ids"] == [firing[0]["id"]]
+    check_offsets(d, request)
+    end = START_MS + 5 * HOUR_MS
+    for answer in ("started", "accepted", "accepted", "finished", "started"):
+        more = {"version": "1", "request_id": request["id"]}
+        d.control(f"retraining-{answer}", "m", end, **more)
+    play_hours(d, range(5, 6), 0.6)
+    requests = d.events("retrain-requests")
+    assert len(requests) == 2
+    assert len({r["idempotency_key"] for r in requests}) == 2
+
+
+def check_offsets(d: Deployment, request: Any) -> None:
+    """The records that a request names hold the labelled rows it speaks of."""
+    found = 0
+    for span in request["data"]["offsets"]:
+        topic = span["topic"].removeprefix(f"{d.name}.")
+        assert topic in ("predictions", "ground-truth")
+        for r in d.read(topic):
+            if r.partition == span["partition"] and span["first"] <= r.offset <= span["last"]:
+                found += topic == "ground-truth"
+    assert found >= request["labelled_rows"]
+
+
+def test_a_model_without_a_reference_works_and_says_so(deploy: Deploy) -> None:
+    d = deploy("""
+[defaults]
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+minimum_rows = 50
+reference_rows = 200
+""")
+    d.start()
+    rng = random.Random(3)
+    for hour, mean in enumerate([40, 40, 40, 60]):
+        d.send("predictions", ages([rng.gauss(mean, 5) for _ in range(150)], hour, 1_000 * hour))
+    d.close_time("m", START_MS + 4 * HOUR_MS)
+    d.until(lambda: len(d.evaluations()) == 4)
+    d.until_idle()
+    assert "no reference is registered" in d.evaluations()[0]["notes"][0]
+    rng = random.Random(3)
+    for hour in (4, 5):
+        d.send("predictions", ages([rng.gauss(60, 5) for _ in range(150)], hour, 1_000 * hour))
+    d.close_time("m", START_MS + 6 * HOUR_MS)
+    d.until(lambda: len(d.evaluations()) >= 6)
+    last = d.evaluations()[-1]
+    assert last["reference_id"]
+    assert [(r["subject"], r["verdict"]) for r in last["readings"]] == [("age", "moved")]
