@@ -96,7 +96,7 @@ class _Reports:
             self.done.set_result(None)
 
 
-class _Handle:
+class Handle:
     """One librdkafka producer and the thread that serves its reports."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -155,11 +155,11 @@ class Producer:
             "delivery.timeout.ms": int(delivery_s * 1_000),
             "message.max.bytes": max_message_bytes,
             "queue.buffering.max.kbytes": 64 * 1_024,
-            "error_cb": _say,
+            "error_cb": say,
             "logger": log,
         }
         self._config |= {name.replace("_", "."): value for name, value in overrides.items()}
-        self._handle: _Handle | None = None
+        self._handle: Handle | None = None
 
     async def produce_all(self, messages: Sequence[Message]) -> None:
         """Deliver all, in order within each partition; raises DeliveryFailed at the first failure.
@@ -179,7 +179,7 @@ class Producer:
             raise DeliveryFailed(error, number)
 
     async def _hand_over_all(
-        self, handle: _Handle, messages: Sequence[Message], reports: _Reports
+        self, handle: Handle, messages: Sequence[Message], reports: _Reports
     ) -> int:
         for number, message in enumerate(messages):
             if handle.broken or reports.failed is not None:
@@ -211,7 +211,7 @@ class Producer:
         return None
 
     async def _hand_over(
-        self, handle: _Handle, message: Message, report: Callable[..., None]
+        self, handle: Handle, message: Message, report: Callable[..., None]
     ) -> None:
         where: dict[str, Any] = {"on_delivery": report, "headers": list(message.headers)}
         if message.partition is not None:
@@ -222,9 +222,9 @@ class Producer:
             except BufferError:
                 await asyncio.sleep(FULL_S)
 
-    def _live(self) -> _Handle:
+    def _live(self) -> Handle:
         if self._handle is None or self._handle.broken:
-            self._handle = _Handle(self._config)
+            self._handle = Handle(self._config)
         return self._handle
 
     async def close(self, limit_s: float = 5.0) -> None:
@@ -242,5 +242,6 @@ def _quiet(record: logging.LogRecord) -> bool:
 log.addFilter(_quiet)
 
 
-def _say(error: ck.KafkaError) -> None:
+def say(error: ck.KafkaError) -> None:
+    """For `error_cb`: what librdkafka meets, such as a broker that is away."""
     log.warning("Kafka producer: %s", error.str())
