@@ -1,9 +1,9 @@
 """Counters: the service's own numbers, for Prometheus. A "metric" is model quality here."""
 
-import threading
-from typing import Any
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+ROWS = "driftline_rows_total"
+JOINED = ("predictions", "outcomes", "outcomes-taken-back")  # as the ledger calls them
 
 
 class Counters:
@@ -28,8 +28,30 @@ class Counters:
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")
         self.outages = self._counter("outages", "calls that had to wait for Redis", "stage")
         self.rows = self._counter("rows", "rows by what became of them", "outcome")
-        self.partitions = Gauge(
-            "driftline_partitions", "partitions owned", ["stage"], registry=self.registry
+        self.join_coverage = self._gauge(
+            "join_coverage",
+            "predictions whose truth is known, as a share of those counted, since the start; can "
+            "be more than 1 after a restart",
+        )
+        self.partitions = self._gauge("partitions", "partitions owned", "stage")
+        self.lag = self._gauge(
+            "lag_records", "records not done yet, of our partitions", "topic", "partition"
+        )
+        self.watermark_delay = self._gauge(
+            "watermark_delay_seconds",
+            "from the low watermark to now, of the model version that is furthest behind",
+            "kind",
+        )
+        self.alerts = self._gauge("alerts", "causes by the state of their alert", "state")
+        self.checkpoint_age = self._gauge(
+            "checkpoint_age_seconds", "how long the oldest unsaved work has waited", "stage"
+        )
+        self.checkpoint_bytes = Histogram(
+            "driftline_checkpoint_bytes",
+            "size of a checkpoint's changes",
+            ["stage"],
+            registry=self.registry,
+            buckets=[4.0**i for i in range(4, 15)],  # 256 B to 256 MiB
         )
         self.checkpoint_seconds = Histogram(
             "driftline_checkpoint_seconds",
@@ -41,14 +63,11 @@ class Counters:
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"driftline_{name}", about, labels, registry=self.registry)
 
-    def serve(self, host: str, port: int) -> Any:
-        """Answer GET /metrics on a thread of its own; a function that ends it."""
-        server, thread = start_http_server(port, host, self.registry)
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"driftline_{name}", about, labels, registry=self.registry)
 
-        def end() -> None:
-            server.shutdown()
-            server.server_close()
-            if thread is not threading.current_thread():
-                thread.join(5)
-
-        return end
+    def cover(self) -> None:
+        """Bring the join coverage up to date."""
+        found = [self.registry.get_sample_value(ROWS, {"outcome": x}) or 0.0 for x in JOINED]
+        if found[0]:
+            self.join_coverage.set((found[1] - found[2]) / found[0])

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -63,7 +64,7 @@ class Keeper:
         self.partition = context.store.partition(stage, tp.partition)
         self.lock = asyncio.Lock()
         self.next: int | None = None
-        self.dirty = False
+        self.dirty_s: float | None = None  # since when, by the monotonic clock
         self.live = False
         self.refused = False
 
@@ -117,7 +118,8 @@ class Keeper:
                     await self._skip(base)
                 await self.core.apply(self.partition, records)
                 self.next = after
-                self.dirty = True
+                if self.dirty_s is None:
+                    self.dirty_s = time.monotonic()
 
     async def _skip(self, base: int) -> None:
         """Kafka goes on elsewhere: fine where it no longer has the records, else raises Missing.
@@ -141,10 +143,14 @@ class Keeper:
             *(where, self.next, base - 1, first),
         )
 
+    def unsaved_s(self) -> float:
+        """How long the oldest work that Redis does not have yet has waited."""
+        return 0.0 if self.dirty_s is None else time.monotonic() - self.dirty_s
+
     async def checkpoint(self) -> None:
         """Make everything durable, publish it, and acknowledge. A refusal ends the keeper."""
         async with self.lock:
-            if self.live and self.dirty:
+            if self.live and self.dirty_s is not None:
                 with self._ending():
                     await self._checkpoint()
 
@@ -169,7 +175,8 @@ class Keeper:
                 await self._wait(functools.partial(self.context.store.put_reference, *known))
             prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
             await self._wait(lambda: self.partition.checkpoint(prepared))
-        self.dirty = False
+            self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
+        self.dirty_s = None
         self.context.counters.checkpoints.labels(self.stage).inc()
         if self.next is not None:
             self.context.ack(self.tp, self.next)

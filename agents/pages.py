@@ -5,7 +5,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import typer
 
 from agents import contracts, keys
 from agents.counters import Counters
+from agents.health import CHECKS, ENDPOINTS
 from agents.settings import PREFIX
 
 MADE = "<!-- Made by `python -m agents.pages`; change the code, not this page. -->\n"
@@ -49,8 +50,16 @@ def operation() -> str:
             "## Exit codes\n",
             "Of every command.\n",
             table(("code", "meaning"), ((str(code), words) for code, words in EXITS.items())),
+            "## Endpoints\n",
+            "At the address of `[http]`, which is this machine's alone unless it is changed: there"
+            " is no password.\n",
+            table(("path", "answers"), _code(ENDPOINTS)),
+            "`/readyz` looks every few seconds at these, and names those that do not hold. A worker"
+            "\nto which the group gives no partition is ready too.\n",
+            table(("check", "holds when"), _code(CHECKS)),
             "## Counters\n",
-            "What `/metrics` answers, in Prometheus' text format, at the address of `[http]`.\n",
+            "What `/metrics` answers, in Prometheus' text format, of this worker alone: add up"
+            " the\nworkers of a group.\n",
             table(("name", "kind", "labels", "meaning"), counters()),
         ]
     )
@@ -146,6 +155,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in x)} |\n" for x in lines)
+
+
+def _code(found: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", meaning) for name, meaning in found.items()]
 
 
 def _keys_table(found: Sequence[keys.Key]) -> str:

@@ -16,6 +16,8 @@ from agents.chunks import TP, Chunk, Handler
 from agents.clusters import Cluster
 from agents.context import Context
 from agents.counters import Counters
+from agents.health import Health, serve
+from agents.inspections import Inspection
 from agents.intake import LOOK_S, SOURCES, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
@@ -60,6 +62,12 @@ class Worker:
         if "intake" in self.stages:
             app.task(self._idleness)
         return app
+
+    def inspect(self, health: Health) -> None:
+        """Look at itself while it runs."""
+        inspection = Inspection(self, health)
+        self.app.task(inspection.turn)
+        self.app.task(inspection.look)
 
     async def _assigned(self, tps: set[TP]) -> Mapping[TP, int | None]:
         """Open what is ours now; where each partition is to be read from."""
@@ -212,19 +220,18 @@ async def _check_redis(settings: Settings) -> None:
         await client.aclose()
 
 
-def _serve(settings: Settings, counters: Counters) -> Callable[[], object]:
-    """Answer about the counters; a function that ends it. Raises BadSettings."""
+def _serve(settings: Settings, health: Health, counters: Counters) -> Callable[[], object]:
+    """Answer about health and counters; a function that ends it. Raises BadSettings."""
     http = settings.http
     if not http.port:
         return lambda: None
     try:
-        end: Callable[[], object] = counters.serve(http.host, http.port)
+        return serve(http.host, http.port, health, counters.registry)
     except OSError as error:
         raise BadSettings(
             f"http.port = {http.port}: cannot listen on {http.host}: {error.strerror}; choose "
             "another, or 0 for none"
         ) from error
-    return end
 
 
 def run(settings: Settings, stages: Sequence[Stage]) -> None:
@@ -236,12 +243,13 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     counts, ids = asyncio.run(prepare(settings))
-    counters = Counters()
-    end = _serve(settings, counters)
+    counters, health = Counters(), Health()
+    end = _serve(settings, health, counters)
     client = connect(**redis_config(settings.redis))
     store = Store(client, settings.redis.key_prefix, Limits(value_bytes=MAX_VALUE_BYTES))
     producer = Producer(settings.kafka, max_message_bytes=topics.max_message_bytes(settings))
     worker = Worker(Context(settings, store, producer, counters, counts, ids), stages)
+    worker.inspect(health)
     code = run_app(worker.app)
     end()
     sys.exit(code)

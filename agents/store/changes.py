@@ -76,6 +76,11 @@ class Prepared:
     bodies: tuple[bytes, ...]
     counts: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is written."""
+        return sum(map(len, self.redo)) + sum(map(len, self.bodies))
+
 
 def redo_of(changes: Changes, limits: Limits) -> tuple[bytes, ...]:
     """The redo record's chunks. Raises TooLarge, ValueError where a key is both put and deleted."""

@@ -84,13 +84,14 @@ class Store:
             found: list[bytes | None] = await pipe.execute() if numbers else []
         return found
 
-    async def ready(self) -> bool:
-        """Whether Redis answers now."""
+    async def answers(self) -> str:
+        """What is wrong with Redis at this moment; nothing where it answers."""
         try:
             reply: Any = self._client.ping()
-            return bool(await reply)
-        except OUTAGES:
-            return False
+            await reply
+        except OUTAGES as error:
+            return str(error) or type(error).__name__
+        return ""
 
     async def check(self) -> None:
         """Raises Unusable where this Redis does not answer us, may evict, or wastes memory."""
