@@ -177,11 +177,18 @@ class Keeper:
             await self._wait(lambda: self.partition.checkpoint(prepared))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s = None
-        self.context.counters.checkpoints.labels(self.stage).inc()
+        self._count(changes)
         if self.next is not None:
             self.context.ack(self.tp, self.next)
         if self.partition.backlog:
             await self._relay()
+
+    def _count(self, changes: Changes) -> None:
+        self.context.counters.checkpoints.labels(self.stage).inc()
+        for message in changes.outbox:
+            if message.topic == "dead-letters":
+                reason = dict(message.headers)["driftline-reason"].decode()
+                self.context.counters.dead_letters.labels(reason).inc()
 
     def _stored(self, changes: Changes) -> Stored:
         outbox = [
