@@ -20,7 +20,7 @@ from agents.settings import TOPICS, Settings
 from agents.topics import config_of
 from stream import events
 from stream.events.outputs import Output
-from tests import specifications
+from tests import specifications, tales
 from tests.brokers import Unavailable
 from tests.intakes import Sent, taken_in
 from tests.test_schemas import FORMATS, INPUTS, OUTPUTS, VALIDATORS, decode, structs
@@ -136,7 +136,9 @@ def test_a_channel_is_made_as_it_says(name: str) -> None:
         key: ",".join(value) if isinstance(value, list) else str(value)
         for key, value in kafka["topicConfiguration"].items()
     }
-    assert told == config_of(name)
+    made = config_of(Settings(), name)
+    made.pop("max.message.bytes", None)  # follows the limits of the settings
+    assert told == made
 
 
 def test_the_operations_are_those_of_the_code() -> None:
@@ -285,3 +287,59 @@ def test_an_event_with_other_headers_is_noticed(name: str) -> None:
     ):
         with pytest.raises(jsonschema.ValidationError):
             check(schema, wrong)
+
+
+# -- events of a story
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["reference", "no reference"])
+def story(request: pytest.FixtureRequest) -> list[Any]:
+    """All that a small story publishes, with a reference and with one that it makes itself."""
+    pipeline = tales.play(tales.tale(), tales.SETTINGS, tales.Way(), known=request.param)
+    return [message for message in pipeline.published if message.topic not in INTERNAL]
+
+
+def test_a_story_keeps_to_the_document(story: list[Any]) -> None:
+    topics = {message.topic for message in story}
+    assert {"evaluations", "alerts"} <= topics <= set(CHANNELS)
+    validators = {topic: validators_of(topic) for topic in topics}
+    for message in story:
+        payload = msgspec.json.decode(message.value)
+        fitting = [v for v in validators[message.topic].values() if v.is_valid(payload)]
+        assert len(fitting) == 1, message.value[:500]
+        assert message.key.decode() == payload["model"]
+
+
+def validators_of(topic: str) -> dict[str, Any]:
+    return {
+        name: payload_validator(MESSAGES[name])
+        for name in CHANNELS[topic]["messages"]
+        if "$ref" in MESSAGES[name]["payload"]
+    }
+
+
+def test_a_story_travels_with_its_headers(story: list[Any]) -> None:
+    for message in story:
+        if message.topic in ("alerts", "retrain-requests", "evaluations"):
+            (name,) = CHANNELS[message.topic]["messages"]
+            headers = {key: value.decode() for key, value in message.headers}
+            check(MESSAGES[name]["headers"], headers)
+            assert headers["ce_id"] == msgspec.json.decode(message.value)["id"]
+
+
+def test_a_story_repeats_no_id(story: list[Any]) -> None:
+    ids = [dict(message.headers)["ce_id"] for message in story if message.topic != "control"]
+    assert len(set(ids)) == len(ids) > 10
+
+
+def test_dead_letters_travel_with_their_headers() -> None:
+    sent = [Sent(b"{", [("traceparent", b"00-1"), ("content-type", None)], b"key"), Sent(None)]
+    for topic in SOURCES:
+        found = taken_in(topic, sent)
+        assert len(found.letters) == len(sent)
+        for letter, one in zip(found.letters, sent, strict=True):
+            headers = {key: value.decode() for key, value in letter.headers}
+            VALIDATORS["dead-letter.v1"].validate(headers)
+            assert headers["driftline-topic"] == Settings().topics.name(topic)
+            assert (letter.key, letter.value) == (one.key, one.value)
+            assert {name for name, _ in one.headers} <= set(headers)
