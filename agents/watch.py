@@ -1,5 +1,6 @@
 """The watch agent: partitions of the signals, through the core's `Watch`."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ class WatchCore:
         while more:
             await self._supply()
             more = self.watch.advance()
+            await asyncio.sleep(0)  # an evaluation takes its time: others are to have theirs
 
     async def _supply(self) -> None:
         wanted = self.watch.wanted_references()

@@ -15,6 +15,7 @@ from stream.verdicts import Moved, judge
 from stream.windows import Merged
 
 SURE = "confidence"
+TAKEN_BACK = "not measured: truth of earlier windows was taken back or corrected in this one"
 UNJUDGED = ("not-enough-data", "no-reference")
 
 
@@ -155,8 +156,13 @@ class Known:
 def quality_evaluation(
     of: Subject, reference: Reference | None, cohorts: Cohorts, known: Known
 ) -> Evaluation:
-    """The metrics over outcomes that became known in a window."""
+    """The metrics over outcomes that became known in a window.
+
+    Where more was taken back than the window itself brought, it has no metrics.
+    """
     tally = cohorts.total()
+    sound = tally.n >= 0 and 0 <= tally.hits <= tally.judged
+    cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     readings = _metric_readings(of.settings, reference, tally, known.task)
     sure = _confidence_moved(readings)
     quality = moved([r for r in readings if r.check != SURE], ("quality",))
@@ -171,7 +177,7 @@ def quality_evaluation(
         rows=tally.n,
         readings=readings,
         verdict=judge(known.inputs, known.outputs, quality, sure),
-        notes=_coverage(of, cohorts, known, tally),
+        notes=_coverage(of, cohorts, known, tally) + ([] if sound else [TAKEN_BACK]),
     )
 
 

@@ -98,7 +98,8 @@ class Watched:
 class Track:
     """Detectors whose signals share one watermark. fed_ms: all before it has been fed.
 
-    late: values that came after that; refused: values for which there was no room.
+    rows: values that are held. late: those that came after that; refused: those for which there
+    was no room.
     """
 
     def __init__(self, watched: list[Watched], most: int = MAX_HELD) -> None:
@@ -107,12 +108,8 @@ class Track:
         self.fed_ms = BEFORE_ALL
         self.late = 0
         self.refused = 0
+        self.rows = 0
         self.held: dict[tuple[int, int], Mapping[str, Series]] = {}
-
-    @property
-    def rows(self) -> int:
-        """How many values are held."""
-        return sum(len(run) for series in self.held.values() for run in series.values())
 
     def hold(
         self, partition: int, sequence: int, series: Mapping[str, Series], *, again: bool = False
@@ -124,13 +121,14 @@ class Track:
         mine = {name: run for name, run in series.items() if name in self.signals and len(run)}
         if not mine:
             return False
+        rows = _rows(mine)
         if not again:
             self.late += sum(int((run.times_ms < self.fed_ms).sum()) for run in mine.values())
-            rows = sum(len(run) for run in mine.values())
             if self.rows + rows > self.most:
                 self.refused += rows
                 return False
         self.held[partition, sequence] = mine
+        self.rows += rows
         return True
 
     def feed(self, until_ms: int, scales: Sequence[Scales]) -> Iterator[tuple[Watched, Pulse]]:
@@ -169,8 +167,12 @@ class Track:
             if all(int(run.times_ms.max()) < self.fed_ms for run in series.values())
         ]
         for key in done:
-            del self.held[key]
+            self.rows -= _rows(self.held.pop(key))
         return done
+
+
+def _rows(series: Mapping[str, Series]) -> int:
+    return sum(len(run) for run in series.values())
 
 
 def _by_scale(

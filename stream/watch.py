@@ -1,5 +1,6 @@
 """The watch: one partition of the signals, which holds all messages of some models."""
 
+import itertools
 from collections.abc import Callable, Mapping
 
 from stream.books import model_key
@@ -11,12 +12,14 @@ from stream.signals import ShareName, decode_signals
 
 Settings = Callable[[str], ModelSettings]
 Wanted = dict[str, list[ShareName]]
+MAX_AT_ONCE = 8  # monitors that `advance` looks at before the shell may do something else
 
 
 class Watch:
     """Monitors by the key of their model version. Gather, decide, apply, as in `stream.ledger`.
 
-    stirred: keys of those that may have something to do; the others cost nothing.
+    stirred: keys of those that may have something to do; the others cost nothing. Each turn of
+    `wanted`, `supply` and `advance` is about the first few of them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,21 +42,24 @@ class Watch:
         self.stirred[key] = None
         self._unsaved[key] = None
 
+    def _turn(self) -> list[str]:
+        return list(itertools.islice(self.stirred, MAX_AT_ONCE))
+
     def wanted(self) -> Wanted:
         """Sealed shares that the next `advance` needs, by the key of their model version."""
-        found = {key: self.monitors[key].wanted() for key in self.stirred}
+        found = {key: self.monitors[key].wanted() for key in self._turn()}
         return {key: names for key, names in found.items() if names}
 
     def wanted_references(self) -> set[str]:
         """Ids of references that are not in memory."""
         found: set[str] = set()
-        for key in self.stirred:
+        for key in self._turn():
             found |= self.monitors[key].wanted_references()
         return found
 
     def supply_references(self, references: Mapping[str, Reference]) -> None:
         """References that were wanted."""
-        for key in self.stirred if references else ():
+        for key in self._turn() if references else ():
             for ref in self.monitors[key].wanted_references() & set(references):
                 self.monitors[key].supply_reference(ref, references[ref])
 
@@ -64,7 +70,9 @@ class Watch:
 
     def advance(self) -> bool:
         """Do what is due; whether more is due at once."""
-        self.stirred = {key: None for key in self.stirred if self.monitors[key].advance()}
+        for key in self._turn():
+            if not self.monitors[key].advance():
+                del self.stirred[key]
         return bool(self.stirred)
 
     def changes(self) -> Changes:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.columns import column_of
+from stream.evaluations import TAKEN_BACK
 from stream.events import Prediction, Truth
 from stream.events.times import LAST_MS
 from stream.monitor import Memory, alarms, judging, receiving
@@ -278,6 +279,34 @@ def test_shares_that_are_no_more_are_left_out_and_said_so() -> None:
     last = tales.events(pipeline, "evaluations")[-1]
     assert (last["rows"], last["window"]["revision"]) == (101, 1)
     assert last["notes"] == ["100 rows are left out: their counts were not kept that long"]
+
+
+def test_truth_that_is_taken_back_later_never_breaks_a_window() -> None:
+    told = tales.tale(days=3, delay_ms=0)
+    labels = [e for e in told.events if isinstance(e, Truth)]
+    back = [msgspec.structs.replace(e, revision=1, retracted=True) for e in labels]
+    back = [msgspec.structs.replace(e, time=told.end_ms + i) for i, e in enumerate(back)]
+    turned = [
+        msgspec.structs.replace(e, revision=2, label="0", time=told.end_ms + DAY_MS + i)
+        for i, e in enumerate(labels)
+    ]
+    whole = Tale(told.reference, [*told.events, *back, *turned], told.end_ms + 2 * DAY_MS)
+    pipeline = tales.play(whole, SETTINGS, Way(2, 1, 40))
+    found = [e for e in tales.events(pipeline, "evaluations") if e["subject"] == "quality"]
+    assert [e["rows"] for e in found if e["window"]["panes"] == 1] == [60, 60, 60, 0, 180]
+    assert [e["notes"] for e in found if not e["rows"]] == [[TAKEN_BACK]] * 3
+    assert all(r["statistic"] >= 0.0 for e in found for r in e["readings"])
+
+
+def test_a_detector_that_fires_all_the_time_is_told_of_once_a_pane() -> None:
+    noisy = DetectorSettings(
+        "KSWIN", "x", parameters={"alpha": 1.0, "window_size": 4, "stat_size": 2}
+    )
+    wish = dataclasses.replace(PLAIN, detectors=(noisy,), evidence_s=2 * DAY_S)
+    pipeline = tales.play(days_of(GOOD, GOOD, GOOD), wish, Way())
+    told = [e for e in tales.events(pipeline, "evaluations") if e["subject"] == "detectors"]
+    assert len(told) == 3
+    assert len(memory(pipeline).watched[0].pulses) > 20
 
 
 # limits

@@ -45,6 +45,15 @@ def test_only_models_that_heard_something_are_looked_at() -> None:
     assert not found.changes()
 
 
+def test_many_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.watch.MAX_AT_ONCE", 2)
+    found = watch()
+    for i in range(5):
+        found.receive(message(f"m{i}", 1))
+    assert [found.advance() for _ in range(3)] == [True, True, False]
+    assert len(found.changes().puts) == 10
+
+
 def test_a_message_that_was_there_changes_nothing() -> None:
     found = watch()
     found.receive(message("a", 1))

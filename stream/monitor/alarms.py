@@ -103,7 +103,7 @@ def consider(m: Memory, of: Subject, found: Evaluation) -> None:
         return
     since = max(min(m.alerts[c].since_ms for c in causes), of.end_ms - m.kept_ms)
     panes = [p for p in sorted(m.windows["quality"].named) if since <= p < of.end_ms]
-    rows = sum(m.windows["quality"].rows(p) for p in panes)
+    rows = max(0, sum(m.windows["quality"].rows(p) for p in panes))
     if refusal(m.retraining, of.end_ms, rows, _limits(m)) is None:
         told = _evidence(m, causes, panes, rows, since)
         request = retrain_request(of, told, found, m.owner)

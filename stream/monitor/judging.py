@@ -21,7 +21,7 @@ from stream.settings import Task
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
 
-MAX_DUE = 32  # windows of a kind before the shell may do something else
+MAX_DUE = 4  # windows of a kind before the shell may do something else: each costs up to a second
 
 
 def due(m: Memory, kind: Kind) -> list[int]:

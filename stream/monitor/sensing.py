@@ -1,6 +1,6 @@
 """Sensing: the online detectors, and how long a pulse counts."""
 
-from stream.alerts import Rule
+from stream.alerts import QUIET, Rule
 from stream.evaluations import Subject
 from stream.monitor.alarms import Sight, observe
 from stream.monitor.memory import KINDS, Memory
@@ -28,7 +28,8 @@ def feed(m: Memory, kind: Kind, until_ms: int) -> None:
 def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
     of = _subject(m, pulse.time_ms)
     found = pulse_evaluation(of, watched)
-    m.publish(found)
+    if _news(m, watched, pulse):
+        m.publish(found)
     sight = Sight(
         watched.cause,
         found.readings[0],
@@ -38,6 +39,16 @@ def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
         reason=FIRED,
     )
     observe(m, of, sight)
+
+
+def _news(m: Memory, watched: Watched, pulse: Pulse) -> bool:
+    """Whether a pulse is to be told of: the first, and one a pane while it cannot change more."""
+    state = m.alerts.get(watched.cause, QUIET)
+    cooling_ms = m.settings.cooldown_s * 1000 - (pulse.time_ms - state.changed_ms)
+    if state.state == "ok" or (state.state == "resolved" and cooling_ms <= 0):
+        return True
+    before = watched.pulses[-2:-1]
+    return not before or before[0].time_ms // m.pane_ms != pulse.time_ms // m.pane_ms
 
 
 def expire(m: Memory, kind: Kind, end: int) -> None:
