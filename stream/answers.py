@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream.batches import Block
-from stream.columns import Column, Floats, name_of_number
+from stream.columns import Bools, Column, Floats, name_of_number
 from stream.joins import Answer, Scores
 from stream.names import Names
 
@@ -18,11 +18,14 @@ def answers(column: Column | None, rows: int, names: Names | None = None) -> lis
         return [None] * rows
     # -0.0 is 0.0, or equal labels would differ in rank
     found: list[Answer] = [None if x != x else x for x in (column.numbers + 0.0).tolist()]
-    if column.codes is not None:
-        words = [names.canonical(w) for w in column.words] if names else column.words
-        for i in np.flatnonzero(column.codes >= 0).tolist():
-            found[i] = words[column.codes[i]]
-    return found
+    if column.codes is None:
+        return found
+    words = [names.canonical(w) for w in column.words] if names else column.words
+    table = [*words, None]  # code -1 takes the last place
+    return [
+        number if word is None else word
+        for number, word in zip(found, map(table.__getitem__, column.codes.tolist()), strict=True)
+    ]
 
 
 def scores(block: Block, positive: str, names: Names | None = None) -> list[Scores]:
@@ -63,16 +66,36 @@ def confidence(block: Block, positive: str) -> Floats | None:
     """The probability given to what was answered, shape (n,); None without any scores."""
     if block.prediction is None or (block.probabilities is None and block.score is None):
         return None
-    names = np.array([name or "" for name in block.prediction.names()], dtype=object)
     if block.probabilities is None:
-        return _of_score(block.score, names == positive)
+        return _of_score(block.score, _named(block.prediction, positive))
     classes, matrix = block.probabilities
-    found = np.zeros(len(names))
+    found = np.where(_missing(block.prediction), np.nan, np.zeros(len(block)))
     for i, name in enumerate(classes):
-        rows = names == name
+        rows = _named(block.prediction, name)
         found[rows] = matrix[rows, i]
-    found[names == ""] = np.nan
     return found
+
+
+def _named(column: Column, name: str) -> Bools:
+    """The rows whose value has a name, shape (n,)."""
+    number = _number_of(name)
+    found: Bools = np.zeros(len(column), np.bool_) if number is None else column.numbers == number
+    if column.codes is not None and name in column.words:
+        found = found | (column.codes == column.words.index(name))
+    return found
+
+
+def _number_of(name: str) -> float | None:
+    try:
+        number = float(name)
+    except ValueError:
+        return None
+    return number if name_of_number(number) == name else None
+
+
+def _missing(column: Column) -> Bools:
+    missing: Bools = np.isnan(column.numbers)
+    return missing if column.codes is None else missing & (column.codes < 0)
 
 
 def _of_score(score: Floats | None, positive: np.ndarray) -> Floats:

@@ -139,12 +139,16 @@ class Book:
 
         key: the id's hash. What detectors see is the first truth about a prediction alone.
         """
+        if not old:
+            for step in new:
+                self._book(step, 1, key if step is new[0] else None)
+            return
         for step in old:
             if step not in new:
                 self._book(step, -1)
         for step in new:
             if step not in old:
-                self._book(step, 1, key if not old and step is new[0] else None)
+                self._book(step, 1)
 
     def _book(self, step: Step, sign: int, key: int | None = None) -> None:
         """What belongs to a pane that is gone goes to the oldest one kept: sums stay right."""

@@ -26,6 +26,7 @@ _NUMBER = struct.Struct("<d")
 _U32 = struct.Struct("<I")
 _SCORE = struct.Struct("<Hd")
 _LONE = struct.Struct("<BHd")  # a single score with its count
+_USUAL = struct.Struct("<BHIHHBHd")  # a forecast of a word with a single score
 
 
 class Tables(msgspec.Struct):
@@ -50,6 +51,8 @@ def unpack_entry(raw: bytes, tables: Tables) -> Entry:
     try:
         if _WORD.unpack_from(raw)[0] != binascii.crc_hqx(raw[2:], 0):
             raise ValueError("its checksum does not match")
+        if len(raw) == _USUAL.size + 2 and raw[2] == FORECAST | WORD and raw[13] == 1:
+            return _usual(raw, tables)
         return _entry(raw, tables)
     except (struct.error, ValueError, IndexError) as error:
         raise ValueError(f"a damaged pending entry, {raw[:40].hex()}: {error}") from error
@@ -57,11 +60,15 @@ def unpack_entry(raw: bytes, tables: Tables) -> Entry:
 
 def _pack_forecast(f: Forecast, words: Names) -> bytes:
     flags = FORECAST | CONTROL_GROUP if f.control_group else FORECAST
-    head = _pack_head(f, flags, words)
-    if len(f.scores) == 1:
-        ((word, p),) = f.scores
-        return head + _LONE.pack(1, words.number(word), p)
     count = len(f.scores)
+    if count == 1:
+        ((word, p),) = f.scores
+        if isinstance(f.answer, str):
+            answer, low, high = words.number(f.answer), f.time_ms & 0xFFFFFFFF, f.time_ms >> 32
+            flags |= WORD
+            return _USUAL.pack(flags, f.subject, low, high, answer, 1, words.number(word), p)
+        return _pack_head(f, flags, words) + _LONE.pack(1, words.number(word), p)
+    head = _pack_head(f, flags, words)
     size = bytes((count,)) if count < MANY else bytes((MANY,)) + _U32.pack(count)
     return head + size + b"".join([_SCORE.pack(words.number(word), p) for word, p in f.scores])
 
@@ -78,6 +85,13 @@ def _pack_head(item: Forecast | Label, flags: int, words: Names) -> bytes:
     if answer is None:
         return _HEAD.pack(flags | MISSING, item.subject, low, high)
     return _NUMBERED.pack(flags, item.subject, low, high, answer)
+
+
+def _usual(raw: bytes, tables: Tables) -> Entry:
+    flags, subject, low, high, answer, _, word, p = _USUAL.unpack_from(raw, 2)
+    _check(flags, subject, tables)
+    scores = ((tables.words.word(word), p),)
+    return Entry([Forecast(subject, low | high << 32, tables.words.word(answer), scores)])
 
 
 def _entry(raw: bytes, tables: Tables) -> Entry:

@@ -73,6 +73,9 @@ class Entry(msgspec.Struct, gc=False):
 
     def add_label(self, label: Label) -> bool:
         """Take a label in; False where the same was there, or where higher ones leave no room."""
+        if not self.labels:
+            self.labels.append(label)
+            return True
         if label in self.labels:
             return False
         insort(self.labels, label, key=_place)
@@ -100,9 +103,9 @@ class Entry(msgspec.Struct, gc=False):
             for x in self.labels
             if x.subject in subjects and abs(x.time_ms - forecast.time_ms) <= horizon_ms
         ]
-        if len(fitting) == 1:
-            return _change(forecast, None, fitting[0])
-        return _story(forecast, fitting)
+        return (
+            _change(forecast, None, fitting[0]) if len(fitting) == 1 else _story(forecast, fitting)
+        )
 
     def newest_ms(self) -> int:
         """The highest time in the entry."""
@@ -126,9 +129,11 @@ def _story(forecast: Forecast, labels: list[Label]) -> Steps:
 
 def _change(forecast: Forecast, before: Label | None, after: Label) -> Steps:
     time_ms = max(forecast.time_ms, after.time_ms)
-    pairs = ((-1, before), (1, after))
-    return tuple(
-        Step(time_ms, sign, Outcome(forecast, label))
-        for sign, label in pairs
-        if label is not None and not label.retracted and label.answer is not None
-    )
+    new = (Step(time_ms, 1, Outcome(forecast, after)),) if _counts(after) else ()
+    if before is None or not _counts(before):
+        return new
+    return (Step(time_ms, -1, Outcome(forecast, before)), *new)
+
+
+def _counts(label: Label) -> bool:
+    return not label.retracted and label.answer is not None

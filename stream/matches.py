@@ -55,14 +55,17 @@ class Matches:
         subject = self.subject(book.model, book.version)
         model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
-        full = 0
+        most, full = book.settings.max_pending, 0
         for i, (key, *values) in enumerate(self._answered(block, book.settings.positive)):
+            forecast = Forecast(subject, *values)
+            if key not in self.changed and key not in self.found:  # nearly always
+                full += not self._keep(key, Entry([forecast]), most)
+                continue
             entry = self.entry(key)
-            if entry.forecasts and entry.forecast(subject) is not None:
+            if entry.forecast(subject) is not None:
                 fresh[i] = False
                 continue
-            forecast = Forecast(subject, *values)
-            full += not self._add(key, entry, forecast, book.settings.max_pending)
+            full += not self._add(key, entry, forecast, most)
             if entry.labels:
                 book.change(key, (), entry.steps(forecast, model, horizon_ms))
         book.count("pending-full", full)
@@ -125,13 +128,15 @@ class Matches:
         return "" if met else "truths-before-predictions"
 
     def _keep(self, key: int, entry: Entry, most: int) -> bool:
-        if key not in self.changed:
-            new = len(entry.forecasts) + len(entry.labels) == 1 or key in self.expired
-            if new and self.pending >= most:
+        """Remember a changed entry; False where it is new and there is no room."""
+        if key in self.changed:
+            return True
+        if key not in self.found or key in self.expired:
+            if self.pending >= most:
                 return False
-            self.pending += new
+            self.pending += 1
             self.expired.discard(key)
-            self.changed[key] = entry
+        self.changed[key] = entry
         return True
 
     def expire(self, entries: Mapping[int, bytes], line_ms: Callable[[str], int]) -> None:

@@ -1,5 +1,7 @@
 """Entries come back as they were packed; bytes that were not packed here are errors."""
 
+import binascii
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,8 +46,6 @@ def test_damaged_bytes_are_an_error(entry: Entry, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=60))
 def test_foreign_bytes_are_an_error_even_with_a_checksum_that_matches(body: bytes) -> None:
-    import binascii
-
     raw = binascii.crc_hqx(body, 0).to_bytes(2, "little") + body
     try:
         unpack_entry(raw, tables())
@@ -69,6 +69,14 @@ def test_any_number_of_classes_comes_back(count: int) -> None:
     scores = tuple((f"class {i}", i / 7) for i in range(count))
     entry = Entry([Forecast(1, 5, "a", scores)])
     assert unpack_entry(pack_entry(entry, known.words), known) == entry
+
+
+def test_two_forecasts_as_long_as_the_usual_one_come_back() -> None:
+    known = tables()
+    entry = Entry([Forecast(1, 5, "a"), Forecast(2, 6, None)])
+    raw = pack_entry(entry, known.words)
+    assert len(raw) == len(pack_entry(Entry([Forecast(1, 5, "a", (("a", 0.5),))]), known.words))
+    assert unpack_entry(raw, known) == entry
 
 
 def test_words_without_room_come_back_as_one() -> None:
