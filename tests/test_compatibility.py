@@ -1,6 +1,7 @@
 """Version 1 for ever: what was sent and published once is read with the same meaning as then."""
 
 import ast
+import base64
 import copy
 import json
 import typing
@@ -15,10 +16,12 @@ from hypothesis import given, settings
 import schemas
 from stream import events
 from stream.events.outputs import Output
+from tests.blocks import rows_of
 from tests.conftest import ROOT
 from tests.contracts import breaks
 from tests.golden import v1
 from tests.golden.v1 import consumer
+from tests.intakes import Sent, taken_in
 from tests.test_schemas import INPUTS, OUTPUTS, VALIDATORS, structs
 
 CONSUMERS = {
@@ -78,6 +81,16 @@ def test_a_newer_sender_is_understood(name: str, case: dict[str, Any]) -> None:
 def test_every_kind_of_control_event_is_kept() -> None:
     kept = {case["decoded"]["type"] for case in v1.cases("control")}
     assert kept == {kind.type for kind in typing.get_args(events.Control)}
+
+
+@pytest.mark.parametrize("case", v1.cases("arrow"), ids=lambda c: f"{c['topic']}: {c['about']}")
+def test_an_arrow_message_of_then_means_now_what_it_meant_then(case: dict[str, Any]) -> None:
+    header = ("content-type", b"application/vnd.apache.arrow.stream")
+    found = taken_in(case["topic"], [Sent(base64.b64decode(case["stream"]), [header])])
+    assert found.reasons == {}
+    rows = [row for batch in found.batches for block in batch.blocks for row in rows_of(block)]
+    for row, then in zip(sorted(rows, key=lambda r: r["ids"]), case["rows"], strict=True):
+        assert same({key: row[key] for key in then}, then)
 
 
 # -- what was published

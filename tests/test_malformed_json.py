@@ -233,6 +233,33 @@ def test_a_time_has_one_meaning(time: str, meaning: object) -> None:
 
 # -- whatever comes
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(10**400), 10**400) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(GOOD)), JSON, st.booleans())
+def test_whatever_is_json_may_stand_in_an_unknown_field(
+    topic: str, value: object, escaped: bool
+) -> None:
+    text = json.dumps(value, ensure_ascii=escaped).encode()
+    assert outcome(topic, GOOD[topic][:-1] + b',"zzz":' + text + b"}") == outcome(
+        topic, GOOD[topic]
+    )
+
+
+@pytest.mark.parametrize("topic", GOOD)
+def test_a_number_that_nobody_can_hold_in_an_unknown_field(topic: str) -> None:
+    found = outcome(topic, GOOD[topic][:-1] + b',"zzz":[1e999]}')
+    if topic == "control":  # all of it is read, for its type may come last
+        assert found == "number-out-of-range"
+    else:
+        assert found == outcome(topic, GOOD[topic])
+
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
