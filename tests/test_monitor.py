@@ -393,6 +393,27 @@ def test_references_that_were_replaced_long_ago_are_forgotten() -> None:
     assert len(m.references) <= 6
 
 
+# references
+
+
+def test_first_rows_give_way_to_a_reference_registered_meanwhile() -> None:
+    m = Memory("m", "1", PLAIN)
+    m.first = (START_MS, "own")
+    m.active = [m.first]
+    receiving.receive(m, Signals("m", "1", 0, 1, 1))
+    assert m.active == [(START_MS, "own")]
+    receiving.receive(m, Signals("m", "1", 0, 1, 2, active=((-1, "theirs"),)))
+    assert m.active == [(-1, "theirs")]
+
+
+def test_first_rows_that_were_taken_up_stay_until_a_later_reference_counts() -> None:
+    m = Memory("m", "1", PLAIN)
+    m.first = (START_MS, "own")
+    both = (m.first, (START_MS + DAY_MS, "theirs"))
+    receiving.receive(m, Signals("m", "1", 0, 1, 1, active=both))
+    assert m.active == [*both]
+
+
 # state
 
 

@@ -38,7 +38,7 @@ def expected(known: bool) -> Published:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(WAYS)
 def test_the_same_story_gives_the_same_bytes_however_it_is_played(way: Way) -> None:
     found = tales.published(tales.play(tales.tale(), SETTINGS, way))
@@ -48,7 +48,7 @@ def test_the_same_story_gives_the_same_bytes_however_it_is_played(way: Way) -> N
     }
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(WAYS)
 def test_a_model_without_reference_is_watched_the_same_however_it_is_played(way: Way) -> None:
     found = tales.published(tales.play(tales.tale(), SETTINGS, way, known=False))
@@ -116,7 +116,7 @@ INSURANCE = ModelSettings(
 
 def told(path: Path) -> Pipeline:
     """The real files through two partitions, in chunks of 5,000."""
-    real = story.load(path / "insurance", 36)
+    real = story.load(path / "insurance", 24)
     pipeline = Pipeline(lambda _: INSURANCE, 2)
     for part in real.reference.to_parts(600_000, time=story.START_MS):
         pipeline.control(part)

@@ -31,7 +31,13 @@ def receive(m: Memory, signals: Signals) -> bool:
 
 
 def _activate(m: Memory, signals: Signals) -> None:
-    """Take in active references; forget those that another replaced before all that is kept."""
+    """Take in active references; forget those that another replaced before all that is kept.
+
+    One made of first rows gives way to one that was registered while it was on its way.
+    """
+    own = m.first if m.first not in signals.active else None
+    if own and any(since <= own[0] for since, _ in signals.active):
+        m.active = [one for one in m.active if one != own]
     found = sorted({*m.active, *signals.active})
     oldest = m.kept_from("inputs")
     newer = [since for since, _ in found[1:]]
