@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, tables
-from agents.commands import operating, replaying
+from agents.commands import bridging, operating, replaying
 from agents.commands.arguments import INTERRUPTED, Config, duration, names, pairs, wait_for
 from agents.complaints import BadSettings
 from agents.demo import DemoFailed, Plan
@@ -163,6 +163,7 @@ app.command("tail")(operating.tail_command)
 app.add_typer(operating.topic_commands, name="topics")
 app.command("embedded")(operating.embedded_command)
 app.command("status")(operating.status_command)
+app.command("bridge")(bridging.bridge_command)
 
 
 @app.command()

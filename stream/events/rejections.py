@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     "duplicate": "the id was seen with other content",
     "not-a-batch": "a record of the internal log is damaged, or was written by somebody else",
     "not-a-signal": "a record of the signals is damaged, or was written by somebody else",
+    "sink-refused": "a bridge's sink refused the event for ever, or was away for too long",
 }
 
 
