@@ -169,17 +169,17 @@ class File:
 
     def _json(self) -> Iterator[Rows]:
         rows: list[dict[str, Any]] = []
-        number = 0
+        number = first = 0
         with _opened(self.path) as file:
             while line := file.readline(LINE_BYTES):
                 number += 1
                 if line.strip():
                     rows.append(_row(line, number))
                 if len(rows) == BLOCK_ROWS:
-                    yield _columns(rows, number - len(rows))
-                    rows = []
+                    yield _columns(rows, first)
+                    first, rows = first + len(rows), []
         if rows:
-            yield _columns(rows, number - len(rows))
+            yield _columns(rows, first)
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one argument an option
         str | None, typer.Option(help="What separates a CSV's columns; seen by itself.")
     ] = None,
     speed: Annotated[
-        str, typer.Option(help="1x as it happened, 100x so much faster, or max.")
+        str, typer.Option(help="As it happened (1x), so much faster (100x), or as fast as it goes.")
     ] = "max",
     max_lag: Annotated[
         int, typer.Option(min=0, help="Records that may lie unread; 0 is any number.")
