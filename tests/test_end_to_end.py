@@ -180,7 +180,10 @@ def labelled(hour: int, accuracy: float) -> tuple[list[Any], list[Any]]:
 def register_quality(d: Deployment) -> None:
     rng = random.Random(99)
     values = [rng.gauss(40, 10) for _ in range(500)]
-    more = {"features": {"age": {"values": values}}, "quality": {"accuracy": 0.95}}
+    more: dict[str, Any] = {
+        "features": {"age": {"values": values}},
+        "quality": {"accuracy": 0.95},
+    }
     d.control("reference", "m", version="1", task="classification", active_from=START_MS, **more)
 
 
@@ -210,7 +213,7 @@ def test_truth_joins_before_and_after_its_prediction_and_counts_once(deploy: Dep
 def right_answers(d: Deployment) -> int:
     """How many there were, by the accuracies of all evaluations."""
     readings = [r for e in d.evaluations("quality") for r in e["readings"]]
-    return round(sum(r["statistic"] * r["n"] for r in readings if r["check"] == "accuracy"))
+    return sum(round(r["statistic"] * r["n"]) for r in readings if r["check"] == "accuracy")
 
 
 def play_hours(d: Deployment, hours: range, accuracy: float) -> None:

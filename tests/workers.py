@@ -18,6 +18,7 @@ from typing import IO, Any, Self, cast
 
 import confluent_kafka as ck
 import jsonschema
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 import schemas
 from agents.clusters import Cluster, Lag
@@ -227,6 +228,29 @@ class Deployment:
                 }
             )
         return self._producer
+
+    # topics, on a real Kafka
+
+    def partitions(self, name: str) -> int:
+        """How many a topic has."""
+        topic = self.topic(name)
+        return len(self._client().list_topics(topic, timeout=10).topics[topic].partitions)
+
+    def add_partitions(self, name: str, total: int) -> None:
+        """Let a topic have more."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        for done in admin.create_partitions([NewPartitions(self.topic(name), total)]).values():
+            done.result(30)
+        self.until(lambda: self.partitions(name) == total)
+
+    def make_anew(self, name: str) -> None:
+        """Delete a topic, and make one of the same name."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        for done in admin.delete_topics([self.topic(name)]).values():
+            done.result(30)
+        self.until(lambda: self.topic(name) not in self._client().list_topics(timeout=10).topics)
+        self.kafka.create_topics(self.topic(name))
+        self.until(lambda: self.topic(name) in self._client().list_topics(timeout=10).topics)
 
     # out
 
