@@ -20,7 +20,7 @@ def answers(column: Column | None, rows: int, names: Names | None = None) -> lis
     found: list[Answer] = [None if x != x else x for x in (column.numbers + 0.0).tolist()]
     if column.codes is None:
         return found
-    words = [names.canonical(w) for w in column.words] if names else column.words
+    words = [names.canonical(w) for w in column.words] if names is not None else column.words
     table = [*words, None]  # code -1 takes the last place
     return [
         number if word is None else word
@@ -32,10 +32,10 @@ def scores(block: Block, positive: str, names: Names | None = None) -> list[Scor
     """For each row its (class, probability) pairs; a score is that of the positive class."""
     if block.probabilities is not None:
         classes, matrix = block.probabilities
-        named = tuple(map(names.canonical, classes)) if names else classes
+        named = tuple(map(names.canonical, classes)) if names is not None else classes
         return [_pairs(named, row) for row in matrix.tolist()]
     if block.score is not None:
-        name = names.canonical(positive) if names else positive
+        name = names.canonical(positive) if names is not None else positive
         return [() if x != x else ((name, x),) for x in block.score.tolist()]
     return [()] * len(block)
 

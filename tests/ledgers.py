@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream.batches import Batch, Block, Row, batches_of, decode_batch, encode_batch
+from stream.batches import Batch, Block, batches_of, decode_batch, encode_batch
 from stream.changes import Changes, OutMessage
 from stream.cohorts import Cohorts
 from stream.columns import Column, column_of
@@ -18,6 +18,7 @@ from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.signals import Signals, decode_signals
 
+Row = tuple[int, int, Prediction | Truth]  # source offset, record time (ms), event
 PANE_MS = 10_000
 FOREVER_S = 1e9
 SETTINGS = ModelSettings(
@@ -74,7 +75,9 @@ class Kept:
 
     def apply(self, *batches: Batch) -> None:
         for batch in batches:
-            found = {int(key): self.state.pending.get(int(key)) for key in self.ledger.wanted(batch)}
+            found = {
+                int(key): self.state.pending.get(int(key)) for key in self.ledger.wanted(batch)
+            }
             self.ledger.apply(batch, {k: raw for k, raw in found.items() if raw is not None})
 
     def checkpoint(self) -> Changes:

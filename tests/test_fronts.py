@@ -1,5 +1,7 @@
 """Fronts: the watermark is the lowest of the source partitions that speak, and never goes back."""
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ def test_it_is_the_lowest_of_the_partitions_that_are_not_idle(
 
 @given(events, st.randoms(use_true_random=False))
 def test_interleaving_and_chunks_change_nothing(
-    some: list[tuple[int, int, int]], random: object
+    some: list[tuple[int, int, int]], random: Random
 ) -> None:
     found = []
     for _ in range(2):
@@ -64,8 +66,8 @@ def test_interleaving_and_chunks_change_nothing(
         progress = dict.fromkeys(range(4), 1000)
         by_partition = [[e for e in some if e[0] == p] for p in range(4)]
         while any(by_partition):
-            own = random.choice([log for log in by_partition if log])  # type: ignore[attr-defined]
-            size = random.randint(1, len(own))  # type: ignore[attr-defined]
+            own = random.choice([log for log in by_partition if log])
+            size = random.randint(1, len(own))
             taken, own[:] = own[:size], own[size:]
             front.update(taken[0][0], max(e for _, e, _ in taken), max(r for *_, r in taken))
         found.append((advanced(front, progress), front.heard))

@@ -1,6 +1,7 @@
 """The join: what is known of an id is a function of what came, not of its order."""
 
 import itertools
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ def final(steps: tuple[Step, ...]) -> dict[Label, int]:
 
 
 @given(st.lists(labels, max_size=8), st.randoms())
-def test_the_highest_label_within_the_horizon_holds(some: list[Label], random: object) -> None:
+def test_the_highest_label_within_the_horizon_holds(some: list[Label], random: Random) -> None:
     steps = entry_of(some).steps(FORECAST, MODEL, HORIZON_MS)
     fitting = [
         x
@@ -51,9 +52,9 @@ def test_the_highest_label_within_the_horizon_holds(some: list[Label], random: o
 
 
 @given(st.lists(labels, max_size=30), st.randoms(use_true_random=False))
-def test_order_and_duplicates_change_nothing(some: list[Label], random: object) -> None:
+def test_order_and_duplicates_change_nothing(some: list[Label], random: Random) -> None:
     shuffled = some + some[: len(some) // 2]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     one, other = entry_of(some), entry_of(shuffled)
     assert one.labels == other.labels
     assert one.steps(FORECAST, MODEL, HORIZON_MS) == other.steps(FORECAST, MODEL, HORIZON_MS)

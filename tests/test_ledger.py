@@ -1,5 +1,6 @@
 """A ledger counts every row once, whatever is delivered again, and tells the watch in order."""
 
+import dataclasses
 from collections import Counter
 
 import msgspec
@@ -8,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.batches import Batch, Row
+from stream.batches import Batch
 from stream.columns import column_of
-from stream.events import Truth
+from stream.events import Prediction, Truth
 from stream.panes import BEFORE_ALL, pane_of
-from stream.settings import DetectorSettings, ModelSettings
+from stream.settings import DetectorSettings
 from stream.shares import Share
 from stream.sources import Replaced
 from tests.ledgers import (
     PANE_MS,
     SETTINGS,
     Kept,
+    Row,
     batch_of,
     chunk,
     prediction,
@@ -51,7 +53,7 @@ def logs(draw: st.DrawFn) -> list[Row]:
     """Predictions and truth in two source partitions, with producers' duplicates."""
     times = draw(st.lists(st.integers(0, 80_000), min_size=1, max_size=30))
     ids = [draw(st.integers(0, 20)) for _ in times]
-    first = {n: t for n, t in reversed(list(zip(ids, times, strict=True)))}  # one time for an id
+    first = dict(reversed(list(zip(ids, times, strict=True))))  # one time for an id
     return rows(*(prediction(n, first[n], float(n % 3)) for n in ids))
 
 
@@ -115,16 +117,16 @@ def test_a_source_topic_that_was_made_anew_is_refused() -> None:
 # The join, from batches to tallies
 
 
-def oracle(predictions: list[Row], truths: list[Row]) -> Counter[tuple[str, bool]]:
+def oracle(predictions: list[Prediction], truths: list[Truth]) -> Counter[tuple[str, bool]]:
     """How often an answer of a version was right and wrong, by brute force."""
     found: Counter[tuple[str, bool]] = Counter()
-    made = {}
-    for _, _, event in predictions:
+    made: dict[tuple[str, str], Prediction] = {}
+    for event in predictions:
         made.setdefault((event.prediction_id, event.version), event)
     for (number, version), event in made.items():
         fitting = [
             t
-            for _, _, t in truths
+            for t in truths
             if t.prediction_id == number
             and t.version in (None, version)
             and abs(t.time - event.time) <= SETTINGS.horizon_s * 1000
@@ -136,7 +138,7 @@ def oracle(predictions: list[Row], truths: list[Row]) -> Counter[tuple[str, bool
 
 
 @st.composite
-def joined(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
+def joined(draw: st.DrawFn) -> tuple[list[Prediction], list[Truth]]:
     ids, versions = st.integers(0, 4), st.sampled_from(["1", "2"])
     keys = draw(st.lists(st.tuples(ids, versions), min_size=1, max_size=12))
     times = {key: draw(st.integers(0, 60_000)) for key in keys}
@@ -153,7 +155,7 @@ def joined(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     )
     truths = draw(st.lists(label, max_size=20))
     truths += draw(st.lists(st.sampled_from(truths), max_size=3)) if truths else []
-    return rows(*predictions), rows(*truths)
+    return predictions, truths
 
 
 @given(st.data())
@@ -161,7 +163,7 @@ def joined(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
 def test_tallies_do_not_depend_on_order_batches_or_restarts(data: st.DataObject) -> None:
     predictions, truths = data.draw(joined())
     kept, places = Kept(), {"predictions": 0, "truths": 0}
-    logs = {"predictions": predictions, "truths": truths}
+    logs = {"predictions": rows(*predictions), "truths": rows(*truths)}
     while any(places[name] < len(log) for name, log in logs.items()):
         name = data.draw(st.sampled_from([n for n, log in logs.items() if places[n] < len(log)]))
         size = data.draw(st.integers(1, len(logs[name])))
@@ -216,7 +218,7 @@ def test_what_comes_late_is_counted_and_becomes_another_revision() -> None:
 
 
 def test_what_is_older_than_all_kept_panes_is_counted_as_too_old_and_not_joined() -> None:
-    kept = Kept(ModelSettings(**{**_plain(SETTINGS), "panes_kept": 2}))
+    kept = Kept(dataclasses.replace(SETTINGS, panes_kept=2))
     kept.apply(batch_of(prediction(1, 100 * PANE_MS)), batch_of(truth(1, 100 * PANE_MS)))
     kept.apply(batch_of(prediction(2, 5), first=1), batch_of(truth(1, 5, 0.0), first=1))
     kept.checkpoint()
@@ -226,15 +228,11 @@ def test_what_is_older_than_all_kept_panes_is_counted_as_too_old_and_not_joined(
 
 
 def test_shares_past_what_is_kept_are_removed() -> None:
-    kept = Kept(ModelSettings(**{**_plain(SETTINGS), "panes_kept": 3}))
+    kept = Kept(dataclasses.replace(SETTINGS, panes_kept=3))
     for i in range(8):
         kept.apply(batch_of(prediction(i, i * PANE_MS), first=i))
         kept.checkpoint()
     assert sorted(kept.fields("inputs")) == [f"inputs/m/1/{p * PANE_MS}/0" for p in (4, 5, 6)]
-
-
-def _plain(settings: ModelSettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__slots__}
 
 
 # What the watch is told
@@ -264,7 +262,7 @@ def test_who_has_no_news_sends_nothing() -> None:
 
 def test_errors_and_scores_go_to_the_detectors_with_their_event_times() -> None:
     detectors = (DetectorSettings("ADWIN"), DetectorSettings("ADWIN", signal="score"))
-    kept = Kept(ModelSettings(**{**_plain(SETTINGS), "detectors": detectors}))
+    kept = Kept(dataclasses.replace(SETTINGS, detectors=detectors))
     kept.apply(batch_of(prediction(1, 5, score=0.7), prediction(2, 6, score=float("nan"))))
     kept.apply(batch_of(truth(1, 9, 0.0), truth(2, 8, 1.0), truth(1, 10, 0.0, revision=1)))
     kept.checkpoint()
@@ -291,7 +289,7 @@ def test_rows_of_too_many_models_are_not_counted_and_said_so() -> None:
 
 
 def test_pending_entries_are_bounded_and_what_has_no_room_is_counted_unjoined() -> None:
-    kept = Kept(ModelSettings(**{**_plain(SETTINGS), "max_pending": 2}))
+    kept = Kept(dataclasses.replace(SETTINGS, max_pending=2))
     kept.apply(batch_of(*(prediction(i, i) for i in range(5))))
     kept.apply(batch_of(*(truth(i, 10 + i) for i in range(5))))
     kept.checkpoint()
@@ -342,7 +340,7 @@ def test_an_entry_that_is_asked_for_again_before_the_checkpoint_stays() -> None:
 
 def test_predictions_wait_for_lagging_truth_while_there_is_room() -> None:
     for max_pending, left in ((100, 2), (2, 1)):
-        kept = Kept(ModelSettings(**{**_plain(SETTINGS), "max_pending": max_pending}))
+        kept = Kept(dataclasses.replace(SETTINGS, max_pending=max_pending))
         kept.apply(batch_of(prediction(1, 5), prediction(2, 5_000_000)))
         kept.checkpoint()
         kept.expire()

@@ -1,5 +1,7 @@
 """Samples: which rows are kept depends on the set of rows alone."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,14 +33,14 @@ def kept(sample: Sample) -> list[tuple[int, int]]:
 
 @given(chunks, st.integers(1, 12), st.randoms(use_true_random=False))
 def test_any_order_and_any_split_keep_the_same_rows(
-    some: list[list[tuple[int, str]]], limit: int, random: object
+    some: list[list[tuple[int, str]]], limit: int, random: Random
 ) -> None:
     whole, parts = Sample(limit), [Sample(limit), Sample(limit)]
     for rows in some:
         whole.update(block(rows), SOURCE)
-    random.shuffle(some)  # type: ignore[attr-defined]
+    random.shuffle(some)
     for rows in some:
-        random.choice(parts).update(block(rows), SOURCE)  # type: ignore[attr-defined]
+        random.choice(parts).update(block(rows), SOURCE)
     parts = [Sample.from_bytes(part.to_bytes()) for part in parts]
     parts[0].merge(parts[1])
     everything = [row for rows in some for row in zip(*_ids_and_times(block(rows)), strict=True)]
@@ -80,7 +82,7 @@ def test_kept_rows_are_counted_against_a_reference_later() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x94\x01\x01\x90\xc4\x01x", b"\x90"])
 def test_foreign_bytes_are_an_error(raw: bytes) -> None:
-    with pytest.raises(ValueError, match="damaged sample|not a batch"):
+    with pytest.raises(ValueError, match=r"damaged sample|not a batch"):
         Sample.from_bytes(raw)
 
 
