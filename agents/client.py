@@ -28,6 +28,7 @@ from typing import Any, Literal, Self
 import confluent_kafka as ck
 import msgspec
 
+from agents import security
 from agents.arrows import MEDIA_TYPE, Place, rows_in, writing, written
 from agents.producers import Handle, say
 from stream.batches.blocks import Kind
@@ -109,7 +110,8 @@ class Producer:
         when_full: what a call does while queue_messages or queue_bytes wait for Kafka.
         delivery_s: after so long a message has failed. on_failure: called with each `Failure`,
         in a thread of its own. limits: as in [limits] of the worker's settings.
-        kafka: more properties of librdkafka, such as those of SASL and TLS.
+        kafka: more properties of librdkafka, such as those of SASL and TLS. Raises ValueError
+        where they name a user without TLS.
         """
         self.model, self.version = model, version
         self.prefix, self.client = prefix, client
@@ -128,6 +130,7 @@ class Producer:
             "error_cb": say,
             "log_level": 2,
         } | dict(kafka or {})
+        security.never_plain(self._config)
         self._lock = threading.Lock()
         self._failures: deque[Failure] = deque(maxlen=KEPT)
         self._count = 0

@@ -7,7 +7,7 @@ or from a file, is read when a client is made, and never leaves unencrypted.
 
 import ssl
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -207,6 +207,17 @@ def faust_credentials(kafka: Kafka) -> Any:
         ssl_context=own.context(),
         mechanism=own.mechanism,
     )
+
+
+def never_plain(config: Mapping[str, Any]) -> None:
+    """For properties that come from elsewhere. Raises ValueError on a user without TLS."""
+    user = any(key.startswith("sasl.") for key in config)
+    told = str(config.get("security.protocol", "plaintext")).upper()
+    if (user or told.startswith("SASL")) and told != "SASL_SSL":
+        raise ValueError(
+            f"security.protocol is {told}, a user needs SASL_SSL: "
+            "its password is never sent over a plain connection"
+        )
 
 
 class Troubles:

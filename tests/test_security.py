@@ -11,10 +11,12 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from agents import security
 from agents.app import Options
+from agents.client import Producer as Service
 from agents.clusters import Cluster
 from agents.producers import Message, Producer
-from agents.settings import BadSettings, Kafka, Settings, load
+from agents.settings import BadSettings, Bounds, Kafka, Settings, load
 from agents.store import Store, Unusable, connect
+from stream.features import MAX_CATEGORIES
 from tests import servers
 from tests.certificates import Papers
 from tests.leaks import leaks, new_secret
@@ -232,8 +234,45 @@ def test_a_user_always_has_a_context_that_checks_names() -> None:
 def test_nobody_else_makes_a_client_of_kafka() -> None:
     """What a client needs is told in one place, so that none can forget it."""
     folder = Path(security.__file__).parent
-    alone = {"security.py", "embedded.py"}
+    alone = {"security.py", "embedded.py", "client.py"}  # the last is for other people's services
     others = [p for p in folder.rglob("*.py") if p.name not in alone]
     assert [p.name for p in others if "bootstrap.servers" in p.read_text()] == []
     forgetful = ("(settings.kafka.brokers", "from_url(settings", "connect(settings")
     assert [p.name for p in others if any(x in p.read_text() for x in forgetful)] == []
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_docs_is_one_of_the_settings(papers: Papers, tmp_path: Path) -> None:
+    text = PAGE.split("```ini\n")[1].split("```")[0]
+    secret = tmp_path / "password"
+    secret.write_text(new_secret())
+    for name in ("kafka", "redis"):
+        text = text.replace(f"/run/secrets/{name}-password", str(secret))
+    text = text.replace("/etc/driftline/ca.pem", str(papers.authority.certificate))
+    path = tmp_path / "driftline.toml"
+    path.write_text(text)
+    settings = load(path)
+    assert security.kafka_config(settings.kafka)["security.protocol"] == "SASL_SSL"
+    assert security.redis_config(settings.redis)["ssl_cert_reqs"] == "required"
+
+
+def test_the_rights_of_the_docs_are_those_of_the_tests() -> None:
+    assert SecuredRedis.RULES.replace("~t*:*", "~driftline:*") in PAGE
+
+
+def test_the_limits_of_the_docs_are_those_of_the_settings() -> None:
+    told = PAGE.split("## Limits")[1].split("## The endpoint")[0]
+    assert all(f"`{name}`" in told for name in Bounds.model_fields)
+    assert f"{MAX_CATEGORIES:,} categories" in told
+
+
+@pytest.mark.parametrize("told", [{}, {"security.protocol": "sasl_plaintext"}])
+def test_a_service_cannot_send_its_password_in_plain_text(told: dict[str, str]) -> None:
+    user = {"sasl.username": "u", "sasl.password": "swordfish", "sasl.mechanism": "PLAIN"}
+    with pytest.raises(ValueError, match="needs SASL_SSL") as caught:
+        Service("127.0.0.1:1", "m", "1", kafka=user | told)
+    assert not leaks(str(caught.value))
+    security.never_plain(user | {"security.protocol": "SASL_SSL"})
+    security.never_plain({"security.protocol": "SSL"})
