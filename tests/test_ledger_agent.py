@@ -1,0 +1,142 @@
+"""The ledger agent on a real Redis: restored, kept in order, and told in counters."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+
+import pytest
+from redis.asyncio import Redis
+
+from agents.chunks import Record
+from agents.context import Context
+from agents.counters import Counters
+from agents.ledger import LedgerCore
+from agents.producers import Producer
+from agents.settings import Bounds, Settings
+from agents.store import Changes as Stored
+from agents.store import Partition, Store
+from stream.batches import Batch, encode_batch
+from tests.ledgers import batch_of, prediction, truth
+
+TOPIC = "driftline.events"
+
+
+@dataclasses.dataclass
+class Raw:
+    """A record of the internal log."""
+
+    offset: int
+    value: bytes | None
+    timestamp: int = 5
+    key: bytes | None = b"key"
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+class World:
+    """A worker's share of the ledger: one partition, and what its keeper would do with it."""
+
+    def __init__(self, client: Redis, bounds: Bounds) -> None:
+        settings = Settings(limits=bounds)
+        nobody = cast(Producer, None)  # the ledger itself publishes nothing
+        self.counters = Counters()
+        store = Store(client, "test")
+        self.context = Context(settings, store, nobody, self.counters, {TOPIC: 1}, {})
+        self.partition: Partition = store.partition("ledger", 0)
+        self.core = LedgerCore(self.context, 0)
+        self.offset = 0
+
+    async def open(self) -> None:
+        await self.partition.claim()
+        await self.core.restore(self.partition)
+
+    async def apply(self, *values: bytes | Batch) -> None:
+        records: list[Record] = []
+        for value in values:
+            raw = encode_batch(value) if isinstance(value, Batch) else value
+            records.append(Raw(self.offset, raw))
+            self.offset += 1
+        await self.core.apply(self.partition, records)
+
+    async def checkpoint(self) -> Stored:
+        made = self.core.changes()
+        stored = Stored(made.puts, made.deletes, made.pending_puts, made.pending_deletes, [])
+        await self.partition.checkpoint(self.partition.prepare(stored, self.offset, "id"))
+        return stored
+
+    def rows(self, outcome: str) -> float:
+        found = self.counters.registry.get_sample_value(
+            "driftline_rows_total", {"outcome": outcome}
+        )
+        return found or 0.0
+
+
+Scenario = Callable[[World], Awaitable[None]]
+
+
+def play(url: str, scenario: Scenario, bounds: Bounds | None = None) -> None:
+    async def main() -> None:
+        async with Redis.from_url(url) as client:
+            world = World(client, bounds or Bounds())
+            await world.open()
+            await scenario(world)
+
+    asyncio.run(main())
+
+
+def test_what_was_checkpointed_is_restored_and_joined_with_what_comes(redis_url: str) -> None:
+    async def scenario(world: World) -> None:
+        await world.apply(batch_of(prediction(1, 5), prediction(2, 6)))
+        await world.checkpoint()
+        await world.open()
+        await world.apply(batch_of(prediction(1, 5)), batch_of(truth(1, 9)))
+        await world.checkpoint()
+        assert world.core.ledger.matches.pending == 2
+        assert (world.rows("predictions"), world.rows("outcomes")) == (2, 1)
+
+    play(redis_url, scenario)
+
+
+def test_what_is_no_batch_becomes_a_dead_letter_and_the_rest_goes_on(redis_url: str) -> None:
+    async def scenario(world: World) -> None:
+        await world.apply(b"junk", batch_of(prediction(1, 5)))
+        letters = [m for m in world.core.changes().outbox if m.topic == "dead-letters"]
+        assert [m.value for m in letters] == [b"junk"]
+        assert dict(letters[0].headers)["driftline-reason"] == b"not-a-batch"
+        assert world.rows("predictions") == 1
+
+    play(redis_url, scenario)
+
+
+def test_housekeeping_goes_round_and_removes_what_has_expired(redis_url: str) -> None:
+    month_ms = 31 * 86_400_000
+
+    async def scenario(world: World) -> None:
+        await world.apply(batch_of(*(prediction(i, 5) for i in range(1_000))))
+        await world.apply(batch_of(prediction(5_000, month_ms), first=1_000))
+        await world.apply(batch_of(truth(5_000, month_ms)))
+        await world.checkpoint()
+        for _ in range(100):
+            await world.core.housekeeping(world.partition)
+            await world.checkpoint()
+            if world.core.cursor == 0:
+                break
+        assert world.core.ledger.matches.pending == world.partition.pending_count == 1
+        await world.open()
+        assert world.core.ledger.matches.pending == 1
+
+    play(redis_url, scenario)
+
+
+def test_too_many_models_are_said_once(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(world: World) -> None:
+        for i in range(3):
+            await world.apply(batch_of(prediction(i, i, model=f"m{i}"), first=i))
+            await world.checkpoint()
+        assert world.rows("too-many-models") == 2
+
+    with caplog.at_level(logging.ERROR):
+        play(redis_url, scenario, Bounds(max_models=1))
+    assert [r.message for r in caplog.records if "max_models = 1" in r.message]
+    assert len(caplog.records) == 1
