@@ -5,11 +5,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import redis
+
 from agents.store import OUTAGES
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 FIRST_S, LAST_S = 0.1, 5.0
+PASSING = (
+    redis.exceptions.OutOfMemoryError,
+    redis.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
+CODES = ("MISCONF ", "NOREPLICAS ", "LOADING ", "BUSY ")
 
 
 async def until_redis_answers(
@@ -23,8 +32,15 @@ async def until_redis_answers(
     while True:
         try:
             return await call()
-        except OUTAGES as error:
+        except (*OUTAGES, redis.ResponseError) as error:
+            if not passes(error):
+                raise
             told()
             log.warning("Redis does not answer, trying again in %.1f s: %s", pause_s, error)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LAST_S)
+
+
+def passes(error: Exception) -> bool:
+    """Whether waiting may help: Redis is away, or answers that it takes no writes now."""
+    return isinstance(error, OUTAGES + PASSING) or str(error).startswith(CODES)
