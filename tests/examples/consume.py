@@ -11,4 +11,4 @@ while True:
     if message is not None and message.error() is None:
         alert = json.loads(message.value())
         print(alert["severity"], alert["state"], alert["summary"], flush=True)
-        consumer.commit(message, asynchronous=False)
+        consumer.commit(message=message, asynchronous=False)

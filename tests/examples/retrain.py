@@ -76,4 +76,4 @@ while True:
         if request["idempotency_key"] not in done:
             retrain(request)
             done.add(request["idempotency_key"])
-        requests.commit(message, asynchronous=False)
+        requests.commit(message=message, asynchronous=False)
