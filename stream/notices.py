@@ -13,6 +13,7 @@ from stream.events import (
     Reading,
     RetrainRequest,
     Sureness,
+    Verdict,
     event_id,
 )
 from stream.stamps import span, stamp
@@ -34,6 +35,7 @@ def alert(
     """One change of state of a cause. Its id depends on what changed when, on no figure."""
     resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
+    meaning, action = (RESOLVED_MEANING, RESOLVED_ACTION) if resolved else _advice(verdict)
     return Alert(
         id=of.id("alert", cause, change.change),
         time=stamp(of.end_ms),
@@ -46,17 +48,23 @@ def alert(
         since=stamp(since_ms),
         severity="page" if cause.startswith("quality:") else "notice",
         summary=_summary(of, change, reading),
-        how_sure=Sureness(
-            p_value=reading.p_value, level=reading.level, effect=reading.effect, n=reading.n
-        ),
-        meaning=RESOLVED_MEANING if resolved else verdict.meaning,
-        action=RESOLVED_ACTION if resolved else verdict.action,
+        how_sure=_sureness(reading),
+        meaning=meaning,
+        action=action,
         owner=owner,
         window=of.window(),
         reading=reading,
         verdict=verdict,
         evaluation_id=evaluation.id,
     )
+
+
+def _sureness(r: Reading) -> Sureness:
+    return Sureness(p_value=r.p_value, level=r.level, effect=r.effect, n=r.n)
+
+
+def _advice(verdict: Verdict) -> tuple[str, str]:
+    return verdict.meaning, verdict.action
 
 
 def _summary(of: Subject, change: Transition, reading: Reading) -> str:
