@@ -1,14 +1,22 @@
 """Whatever producers send: dead letters for what cannot be used, and the stream goes on."""
 
+import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 
 import schemas
+from agents.chunks import TP
+from agents.intake import Intake
+from agents.producers import Message
+from stream.batches import decode_batch
+from tests.keepers import House
+from tests.servers import Kafka
 from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, Read, prediction, truth
 
 MANY = {f"f{i}": float(i) for i in range(10_000)}
@@ -136,3 +144,60 @@ def test_an_unknown_model_is_refused_where_the_settings_say_so(deploy: Deploy) -
     reasons = {letter.headers["driftline-reason"] for letter in d.read("dead-letters")}
     assert reasons == {b"unknown-model"}
     assert [(e["model"], e["rows"]) for e in d.evaluations()] == [("m", 1)]
+
+
+QUIET = """
+[models.m]
+pane_s = 3600
+windows_s = [3600]
+idle_s = 1
+"""
+
+
+def test_source_partitions_without_records_hold_nobody_back(
+    mock_kafka: Kafka, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    with Deployment(mock_kafka, redis_url, namespace, tmp_path, QUIET) as d:
+        d.start()
+        for hour in range(2):
+            rows = [prediction(hour, START_MS + hour * HOUR_MS, {"x": 1.0})]
+            d.send("predictions", rows, partition=0)
+            time.sleep(1.2)
+        end = [prediction(9, START_MS + 2 * HOUR_MS + 90_000, {"x": 1.0})]
+        d.send("predictions", end, partition=0)
+        d.until(lambda: len(d.evaluations()) == 2)
+        assert [e["rows"] for e in d.evaluations()] == [1, 2]  # collected so far
+
+
+def test_idleness_is_told_as_of_the_look_before_and_only_where_nothing_came(
+    mock_kafka: Kafka, redis_url: str, namespace: str
+) -> None:
+    asyncio.run(_tell(House(redis_url, mock_kafka.bootstrap, namespace)))
+
+
+async def _tell(house: House) -> None:
+    told: list[Message] = []
+
+    async def deliver(messages: Sequence[Message]) -> None:
+        told.extend(messages)
+
+    house.context.producer.deliver = deliver  # type: ignore[method-assign, assignment]
+    intake = Intake(house.context)
+    busy, quiet, unread = (TP("p", number) for number in range(3))
+    for tp in (busy, quiet, unread):
+        intake.assigned(tp)
+    before = int(time.time() * 1000)
+    await intake.tell_idle({busy, quiet})
+    assert told == []
+    intake.taken[busy] = 17
+    await asyncio.sleep(0.01)
+    await intake.tell_idle({busy, quiet, unread})
+    batches = [decode_batch(m.value or b"") for m in told]
+    assert {(b.partition, b.first, b.last) for b in batches} == {(1, -1, -1)}
+    assert all(before <= b.record_ms < int(time.time() * 1000) - 5 for b in batches)
+    assert [m.partition for m in told] == [0, 1, 2, 3]
+    told.clear()
+    intake.revoked(quiet)
+    await intake.tell_idle({busy, unread})
+    assert {decode_batch(m.value or b"").partition for m in told} == {0, 2}
+    await house.close()
