@@ -126,7 +126,7 @@ def claims(kafka: Kafka, topic: str) -> bytes:
 
 
 def test_ten_lines_produce(mock_kafka: Kafka) -> None:
-    command = [sys.executable, "-W", "error", EXAMPLES / "predict.py", mock_kafka.bootstrap]
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "predict.py"), mock_kafka.bootstrap]
     subprocess.run(command, check=True)
     now_ms = int(time.time() * 1000)
     prediction = decode_prediction(claims(mock_kafka, "predictions"), None, now_ms, Limits())
