@@ -35,7 +35,7 @@ class Gate:
         self.settings, self.most, self.told, self.stalled_s = settings, most, told, stalled_s
         self.cluster = Cluster(settings.kafka)
         self.lost = 0
-        self._mock = False
+        self._mock = self._open = False
         self._lags: list[Lag] = []
         self._ahead = 0  # sent since the last look
         self._gone: dict[tuple[str, int], int] = {}
@@ -44,6 +44,8 @@ class Gate:
     async def open(self) -> None:
         """Look for the first time, until control events that were sent before have been read."""
         self._mock = await self.cluster.is_mock()
+        await self._look()
+        self._open = True
         await self._until(lambda: self._behind(("control",)) == 0)
 
     async def wait(self, count: int, size: int) -> None:
@@ -132,7 +134,7 @@ class Gate:
         at = (lag.topic, lag.partition)
         read = lag.committed
         if read is None:  # it will begin with the first record that was there when we came
-            read = self._firsts.setdefault(at, lag.first)
+            read = self._firsts.setdefault(at, 0 if self._open else lag.first)
         gone = max(0, lag.first - read)
         self.lost += max(0, gone - self._gone.get(at, 0))
         self._gone[at] = gone
