@@ -152,11 +152,15 @@ class Book:
 
     def _book(self, step: Step, sign: int, key: int | None = None) -> None:
         """What belongs to a pane that is gone goes to the oldest one kept: sums stay right."""
-        pane_ms = self.quality.pane_ms
-        pane = max(step.time_ms - step.time_ms % pane_ms, self.quality.oldest_ms)
-        made = step.outcome.forecast.time_ms
-        known = Known(step.outcome, sign * step.sign, step.time_ms, key)
-        self.outcomes.setdefault((pane, made - made % pane_ms), []).append(known)
+        pane_ms, time_ms, outcome = self.quality.pane_ms, step.time_ms, step.outcome
+        pane, made = max(time_ms, self.quality.oldest_ms), outcome.forecast.time_ms
+        cell = pane - pane % pane_ms, made - made % pane_ms
+        known = Known(outcome, sign * step.sign, time_ms, key)
+        rows = self.outcomes.get(cell)
+        if rows is None:
+            self.outcomes[cell] = [known]
+        else:
+            rows.append(known)
 
     def add_series(self, signal: str, series: Series) -> None:
         """Values for the online detectors."""

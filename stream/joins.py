@@ -97,15 +97,15 @@ class Entry(msgspec.Struct, gc=False):
         most the horizon lies between them. A later label that outranks the one before is booked
         when it was stated: the old outcome is taken back, the new one added.
         """
-        subjects = (forecast.subject, model)
+        subjects, made_ms = (forecast.subject, model), forecast.time_ms
         fitting = [
             x
             for x in self.labels
-            if x.subject in subjects and abs(x.time_ms - forecast.time_ms) <= horizon_ms
+            if x.subject in subjects and -horizon_ms <= x.time_ms - made_ms <= horizon_ms
         ]
-        return (
-            _change(forecast, None, fitting[0]) if len(fitting) == 1 else _story(forecast, fitting)
-        )
+        if len(fitting) == 1:
+            return _change(forecast, None, fitting[0])
+        return _story(forecast, fitting) if fitting else ()
 
     def newest_ms(self) -> int:
         """The highest time in the entry."""
@@ -128,12 +128,11 @@ def _story(forecast: Forecast, labels: list[Label]) -> Steps:
 
 
 def _change(forecast: Forecast, before: Label | None, after: Label) -> Steps:
-    time_ms = max(forecast.time_ms, after.time_ms)
-    new = (Step(time_ms, 1, Outcome(forecast, after)),) if _counts(after) else ()
-    if before is None or not _counts(before):
+    made_ms, said_ms = forecast.time_ms, after.time_ms
+    time_ms = said_ms if said_ms > made_ms else made_ms
+    new: Steps = ()
+    if not after.retracted and after.answer is not None:
+        new = (Step(time_ms, 1, Outcome(forecast, after)),)
+    if before is None or before.retracted or before.answer is None:
         return new
     return (Step(time_ms, -1, Outcome(forecast, before)), *new)
-
-
-def _counts(label: Label) -> bool:
-    return not label.retracted and label.answer is not None

@@ -16,8 +16,6 @@ from stream.joins import MAX_ITEMS, Entry, Forecast, Label
 from stream.names import FULL
 from stream.settings import ModelSettings
 
-Met = list[tuple[Book, Forecast]]
-
 
 @dataclasses.dataclass(slots=True)
 class Matches:
@@ -95,9 +93,7 @@ class Matches:
         of = {self.subject(book.model, book.version): book for book in books}
         said: dict[str, int] = {}
         for key, *values in self._stated(block):
-            entry = self.entry(key)
-            met = [(of[f.subject], f) for f in entry.forecasts if f.subject in of]
-            reason = self._label(key, entry, Label(subject, *values), met, model, s)
+            reason = self._label(key, Label(subject, *values), of, model, s)
             if reason:
                 said[reason] = said.get(reason, 0) + 1
         return said
@@ -113,18 +109,19 @@ class Matches:
         )
 
     def _label(
-        self, key: int, entry: Entry, label: Label, met: Met, model: int, s: ModelSettings
+        self, key: int, label: Label, of: Mapping[int, Book], model: int, s: ModelSettings
     ) -> str:
-        """Add a label to its entry; what there is to say of it, if anything."""
-        horizon_ms = s.horizon_s * 1000
-        before = [entry.steps(f, model, horizon_ms) for _, f in met] if entry.labels else None
+        """Add a label to its entry; what there is to say of it, if anything. of: by subject."""
+        entry, horizon_ms = self.entry(key), s.horizon_s * 1000
+        met = [f for f in entry.forecasts if f.subject in of]
+        before = [entry.steps(f, model, horizon_ms) for f in met] if entry.labels else None
         if not entry.add_label(label):
             return "duplicate-truths"
         if not self._keep(key, entry, s.max_pending):
             return "pending-full"
-        for i, (book, forecast) in enumerate(met):
-            old = before[i] if before else ()
-            book.change(key, old, entry.steps(forecast, model, horizon_ms))
+        for i, forecast in enumerate(met):
+            new = entry.steps(forecast, model, horizon_ms)
+            of[forecast.subject].change(key, before[i] if before else (), new)
         return "" if met else "truths-before-predictions"
 
     def _keep(self, key: int, entry: Entry, most: int) -> bool:
