@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from stream.events import (
     decode_prediction,
     decode_truth,
 )
+from stream.pipeline import Pipeline
+from tests.intakes import Sent, taken_in
+from tests.tales import SETTINGS, Tale, Way, chunks, tale
 
 START_MS = 1_700_000_000_000
 HERE = Place(7, START_MS, Limits())
@@ -439,3 +443,71 @@ def test_the_documents_example_is_taken_in() -> None:
     place = Place(0, 1_735_689_600_000, Limits())
     (block,) = arrows.rows_in("prediction", value, place)
     assert (block.model, block.version, list(block.features)) == ("claims", "7", ["age", "region"])
+
+
+# -- the whole way: shares, tallies, signals, alerts, retrain requests
+
+
+def retold(told: Tale, way: Way, shape: str) -> Pipeline:
+    """A story as messages of many rows each (their offsets say so), in JSON or Arrow."""
+    pipeline = Pipeline(lambda _: SETTINGS, way.partitions, way.sources)
+    for part in told.reference.to_parts(600_000, time=told.events[0].time):
+        pipeline.control(part)
+    offsets = Counter[tuple[str, int]]()
+    for topic, partition, rows in chunks(told.events, way):
+        place = Place(offsets[topic, partition], rows[-1][1], Limits())
+        offsets[topic, partition] += 1
+        kind: Kind = "prediction" if topic == "predictions" else "truth"
+        documents = [msgspec.to_builtins(event) for _, _, event in rows]
+        found = (
+            as_arrow(kind, table(documents), place)
+            if shape == "arrow"
+            else as_json(kind, documents, place)
+        )
+        pipeline.rows(topic, partition, found, place.record_ms)
+        pipeline.checkpoint()
+        if way.restart:
+            pipeline.restart()
+    pipeline.control({"type": "watermark", "model": "m", "time": told.end_ms})
+    pipeline.checkpoint()
+    return pipeline
+
+
+@pytest.mark.parametrize("way", [Way(), Way(3, 2, 37, restart=True)])
+def test_arrow_and_json_give_the_same_to_the_last_bit(way: Way) -> None:
+    told = tale()
+    one, other = retold(told, way, "json"), retold(told, way, "arrow")
+    assert one.published == other.published
+    assert {m.topic for m in one.published} >= {"evaluations", "alerts", "retrain-requests"}
+    assert one.watched == other.watched
+    assert one.stored == other.stored, "shares, tallies and pending predictions"
+    assert one.references.keys() == other.references.keys()
+
+
+def test_intake_takes_arrow_and_json_side_by_side() -> None:
+    now_ms = Sent(b"").timestamp
+    rows = [ROW | {"prediction_id": str(i), "time": now_ms} for i in range(20)]
+    arrow = [("Content-Type", arrows.MEDIA_TYPE.encode() + b"; charset=x")]
+    bad = arrows.written(table([*rows, rows[0] | {"prediction_id": ""}]))
+    outcome = taken_in("predictions", [
+        msgspec.json.encode(rows[0]),
+        Sent(arrows.written(table(rows)), arrow),
+        Sent(bad, arrow),
+        Sent(b"{}", arrow),
+        Sent(arrows.written(table(rows))),
+        msgspec.json.encode(rows[1]),
+    ])  # fmt: skip
+    assert outcome.reasons == {2: "empty-id", 3: "not-arrow", 4: "not-utf8"}
+    assert outcome.letters[0].value == bad
+    assert b"row 20" in dict(outcome.letters[0].headers)["driftline-error"]
+    found = Counter(
+        int(o) for batch in outcome.batches for block in batch.blocks for o in block.offsets
+    )
+    assert found == {0: 1, 1: 20, 5: 1}
+    assert outcome.acked == [6]
+
+
+def test_control_events_are_not_taken_in_as_arrow() -> None:
+    arrow = [("content-type", arrows.MEDIA_TYPE.encode())]
+    outcome = taken_in("control", [Sent(arrows.written(table([ROW])), arrow)])
+    assert outcome.reasons == {0: "unknown-content-type"}
