@@ -1,6 +1,7 @@
 """Workers come and go: nothing is lost, nothing is counted twice; what cannot be used is said."""
 
 import contextlib
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -120,6 +121,22 @@ def test_of_two_workers_one_is_killed(deploy_real: Deploy) -> None:
         if first == 2_000:
             d.start()
     check_all(d)
+
+
+def test_a_worker_that_was_away_too_long_writes_nothing_over_its_successor(
+    deploy_real: Deploy,
+) -> None:
+    d = deploy_real(LABELS)
+    first = d.start()
+    tell(d, 0, 1_000)
+    first.process.send_signal(signal.SIGSTOP)
+    d.start()
+    tell(d, 1_000, 2_000)
+    d.until_taken_in()
+    first.process.send_signal(signal.SIGCONT)
+    tell(d, 2_000, ROWS)
+    check_all(d)
+    assert first.process.poll() is None
 
 
 def test_stages_can_be_workers_of_their_own(deploy_real: Deploy) -> None:
