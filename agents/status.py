@@ -131,6 +131,7 @@ def _stages(names: Mapping[str, str], lags: Sequence[Lag]) -> Iterator[StageLag]
 async def _models(
     settings: Settings, client: Any, partitions: int
 ) -> tuple[list[ModelStatus], list[str]]:
+    await client.ping()
     store = Store(client, settings.redis.key_prefix)
     memories: list[Memory] = []
     damaged: list[str] = []

@@ -136,7 +136,8 @@ def _bytes(value: str | bytes | None) -> bytes:
 def alert_text(alert: Alert) -> str:
     """What changed, how sure that is, and for one that fires what to do."""
     word = STATES[alert.state][0].upper()
-    lines = [f"{_day(alert.window.end)}  {word:8}  {alert.severity:6}  {alert.summary}"]
+    whose = "" if alert.summary.startswith(alert.model) else f"{alert.model} {alert.version}: "
+    lines = [f"{_day(alert.window.end)}  {word:8}  {alert.severity:6}  {whose}{alert.summary}"]
     if alert.state == "firing":
         lines += [f"    {sureness(alert)}", f"    {alert.meaning} {alert.action}"]
     else:
