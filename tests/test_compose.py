@@ -64,6 +64,10 @@ def test_kafka_is_the_version_that_the_tests_run_on() -> None:
     assert SERVICES["kafka"]["image"].endswith(f":{version[1]}")
 
 
+def test_redis_is_the_one_of_the_tests_containers() -> None:
+    assert SERVICES["redis"]["image"] == servers.REDIS_IMAGE
+
+
 def test_kafka_is_set_up_as_in_the_tests() -> None:
     """Where both say something, they say the same; but for names, addresses and folders."""
     lines = (brokers.HERE / "server.properties").read_text().splitlines()

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.embedded import EmbeddedRedis
+from agents.store import Store, connect
 from tests import servers
 from tests.brokers import ApacheKafka, Unavailable, fetch, kafka_home
 from tests.servers import Kafka, Redis
@@ -74,6 +76,19 @@ def test_a_given_redis_with_data_is_refused(
         client.set("somebody's", 1)
     with pytest.raises(RuntimeError, match="not empty"), servers.choose_redis():
         pass
+
+
+def test_a_redis_in_a_container_is_one_that_the_store_accepts() -> None:
+    async def check(url: str) -> None:
+        async with connect(url) as client:
+            await Store(client).check()
+
+    try:
+        with servers.docker_redis() as found:
+            assert found.kind == "docker"
+            asyncio.run(check(found.url))
+    except Unavailable as why:
+        pytest.skip(str(why))
 
 
 def test_the_redis_of_the_run_is_empty(redis_url: str) -> None:
