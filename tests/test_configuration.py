@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from agents import keys, pages
-from agents.commands import EXITS, app
+from agents.commands import EXITS, FAULTS, app
 from agents.counters import Counters
 from agents.settings import DetectorTable, Settings, load
 from stream.settings import ModelSettings
@@ -87,6 +87,10 @@ def test_the_page_has_every_exit_code() -> None:
     page = pages.operation()
     for code, words in EXITS.items():
         assert f"| {code} | {words} |" in page
+
+
+def test_every_fault_ends_with_a_code_that_is_listed() -> None:
+    assert {code for _, code, _ in FAULTS} <= set(EXITS)
 
 
 def test_the_page_has_every_counter() -> None:
