@@ -126,7 +126,7 @@ def test_or_raises() -> None:
 
 def test_what_is_not_delivered_is_told_and_raised(nowhere: Producer) -> None:
     told: list[Failure] = []
-    nowhere._on_failure = told.append
+    nowhere._queue.on_failure = told.append
     nowhere.predict("a", {"x": 1})
     nowhere.truth_batch(["a", "b"], [1.0, 2.0])
     with pytest.raises(NotDelivered, match="2 messages were not delivered") as failed:
@@ -150,7 +150,7 @@ def test_a_callback_that_fails_harms_nobody(nowhere: Producer) -> None:
     def broken(_: Failure) -> None:
         raise OSError
 
-    nowhere._on_failure = broken
+    nowhere._queue.on_failure = broken
     nowhere.predict("a", {})
     with pytest.raises(NotDelivered):
         nowhere.flush(20)

@@ -75,7 +75,7 @@ def _predictions(value: bytes | None, place: Place) -> list[Block]:
     shapes = [model.codes, version.codes, *given, *(v.lengths for v in vectors)]
     found = []
     for rows in _alike([shape for shape in shapes if shape is not None]):
-        block = _named(rows_of(whole, rows), ids, rows, model, version)
+        block = _named(_part(whole, rows), ids, rows, model, version)
         if probabilities is not None and not probabilities.there[rows[0]]:
             block = dataclasses.replace(block, probabilities=None)
         if segments is not None and not segments.there[rows[0]]:
@@ -111,7 +111,7 @@ def _truths(value: bytes | None, place: Place) -> list[Block]:
     nothing = pa.nulls(n)
     version = values.names(columns.get("version", nothing), "version", place.limits, optional=True)
     shapes = [shape for shape in (model.codes, version.codes) if shape is not None]
-    found = [_named(rows_of(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
+    found = [_named(_part(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
     _check_packed(found, len(value or b""))
     return found
 
@@ -176,6 +176,10 @@ def _named(block: Block, ids: Sequence[str], rows: Ints, model: Column, version:
     return dataclasses.replace(
         block, model=name, version=_word(version, rows), ids=id_hashes(name, own)
     )
+
+
+def _part(whole: Block, rows: Ints) -> Block:
+    return whole if len(rows) == len(whole) else rows_of(whole, rows)
 
 
 def _word(column: Column, rows: Ints) -> str | None:

@@ -10,77 +10,30 @@ is told to `on_failure` and raised by `flush`. Values are held to the rules of D
 before they are sent, by the same code.
 """
 
-import dataclasses
 import datetime
-import functools
 import logging
-import math
-import os
-import re
-import threading
 import time as clock
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from types import TracebackType
-from typing import Any, Literal, Self
-
-import confluent_kafka as ck
-import msgspec
+from typing import Any, Self
 
 from agents import security
 from agents.arrows import MEDIA_TYPE, Place, rows_in, writing, written
-from agents.producers import Handle, say
+from agents.client.failures import Failure, Full, NotDelivered
+from agents.client.queue import Header, Queue, WhenFull
+from agents.client.values import BadEvent, encoded, features_of, plain, renumbered
+from agents.producers import say
 from stream.batches.blocks import Kind
 from stream.events import Limits, Rejected, decode_prediction, decode_truth
+
+__all__ = ["BadEvent", "Failure", "Full", "NotDelivered", "Producer"]
 
 log = logging.getLogger(__name__)
 
 Time = int | str | datetime.datetime | None
-Header = tuple[str, str | bytes | None]
 JSON: tuple[Header, ...] = (("content-type", b"application/json"),)
 ARROW: tuple[Header, ...] = (("content-type", MEDIA_TYPE.encode()),)
-FULL_S = 0.01  # librdkafka's queue is full: reports are under way
-PLAIN = frozenset({float, int, str, bool, type(None), list, tuple})
-KEPT = 1_000  # failures that are remembered with their values
 TOPICS: dict[Kind, str] = {"prediction": "predictions", "truth": "ground-truth"}
-
-
-class BadEvent(ValueError):
-    """A value that Driftline would not take. reason: a key of `stream.events.REASONS`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-
-
-class Full(Exception):
-    """More is waiting for Kafka than may wait, and `when_full` says to raise."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failure:
-    """One message that Kafka did not take. rows: how many predictions or truths it held."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    rows: int
-    error: str
-
-
-class NotDelivered(Exception):
-    """failures: those since the last flush, the newest 1,000; count: how many there were.
-
-    waiting: messages of which nothing was heard in time.
-    """
-
-    def __init__(self, failures: list[Failure], count: int, waiting: int) -> None:
-        parts = [f"{count} messages were not delivered"] if count else []
-        parts += [f"{waiting} are still waiting for Kafka"] if waiting else []
-        last = f"; the last: {failures[-1].error}" if failures else ""
-        super().__init__(" and ".join(parts) + last)
-        self.failures, self.count, self.waiting = failures, count, waiting
 
 
 class Producer:
@@ -97,7 +50,7 @@ class Producer:
         *,
         prefix: str = "driftline",
         client: str | None = None,
-        when_full: Literal["wait", "raise"] = "wait",
+        when_full: WhenFull = "wait",
         queue_messages: int = 100_000,
         queue_bytes: int = 64 * 2**20,
         delivery_s: float = 30.0,
@@ -116,8 +69,7 @@ class Producer:
         self.model, self.version = model, version
         self.prefix, self.client = prefix, client
         self.limits = limits or Limits()
-        self._when_full, self._on_failure = when_full, on_failure
-        self._config = {
+        config = {
             "bootstrap.servers": brokers if isinstance(brokers, str) else ",".join(brokers),
             "client.id": client or "driftline-client",
             "enable.idempotence": True,
@@ -130,13 +82,8 @@ class Producer:
             "error_cb": say,
             "log_level": 2,
         } | dict(kafka or {})
-        security.never_plain(self._config)
-        self._lock = threading.Lock()
-        self._failures: deque[Failure] = deque(maxlen=KEPT)
-        self._count = 0
-        self._closed = False
-        self._process = os.getpid()
-        self._handle = Handle(self._config)
+        security.never_plain(config)
+        self._queue = Queue(config, when_full, on_failure)
 
     def __enter__(self) -> Self:
         return self
@@ -181,8 +128,8 @@ class Producer:
             "model": model or self.model,
             "version": version or self.version,
             "time": _now_ms() if time is None else time,
-            "features": _features(features),
-            "prediction": _plain(prediction),
+            "features": features_of(features),
+            "prediction": plain(prediction),
             "score": score,
             "probabilities": probabilities,
             "segments": segments,
@@ -214,7 +161,7 @@ class Producer:
             "prediction_id": prediction_id,
             "model": model or self.model,
             "time": _now_ms() if time is None else time,
-            "label": _plain(label),
+            "label": plain(label),
             "version": version,
             "source": source,
             "revision": revision,
@@ -282,27 +229,14 @@ class Producer:
 
     def flush(self, timeout_s: float = 60.0) -> None:
         """Wait until Kafka has everything. Raises NotDelivered with what it does not have."""
-        self._check_usable()
-        waiting = self._handle.producer.flush(timeout_s)
-        with self._lock:
-            failures, count = list(self._failures), self._count
-            self._failures.clear()
-            self._count = 0
-        if count or waiting:
-            raise NotDelivered(failures, count, waiting)
+        self._queue.flush(timeout_s)
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Flush, and end. Raises NotDelivered; what is still waiting then is given up."""
-        if self._closed:
-            return
-        try:
-            self.flush(timeout_s)
-        finally:
-            self._closed = True
-            self._handle.close(1.0)
+        self._queue.close(timeout_s)
 
     def _one(self, kind: Kind, document: dict[str, Any]) -> None:
-        value = _encoded({name: x for name, x in document.items() if x is not None})
+        value = encoded(document)
         decode = decode_prediction if kind == "prediction" else decode_truth
         try:
             decode(value, None, _now_ms(), self.limits)
@@ -329,109 +263,13 @@ class Producer:
         try:
             rows_in(kind, value, Place(0, _now_ms(), self.limits))
         except Rejected as refused:
-            raise BadEvent(refused.reason, _renumbered(refused.detail, first)) from None
+            raise BadEvent(refused.reason, renumbered(refused.detail, first)) from None
         return value
 
     def _send(self, kind: Kind, value: bytes, key: bytes | None, rows: int) -> None:
         topic = f"{self.prefix}.{TOPICS[kind]}"
-        report = functools.partial(self._report, Failure(topic, key, value, rows, ""))
-        headers = list(ARROW if key is None else JSON)
-        while True:
-            handle = self._live()
-            try:
-                return handle.producer.produce(
-                    topic, value, key, headers=headers, on_delivery=report
-                )
-            except BufferError:
-                if self._when_full == "raise":
-                    raise Full("the queue to Kafka is full") from None
-                clock.sleep(FULL_S)
-            except ck.KafkaException as error:
-                if not error.args[0].fatal():
-                    return report(error.args[0], None)
-                handle.fail()
-
-    def _live(self) -> Handle:
-        self._check_usable()
-        with self._lock:
-            if self._handle.broken:
-                self._handle = Handle(self._config)
-            return self._handle
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise RuntimeError("this producer is closed")
-        if os.getpid() != self._process:
-            raise RuntimeError("this producer belongs to another process: make one after the fork")
-
-    def _report(self, what: Failure, error: ck.KafkaError | None, _: object) -> None:
-        if error is None:
-            return
-        failure = dataclasses.replace(what, error=f"{error.name()}: {error.str()}")
-        with self._lock:
-            self._failures.append(failure)
-            self._count += 1
-        if self._on_failure is not None:
-            try:
-                self._on_failure(failure)
-            except Exception:
-                log.exception("on_failure failed")
-
-
-def _renumbered(detail: str, first: int) -> str:
-    """A row of one message as the row of the call."""
-    return re.sub(r"\brow (\d+)", lambda row: f"row {int(row[1]) + first}", detail)
+        self._queue.send(Failure(topic, key, value, rows, ""), ARROW if key is None else JSON)
 
 
 def _now_ms() -> int:
     return clock.time_ns() // 1_000_000
-
-
-def _encoded(document: dict[str, Any]) -> bytes:
-    """As JSON. NaN is null there; an infinity would be too, and is refused."""
-    try:
-        value = _encoder.encode(document)
-    except BadEvent:
-        raise
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise BadEvent("wrong-type", str(error)) from None
-    if b"null" in value:
-        _check_finite(document, "")
-    return value
-
-
-def _check_finite(value: Any, name: str) -> None:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _check_finite(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check_finite(inner, name)
-    elif isinstance(value, float) and math.isinf(value):
-        raise BadEvent("number-out-of-range", f"{name} is infinite")
-
-
-def _features(features: Mapping[str, Any]) -> dict[str, Any]:
-    """As a dictionary of what JSON knows. Raises BadEvent: msgspec would make words of others."""
-    return {k: v if type(v) in PLAIN else _plain(v) for k, v in dict(features).items()}
-
-
-def _plain(value: Any) -> Any:
-    """Numpy's scalars and arrays, and decimals, as what JSON knows. Raises BadEvent."""
-    if type(value) in PLAIN:
-        return value
-    if isinstance(value, Decimal):
-        return float(value)
-    for name in ("tolist", "item"):
-        if hasattr(value, name):
-            found = getattr(value, name)()
-            _check_finite(found, "a value")
-            return found
-    raise BadEvent("wrong-type", f"{type(value).__name__} cannot be a value")
-
-
-def _hook(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else _plain(value)
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_hook)
