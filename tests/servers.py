@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from agents.embedded import EmbeddedKafka, EmbeddedRedis
-from tests.brokers import ApacheKafka, Unavailable
+from tests.brokers import HERE, ApacheKafka, Unavailable
 
 IMAGE = "confluentinc/cp-kafka:8.0.0"  # the image that testcontainers knows how to start
 REDIS_IMAGE = "redis:7.2.5"  # that of docker-compose.yml
@@ -110,10 +110,25 @@ def docker_kafka() -> Iterator[Kafka]:
 
     with ExitStack() as stack:
         try:
-            container = stack.enter_context(KafkaContainer(IMAGE).with_kraft())
+            made = KafkaContainer(IMAGE).with_kraft()
+            for name, value in _variables().items():
+                made.with_env(name, value)
+            container = stack.enter_context(made)
         except DockerException as e:
             raise Unavailable(f"Docker cannot run {IMAGE}: {e}") from None
         yield Kafka(container.get_bootstrap_server(), "docker", IMAGE)
+
+
+def _variables() -> dict[str, str]:
+    """What our own broker is told, as variables of a container, but for who and where it is."""
+    lines = (HERE / "server.properties").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    own = ("process.", "node.", "controller.", "inter.", "listener.")
+    return {
+        "KAFKA_" + name.upper().replace(".", "_"): value
+        for name, value in told.items()
+        if not name.startswith(own)
+    }
 
 
 @contextlib.contextmanager

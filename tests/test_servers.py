@@ -6,6 +6,7 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from agents.clusters import Cluster
 from agents.embedded import EmbeddedRedis
 from agents.store import Store, connect
 from tests import servers
@@ -87,6 +88,20 @@ def test_a_redis_in_a_container_is_one_that_the_store_accepts() -> None:
         with servers.docker_redis() as found:
             assert found.kind == "docker"
             asyncio.run(check(found.url))
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+def test_a_kafka_in_a_container_keeps_old_records(namespace: str) -> None:
+    """As ours does: whatever the tests run on is set up in the same way."""
+    try:
+        with servers.docker_kafka() as found:
+            assert found.is_real
+            found.create_topics(namespace, partitions=1)
+            produce(found, namespace, b"old")
+            assert consume(found.bootstrap, namespace, 1) == [b"old"]
+            with pytest.raises(LookupError):
+                asyncio.run(Cluster([found.bootstrap]).topic_id(f"{namespace}-none"))
     except Unavailable as why:
         pytest.skip(str(why))
 
