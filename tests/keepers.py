@@ -31,6 +31,7 @@ class Adder:
         self.topic = topic
         self.total = 0
         self.large = 0
+        self.messages = 1
 
     async def restore(self, partition: Partition) -> None:
         fields = await partition.load()
@@ -46,7 +47,9 @@ class Adder:
         found.put("total", str(self.total).encode())
         if self.large:
             found.outbox.append(OutMessage(self.topic, b"k", bytes(self.large)))
-        found.outbox.append(OutMessage(self.topic, b"k", str(self.total).encode()))
+        found.outbox += [
+            OutMessage(self.topic, b"k", str(self.total + i).encode()) for i in range(self.messages)
+        ]
         return found
 
 

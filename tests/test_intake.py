@@ -17,7 +17,7 @@ from agents.producers import Message
 from stream.batches import decode_batch
 from tests.keepers import House
 from tests.servers import Kafka
-from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, Read, prediction, truth
+from tests.workers import HOUR_MS, HOURLY, START_MS, Deploy, Deployment, Read, prediction, truth
 
 MANY = {f"f{i}": float(i) for i in range(10_000)}
 PLAIN = json.dumps(prediction(0, START_MS, {"x": 1.0})).encode()
@@ -120,8 +120,8 @@ def check_counters(found: Mapping[str, float], expected: Mapping[str, int]) -> N
     assert found[accepted] == len(BAD_PREDICTIONS)
 
 
-def test_a_record_as_large_as_may_be_is_taken_in(deploy: Deploy) -> None:
-    d = deploy()
+def test_a_record_as_large_as_may_be_is_taken_in(deploy_real: Deploy) -> None:
+    d = deploy_real()
     d.start()
     large = prediction(0, START_MS, {"x": 1.0, "text": "ä" * 150_000})
     wide = prediction(1, START_MS, {f"feature-{i}": float(i) for i in range(2_000)})
@@ -132,18 +132,21 @@ def test_a_record_as_large_as_may_be_is_taken_in(deploy: Deploy) -> None:
     assert d.read("dead-letters") == []
 
 
-def test_an_unknown_model_is_refused_where_the_settings_say_so(deploy: Deploy) -> None:
-    d = deploy(intake={"unknown_models": "refuse"})
-    d.start()
-    d.send("predictions", [prediction(0, START_MS, {"x": 1.0}, model="stranger")])
-    d.send("ground-truth", [truth(0, START_MS, 1, model="stranger")])
-    d.send("predictions", [prediction(1, START_MS, {"x": 1.0})])
-    d.control("watermark", "stranger", START_MS + HOUR_MS)
-    d.close_time("m", START_MS + HOUR_MS)
-    d.until(lambda: len(d.read("dead-letters")) == 3 and d.evaluations())
-    reasons = {letter.headers["driftline-reason"] for letter in d.read("dead-letters")}
-    assert reasons == {b"unknown-model"}
-    assert [(e["model"], e["rows"]) for e in d.evaluations()] == [("m", 1)]
+def test_an_unknown_model_is_refused_where_the_settings_say_so(
+    mock_kafka: Kafka, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    refuse = {"unknown_models": "refuse"}
+    with Deployment(mock_kafka, redis_url, namespace, tmp_path, HOURLY, intake=refuse) as d:
+        d.start()
+        d.send("predictions", [prediction(0, START_MS, {"x": 1.0}, model="stranger")])
+        d.send("ground-truth", [truth(0, START_MS, 1, model="stranger")])
+        d.send("predictions", [prediction(1, START_MS, {"x": 1.0})])
+        d.control("watermark", "stranger", START_MS + HOUR_MS)
+        d.close_time("m", START_MS + HOUR_MS)
+        d.until(lambda: len(d.read("dead-letters")) == 3 and d.evaluations())
+        reasons = {letter.headers["driftline-reason"] for letter in d.read("dead-letters")}
+        assert reasons == {b"unknown-model"}
+        assert [(e["model"], e["rows"]) for e in d.evaluations()] == [("m", 1)]
 
 
 QUIET = """

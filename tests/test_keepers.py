@@ -48,6 +48,8 @@ def published(kafka: Kafka, topic: str, count: int) -> list[bytes]:
             messages = consumer.consume(1, 10)
             assert messages, f"only {found}"
             found += [m.value() or b"" for m in messages]
+        ends = [consumer.get_watermark_offsets(ck.TopicPartition(topic, p)) for p in partitions]
+        assert sum(end for _, end in ends) == count
     return found
 
 
@@ -143,6 +145,24 @@ def test_what_is_durable_is_published_by_the_successor_if_it_has_to_be(
 
     play(scenario)
     assert published(mock_kafka, topics[0], 1) == [b"1"]
+
+
+def test_messages_are_published_once_and_in_order(play: Play, mock_kafka: Kafka) -> None:
+    topics = []
+
+    async def scenario(house: House) -> None:
+        core = Adder()
+        core.messages = 5
+        keeper = await house.opened(core)
+        await keeper.handle(rows(0, 10), 0, 1)
+        await keeper.checkpoint()
+        await keeper.handle(rows(1, 10), 1, 2)
+        await keeper.close()
+        topics.append(house.context.topic("alerts"))
+
+    play(scenario)
+    expected = [str(value).encode() for value in (*range(10, 15), *range(20, 25))]
+    assert published(mock_kafka, topics[0], 10) == expected
 
 
 def test_memory_of_a_cancelled_checkpoint_is_never_written(

@@ -76,18 +76,6 @@ def test_a_stopped_worker_leaves_everything_to_its_successor(deploy: Deploy) -> 
     check_all(d)
 
 
-def test_redis_restarted_in_between_loses_nothing(deploy: Deploy, own_redis: EmbeddedRedis) -> None:
-    d = deploy(LABELS, own_redis.url)
-    d.start()
-    for first in range(0, ROWS, 500):
-        tell(d, first, first + 500)
-        if first in (500, 1_500):
-            own_redis.kill()
-            time.sleep(0.5)
-            own_redis.start()
-    check_all(d)
-
-
 def test_a_worker_stops_in_time_while_redis_is_away(
     mock_kafka: Kafka, own_redis: EmbeddedRedis, namespace: str, tmp_path: Path
 ) -> None:
@@ -107,6 +95,20 @@ def test_a_worker_stops_in_time_while_redis_is_away(
 
 
 # On a real Kafka only: rebalances and admin calls.
+
+
+def test_redis_restarted_in_between_loses_nothing(
+    deploy_real: Deploy, own_redis: EmbeddedRedis
+) -> None:
+    d = deploy_real(LABELS, own_redis.url)
+    d.start()
+    for first in range(0, ROWS, 500):
+        tell(d, first, first + 500)
+        if first in (500, 1_500):
+            own_redis.kill()
+            time.sleep(0.5)
+            own_redis.start()
+    check_all(d)
 
 
 def test_of_two_workers_one_is_killed(deploy_real: Deploy) -> None:
@@ -187,16 +189,17 @@ def test_more_partitions_under_a_state_are_refused(deploy_real: Deploy) -> None:
     assert f"{d.topic('events')} had 2 partitions and has 4" in said
 
 
-def test_a_topic_made_anew_is_refused(deploy_real: Deploy) -> None:
+def test_a_source_topic_made_anew_is_refused(deploy_real: Deploy) -> None:
     d = deploy_real(LABELS)
     worker = d.start()
     tell(d, 0, 500)
     d.until_idle()
     assert worker.stop() == OK
-    d.make_anew("events")
-    said = refused(d.start(wait=False), EXIT_UNFIT)
-    assert "was deleted and made anew" in said
-    assert "give other names" in said
+    d.make_anew("predictions")
+    worker = d.start(wait=False)
+    tell(d, 0, 500)
+    said = refused(worker, EXIT_UNFIT)
+    assert f"topic {d.topic('predictions')} was deleted and made anew" in said
 
 
 def refused(process: Process, code: int) -> str:
