@@ -34,7 +34,7 @@ SCHEMAS = {
     "retrain-requests": "retrain-request.v1",
 }
 LOOK_S = 0.1
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0  # a busy machine is no failure
 HOUR_MS = 3_600_000
 START_MS = 1_735_689_600_000  # 2025-01-01, a pane's start whatever its length up to a day
 HOURLY = """
