@@ -61,7 +61,7 @@ class Book:
         self.touched = self.news = True
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
-        self.outcomes: dict[tuple[int, int], list[Known]] = {}
+        self.outcomes: dict[tuple[int, int, int], list[Known]] = {}
         self.control: list[bytes] = []
         self.counts: dict[str, int] = {}
         self.totals: dict[str, int] = {}
@@ -153,8 +153,9 @@ class Book:
     def _book(self, step: Step, sign: int, key: int | None = None) -> None:
         """What belongs to a pane that is gone goes to the oldest one kept: sums stay right."""
         pane_ms, time_ms, outcome = self.quality.pane_ms, step.time_ms, step.outcome
-        pane, made = max(time_ms, self.quality.oldest_ms), outcome.forecast.time_ms
-        cell = pane - pane % pane_ms, made - made % pane_ms
+        oldest, made = self.quality.oldest_ms, outcome.forecast.time_ms
+        pane, first = max(time_ms, oldest), max(step.first_ms, oldest)
+        cell = pane - pane % pane_ms, first - first % pane_ms, made - made % pane_ms
         known = Known(outcome, sign * step.sign, time_ms, key)
         rows = self.outcomes.get(cell)
         if rows is None:
@@ -171,9 +172,11 @@ class Book:
     def settle(self) -> None:
         """Count the outcomes that wait, all of a cell at once."""
         watched = any(d.signal == "error" for d in self.settings.detectors)
-        for (pane, cohort), rows in self.outcomes.items():
+        for (pane, first, cohort), rows in self.outcomes.items():
             found = _outcomes(rows, self.task)
-            self.quality.page(pane, Cohorts).cell(cohort).update(found)
+            page = self.quality.page(pane, Cohorts)
+            tally = page.cell(cohort) if first == pane else page.correction(first, cohort)
+            tally.update(found)
             back = int((found.signs < 0).sum())
             self.total("outcomes", len(rows) - back)
             self.total("outcomes-taken-back", back)

@@ -48,11 +48,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
-    """An outcome that became known (sign 1) or was taken back (sign -1) at a time."""
+    """An outcome that became known (sign 1) or was taken back (sign -1) at a time.
+
+    first_ms: when anything became known of the prediction, so where a correction belongs.
+    """
 
     time_ms: int
     sign: int
     outcome: Outcome
+    first_ms: int
 
 
 Steps = tuple[Step, ...]
@@ -95,7 +99,8 @@ class Entry(msgspec.Struct, gc=False):
 
         model: the subject of labels for all versions. Truth and forecast belong together where at
         most the horizon lies between them. A later label that outranks the one before is booked
-        when it was stated: the old outcome is taken back, the new one added.
+        when it was stated, as a correction of what was known first: the old outcome is taken back,
+        the new one added.
         """
         subjects, made_ms = (forecast.subject, model), forecast.time_ms
         fitting = [
@@ -122,17 +127,20 @@ def _story(forecast: Forecast, labels: list[Label]) -> Steps:
     best: Label | None = None
     for label in sorted(labels, key=lambda x: (x.time_ms, x.rank(), x.subject)):
         if best is None or label.rank() > best.rank():
-            found += _change(forecast, best, label)
+            found += _change(forecast, best, label, found[0].first_ms if found else None)
             best = label
     return found
 
 
-def _change(forecast: Forecast, before: Label | None, after: Label) -> Steps:
+def _change(
+    forecast: Forecast, before: Label | None, after: Label, known_ms: int | None = None
+) -> Steps:
     made_ms, said_ms = forecast.time_ms, after.time_ms
     time_ms = said_ms if said_ms > made_ms else made_ms
+    first_ms = time_ms if known_ms is None else known_ms
     new: Steps = ()
     if not after.retracted and after.answer is not None:
-        new = (Step(time_ms, 1, Outcome(forecast, after)),)
+        new = (Step(time_ms, 1, Outcome(forecast, after), first_ms),)
     if before is None or before.retracted or before.answer is None:
         return new
-    return (Step(time_ms, -1, Outcome(forecast, before)), *new)
+    return (Step(time_ms, -1, Outcome(forecast, before), first_ms), *new)

@@ -104,8 +104,13 @@ class Windows:
         return Merged(total, other, sampled, gone)
 
     def cohorts(self, end_ms: int, window_ms: int) -> Cohorts:
-        """Outcomes that became known in a window, by the pane of their prediction."""
-        return Cohorts.merged(pane.cohorts for pane in self._in(end_ms, window_ms))
+        """Outcomes that became known in a window, by the pane of their prediction.
+
+        Corrected as far as it is known at the window's end; a correction of what was known before
+        the window is not its business.
+        """
+        start = end_ms - window_ms
+        return Cohorts.merged(pane.cohorts.since(start) for pane in self._in(end_ms, window_ms))
 
     def gone(self, end_ms: int, window_ms: int) -> int:
         """Rows of a window whose shares were not kept."""

@@ -17,7 +17,7 @@ def book() -> Book:
 
 
 def step(time_ms: int, sign: int = 1, answer: float = 1.0, label: float = 1.0) -> Step:
-    return Step(time_ms, sign, Outcome(Forecast(1, 5, answer), Label(0, time_ms, label)))
+    return Step(time_ms, sign, Outcome(Forecast(1, 5, answer), Label(0, time_ms, label)), time_ms)
 
 
 def test_a_pane_is_counted_against_the_reference_of_its_start() -> None:
