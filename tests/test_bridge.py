@@ -1,6 +1,10 @@
 """The bridge: every event once and in order, over failures, restarts and repetition."""
 
 import contextlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from agents import commands
 from agents.bridge import Bridge, Ids, Plan
 from agents.settings import Kafka as KafkaTable
 from agents.settings import Settings, Topics
@@ -229,3 +234,73 @@ def test_ids_are_bounded_and_the_oldest_go_first() -> None:
         ids.add(one)
     assert len(ids) == 3
     assert [one for one in "abcd" if one in ids] == ["a", "c", "d"]
+
+
+# -- the command
+
+
+def run_bridge(*words: str, **variables: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "agents.commands", "bridge", *words]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pigeon"], "'pigeon' must be of stdout, webhook"),
+        (["webhook"], "http://"),
+        (["webhook", "ftp://user:hidden@host/hidden"], "http://"),
+        (["webhook", "https://host:hidden/"], "not a URL"),
+        (["stdout", "--topics", "alerts,gossip"], "must be of alerts"),
+        (["stdout", "--patience", "a while"], "'a while'"),
+    ],
+)
+def test_wrong_arguments_are_said(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.run(["bridge", *words]) == 2
+    out, err = capsys.readouterr()
+    assert said in " ".join(err.replace("│", " ").split())
+    assert "hidden" not in out + err
+
+
+def test_the_command_delivers_until_it_is_told_to_stop(mock_post: Post) -> None:
+    mock_post.put("1", "2")
+    kafka = mock_post.settings.kafka
+    variables = {
+        "DRIFTLINE__KAFKA__BROKERS": kafka.brokers[0],
+        "DRIFTLINE__KAFKA__GROUP_ID": kafka.group_id,
+        "DRIFTLINE__TOPICS__PREFIX": mock_post.settings.topics.prefix,
+    }
+    process = run_bridge("stdout", "--topics", "alerts", **variables)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ['{"id": "1"}\n', '{"id": "2"}\n']
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (0, ""), err
+
+
+def test_the_address_may_come_from_the_environment_and_is_not_said(mock_post: Post) -> None:
+    mock_post.put("1")
+    kafka = mock_post.settings.kafka
+    with Hook(500, 404) as hook:
+        variables = {
+            "DRIFTLINE__KAFKA__BROKERS": kafka.brokers[0],
+            "DRIFTLINE__KAFKA__GROUP_ID": kafka.group_id,
+            "DRIFTLINE__TOPICS__PREFIX": mock_post.settings.topics.prefix,
+            "DRIFTLINE_WEBHOOK_URL": hook.url.replace("//", "//me:hidden@") + "/hidden?t=hidden",
+        }
+        process = run_bridge("webhook", **variables)
+        until(lambda: len(hook.requests) == 2)
+        until(mock_post.letters)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert f"{hook.url} answered 500" in err
+    assert "hidden" not in out + err + repr(mock_post.letters())
