@@ -40,6 +40,9 @@ class Core(Protocol):
     def changes(self) -> Changes:
         """What is to be made durable since the last call."""
 
+    async def housekeeping(self, partition: Partition) -> bool:
+        """Look after what grows old; whether the next checkpoint has something to remove."""
+
 
 class Unfit(Exception):
     """State and log do not belong together, and waiting will not help; the message says why."""
@@ -118,8 +121,7 @@ class Keeper:
                     await self._skip(base)
                 await self.core.apply(self.partition, records)
                 self.next = after
-                if self.dirty_s is None:
-                    self.dirty_s = time.monotonic()
+                self._soil()
 
     async def _skip(self, base: int) -> None:
         """Kafka goes on elsewhere: fine where it no longer has the records, else raises Missing.
@@ -153,6 +155,19 @@ class Keeper:
             if self.live and self.dirty_s is not None:
                 with self._ending():
                     await self._checkpoint()
+
+    async def housekeeping(self) -> None:
+        """Let the core look after what grows old."""
+        async with self.lock:
+            if self.live:
+                with self._ending():
+                    if await self.core.housekeeping(self.partition):
+                        self._soil()
+
+    def _soil(self) -> None:
+        """Memory is ahead of Redis from now on."""
+        if self.dirty_s is None:
+            self.dirty_s = time.monotonic()
 
     @contextlib.contextmanager
     def _ending(self) -> Iterator[None]:

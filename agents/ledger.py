@@ -55,8 +55,10 @@ class LedgerCore:
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
             self.ledger.apply(batch, found)
 
-    async def housekeeping(self, partition: Partition) -> None:
+    async def housekeeping(self, partition: Partition) -> bool:
         """Look at the next slice of pending entries; the next checkpoint removes what has expired.
+
+        Whether there were any.
 
         To be called with the partition's lock held, as for `apply`.
         """
@@ -65,6 +67,7 @@ class LedgerCore:
             "ledger", lambda: partition.scan_pending(cursor, SLICE)
         )
         self.ledger.expire(entries)
+        return bool(entries)
 
     def changes(self) -> Changes:
         """What is to be made durable."""

@@ -67,6 +67,11 @@ class WatchCore:
             log.warning("%s of ledger %d is not kept any more", name.field(key), name.partition)
         return found
 
+    async def housekeeping(self, partition: Partition) -> bool:
+        """Nothing: the monitors forget by themselves as event time goes on."""
+        del partition
+        return False
+
     def changes(self) -> Changes:
         """What is to be made durable."""
         found = self.watch.changes()

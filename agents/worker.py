@@ -31,6 +31,7 @@ from stream.sources import Replaced
 
 log = logging.getLogger(__name__)
 
+HOUSEKEEPING_S = 10.0  # a slice of what is pending is looked through as often
 EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
 UNFIT = (Unfit, Replaced, Gap, Damaged, TooLarge)  # what words explain better than a traceback
 MAX_VALUE_BYTES = 64 * 2**20
@@ -59,6 +60,7 @@ class Worker:
         self.context.lost = self._lost
         self.context.log_start = self._log_start
         app.task(self._checkpoints)
+        app.task(self._housekeeping)
         if "intake" in self.stages:
             app.task(self._idleness)
         return app
@@ -141,6 +143,14 @@ class Worker:
             with self.app.fatal("checkpoints"), self._fit():
                 for keeper in list(self.keepers.values()):
                     await keeper.checkpoint()
+
+    async def _housekeeping(self) -> None:
+        """Slice by slice, look after what has grown old."""
+        while not self.app.should_stop:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            with self.app.fatal("housekeeping"), self._fit():
+                for keeper in list(self.keepers.values()):
+                    await keeper.housekeeping()
 
     async def _idleness(self) -> None:
         while not self.app.should_stop:

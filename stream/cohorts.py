@@ -49,7 +49,7 @@ class Cohorts:
             self.came_from(source, first, last)
 
     def since(self, start: int) -> "Cohorts":
-        """What is known of outcomes first known from a pane on: others' corrections are left out."""
+        """What is known of outcomes that were first known from a pane on, with corrections."""
         found = Cohorts(sources=dict(self.sources))
         for pane, tally in self.cells.items():
             found.cell(pane).merge(tally)

@@ -66,6 +66,24 @@ def test_a_position_is_acknowledged_once_it_is_durable(play: Play) -> None:
     play(scenario)
 
 
+def test_housekeeping_is_made_durable_without_a_record(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        keeper = await house.opened()
+        await keeper.handle(rows(0, 5), 0, 1)
+        await keeper.checkpoint()
+        await keeper.housekeeping()
+        await keeper.checkpoint()
+        again = await house.opened()
+        assert (total(again), again.next) == (6, 1)
+        await keeper.housekeeping()
+        await keeper.checkpoint()  # refused: somebody else is the owner
+        assert (keeper.live, house.lost) == (False, [house.tp])
+        await keeper.housekeeping()
+        assert total(keeper) == 7
+
+    play(scenario)
+
+
 def test_a_successor_goes_on_where_the_last_checkpoint_was(play: Play) -> None:
     async def scenario(house: House) -> None:
         first = await house.opened()
