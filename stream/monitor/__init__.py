@@ -14,7 +14,7 @@ from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.signals import ShareName, Signals
 
-__all__ = ["Memory", "Monitor"]
+__all__ = ["Memory", "Monitor", "judging", "receiving", "state"]
 
 
 class Monitor:
