@@ -194,6 +194,11 @@ async def run(settings: Settings, plan: Plan, now_ms: int, show: Show | None = N
         replay = Replay(settings, plan, timeline, show or bar, latest_ms)
         try:
             return await replay.play()
+        except asyncio.CancelledError:
+            sent = replay.sent
+            done = f"{sent.predictions:,} predictions and {sent.truths:,} truths"
+            (show or bar).say(f"stopped: {done} were sent, event time is not closed")
+            raise
         finally:
             await replay.producer.close()
 

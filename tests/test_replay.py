@@ -138,6 +138,26 @@ def test_it_takes_as_long_as_it_did_over_the_speed(
     assert len(told.steps) >= 10, "a little at a time"
 
 
+def test_stopped_it_says_what_was_sent(mock_kafka: Kafka, namespace: str, tmp_path: Path) -> None:
+    s, told = settings(mock_kafka, namespace), Told()
+    plan = Plan(file(tmp_path / "rows.csv", 500), "m", "1", ROLES, speed=1.0)
+    names = [s.topics.name(topic) for topic in SOURCES + INNER]
+
+    async def main() -> None:
+        task = asyncio.create_task(replay.run(s, plan, NOW_MS, told))
+        while not told.steps:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with Reader(s.kafka.brokers[0], s.kafka.group_id, names):
+        asyncio.run(main())
+    assert told.said[-1] == (
+        "stopped: 1 predictions and 0 truths were sent, event time is not closed"
+    )
+
+
 def test_rows_without_a_time_end_now(tmp_path: Path) -> None:
     plan = Plan(file(tmp_path / "rows.csv", 11), "m", "1", Columns(ignore=("t",)), every_ms=500)
     _, survey, _ = replay.prepare(plan, NOW_MS)
