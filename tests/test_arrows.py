@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc
+from scipy import stats
 
 from agents import arrows
 from agents.arrows import Place
+from agents.client import Producer
 from stream.batches import Batch, Block, Row, batches_of, decode_batch, encode_batch
 from stream.batches.blocks import Kind
 from stream.columns import Column
@@ -33,6 +35,8 @@ from stream.events import (
 from stream.pipeline import Pipeline
 from tests.intakes import Sent, taken_in
 from tests.tales import SETTINGS, Tale, Way, chunks, tale
+from tests.workers import START_MS as HOUR_ONE_MS
+from tests.workers import Deploy
 
 START_MS = 1_700_000_000_000
 HERE = Place(7, START_MS, Limits())
@@ -511,3 +515,34 @@ def test_control_events_are_not_taken_in_as_arrow() -> None:
     arrow = [("content-type", arrows.MEDIA_TYPE.encode())]
     outcome = taken_in("control", [Sent(arrows.written(table([ROW])), arrow)])
     assert outcome.reasons == {0: "unknown-content-type"}
+
+
+HOURLY = """
+[models.m]
+pane_s = 3600
+windows_s = [3600]
+idle_s = "1h"
+minimum_rows = 50
+"""
+
+
+def test_a_clients_batches_through_a_real_worker(deploy: Deploy) -> None:
+    d = deploy(HOURLY)
+    d.start()
+    rng = np.random.default_rng(5)
+    reference, live = rng.normal(40, 12, 900), rng.normal(42, 12, 2_000)
+    features = {"age": {"values": reference.tolist()}}
+    d.control("reference", "m", version="1", features=features, active_from=HOUR_ONE_MS)
+    ids = [f"p{i}" for i in range(len(live))]
+    times = HOUR_ONE_MS + np.arange(len(live))
+    with Producer(d.kafka.bootstrap, "m", "1", prefix=d.name) as client:
+        client.predict_batch(ids, {"age": live}, prediction=live > 40, time=times)
+        client.truth_batch(ids, live > 41, time=times + 60_000)
+    d.close_time("m", HOUR_ONE_MS + 2 * 3_600_000)
+    d.until(lambda: d.evaluations("quality") and d.evaluations())
+    (evaluation,) = d.evaluations()
+    found = {r["subject"]: r["p_value"] for r in evaluation["readings"]}
+    assert found["age"] == stats.ks_2samp(reference, live).pvalue
+    quality = {r["check"]: r["statistic"] for e in d.evaluations("quality") for r in e["readings"]}
+    assert quality["accuracy"] == pytest.approx(np.mean((live > 40) == (live > 41)))
+    assert d.read("dead-letters") == []
