@@ -61,14 +61,16 @@ class File:
         if not self.names:
             raise BadTable(f"{path}: has no rows")
 
-    def blocks(self, times: Collection[str] = ()) -> Iterator[Rows]:
+    def blocks(
+        self, times: Collection[str] = (), only: Collection[str] | None = None
+    ) -> Iterator[Rows]:
         """All rows in order, at most BLOCK_ROWS at once. times: columns wanted as epoch ms.
 
-        Raises BadTable.
+        only: the columns that are needed, None: all. Raises BadTable.
         """
         with self._words():
-            for rows in self._blocks(times):
-                for name in self.names:
+            for rows in self._blocks(times, only):
+                for name in self.names if only is None else only:
                     if name not in rows.columns:
                         rows.columns[name] = [None] * rows.count
                 yield rows
@@ -104,7 +106,9 @@ class File:
             self.delimiter = max(DELIMITERS, key=header.count)
         return "csv"
 
-    def _blocks(self, times: Collection[str]) -> Iterator[Rows]:
+    def _blocks(
+        self, times: Collection[str], only: Collection[str] | None = None
+    ) -> Iterator[Rows]:
         if self._kind == "json":
             yield from self._json()
             return
@@ -114,7 +118,7 @@ class File:
             for batch in batches:
                 for at in range(0, batch.num_rows, BLOCK_ROWS):
                     piece = batch.slice(at, BLOCK_ROWS)
-                    yield Rows(first + at, piece.num_rows, self._values(piece, times))
+                    yield Rows(first + at, piece.num_rows, self._values(piece, times, only))
                 first += batch.num_rows
 
     def _csv(self, file: IO[bytes]) -> Iterator[pa.RecordBatch]:
@@ -157,9 +161,13 @@ class File:
             raise error
         self._types[name] = wider
 
-    def _values(self, batch: pa.RecordBatch, times: Collection[str]) -> dict[str, Values]:
+    def _values(
+        self, batch: pa.RecordBatch, times: Collection[str], only: Collection[str] | None
+    ) -> dict[str, Values]:
         found: dict[str, Values] = {}
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if only is not None and name not in only:
+                continue
             plain = _plain(column, name in times)
             if plain is None:
                 self.skipped[name] = f"values of type {column.type} are not supported"

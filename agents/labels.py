@@ -25,7 +25,7 @@ class Labels:
         hashes, numbers = array.array("Q"), array.array("I")
         for file in files:
             _check(file, {"--id": id_column, "--label": label_column})
-            for rows in file.blocks():
+            for rows in file.blocks(only=(id_column, label_column)):
                 labels = rows.columns[label_column]
                 for id_, label in zip(rows.columns[id_column], labels, strict=True):
                     if id_ is None or label is None or label != label:

@@ -72,7 +72,10 @@ class Timeline:
     def survey(self) -> Survey:
         """Read everything once, to know what is coming. Raises BadTable on the first bad row."""
         found = Survey()
-        for rows in self.file.blocks(self.columns.times):
+        c = self.columns
+        apart = self.labels is not None
+        needed = {c.time, c.label_time, c.label_delay, c.id if apart else c.label} - {None}
+        for rows in self.file.blocks(c.times, {str(name) for name in needed}):
             times, labels = self._times(rows), self._labels(rows)
             for time_ms, (_, label_ms) in zip(times, self._known(rows, times, labels), strict=True):
                 found.add(time_ms, label_ms)

@@ -1,7 +1,6 @@
 """Replay: what is sent and when, what is said about it, and how event time is closed."""
 
 import asyncio
-import io
 import json
 import time
 from collections.abc import Callable
@@ -9,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from agents import replay
 from agents.gates import INNER, SOURCES
 from agents.mappings import Columns
-from agents.replay import Bar, Plan, Sent, speed_of
+from agents.replay import Plan, Sent, speed_of
 from agents.settings import Kafka as KafkaTable
 from agents.settings import Settings, Topics, Worker
 from agents.tables import BadTable
@@ -192,22 +190,3 @@ def test_loss_and_refusals_are_said() -> None:
     text = "\n".join(Sent(predictions=7, rejected=2, lost=3, seconds=1).lines())
     assert "3 records were LOST" in text
     assert "2 records were refused; see `driftline tail dead-letters`" in text
-
-
-def test_without_a_terminal_progress_is_a_line_now_and_then() -> None:
-    out = io.StringIO()
-    with Bar(1_000, Console(file=out, width=80)) as bar:
-        for done in range(1, 1_001):
-            bar.advance(done, START_MS, 5)
-    lines = out.getvalue().splitlines()
-    assert len(lines) == replay.LINES
-    assert lines[-1] == "2024-01-01: 1,000 of 1,000 events sent, 5 unread"
-
-
-def test_with_a_terminal_it_is_a_bar() -> None:
-    out = io.StringIO()
-    with Bar(10, Console(file=out, width=80, force_terminal=True)) as bar:
-        bar.advance(3, START_MS, 5)
-        bar.say("note: something")
-    assert "3/10" in out.getvalue()
-    assert "note: something" in out.getvalue()

@@ -1,0 +1,64 @@
+"""Bars: how far a long piece of work has come, on a terminal or in lines."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from stream.events import rfc3339
+
+LINES = 10  # lines of progress in all where there is no terminal
+
+
+class Show(Protocol):
+    """What watches a piece of work."""
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+
+    def advance(self, done: int, time_ms: int, behind: int) -> None:
+        """How many events were sent, up to which event time, and how many are unread."""
+
+
+class Bar:
+    """A progress bar on a terminal, else a line now and then."""
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self.total, self._lines = total, 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+        self.console.print(Text(text, style="dim"))
+
+    def advance(self, done: int, time_ms: int, behind: int) -> None:
+        """Move the bar; without a terminal a line now and then."""
+        day = rfc3339(time_ms)[:10]
+        self._progress.update(self._task, completed=done, description=f"{day}, {behind:,} unread")
+        if not self.console.is_terminal and done * LINES >= (self._lines + 1) * self.total:
+            self._lines = done * LINES // self.total
+            self.say(f"{day}: {done:,} of {self.total:,} events sent, {behind:,} unread")
