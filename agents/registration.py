@@ -39,6 +39,7 @@ class Roles:
     positive: str = "1"
     categorical: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    max_categories: int = MAX_CATEGORIES
 
     def named(self) -> set[str]:
         """The columns that are no features."""
@@ -64,6 +65,7 @@ def build(table: Table, model: str, version: str, roles: Roles) -> tuple[Referen
         label=label,
         quality=_quality(prediction, label, scores),
         categorical=roles.categorical,
+        max_categories=roles.max_categories,
     )
     return reference, _notes(table, reference, roles)
 
@@ -140,23 +142,23 @@ def _quality(
 
 def _notes(table: Table, reference: Reference, roles: Roles) -> list[str]:
     notes = [f"column {name!r} is left out: {why}" for name, why in table.skipped.items()]
-    notes += _identifiers(reference.features)
+    notes += _identifiers(reference.features, roles.max_categories)
     if not roles.prediction:
         notes.append("no column of predictions (--prediction): outputs are not checked")
     elif "confidence" not in reference.outputs:
         notes.append("no score or probabilities: confidence is not checked")
     if not reference.quality:
         notes.append(
-            "quality on the reference is not known (--prediction and --label): the first labelled"
-            " windows will have to do"
+            "quality on the reference is not known (--prediction and --label): later quality is"
+            " shown, and judged by `objectives` alone"
         )
     return notes
 
 
-def _identifiers(features: Mapping[str, object]) -> Iterable[str]:
+def _identifiers(features: Mapping[str, object], most: int) -> Iterable[str]:
     for name, feature in features.items():
-        if len(getattr(feature, "names", ())) >= MAX_CATEGORIES:
+        if len(getattr(feature, "names", ())) >= most:
             yield (
-                f"{name!r} has {MAX_CATEGORIES:,} or more categories; if it is an identifier,"
+                f"{name!r} has {most:,} or more categories; if it is an identifier,"
                 f" leave it out with --ignore {name}"
             )

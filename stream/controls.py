@@ -7,6 +7,7 @@ import msgspec
 from stream.batches import Batch, ControlRow
 from stream.changes import Changes, OutMessage
 from stream.events import Limits, ReferencePart, Rejected, Watermark, decode_control
+from stream.firsts import FIRST_PANES
 from stream.hashes import id_hash
 from stream.references import Parts
 from stream.shelves import Shelf
@@ -52,7 +53,7 @@ class Controls:
             reference = self.parts.add(msgspec.to_builtins(event))
         except ValueError as error:
             raise Rejected("bad-reference", str(error)) from error
-        if reference is not None:
+        if reference is not None and not (event.source == FIRST_PANES and book.active):
             since = event.time if event.active_from is None and book.active else event.active_from
             if book.activate(reference, since):
                 changes.references[reference.id] = reference.to_bytes()

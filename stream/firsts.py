@@ -11,6 +11,7 @@ from stream.references import Reference
 from stream.samples import Sample
 from stream.settings import ModelSettings
 
+FIRST_PANES = "first-panes"  # the source of a reference that nobody registered
 MAX_PART_BYTES = 600_000
 
 
@@ -26,13 +27,14 @@ def first_reference(model: str, version: str, sample: Sample, settings: ModelSet
         prediction=_prediction(sample, order),
         confidence=_confidence(sample, order, settings.positive),
         task=settings.task,
+        max_categories=settings.max_categories,
     )
 
 
 def reference_events(reference: Reference, since: str) -> list[dict[str, Any]]:
     """The control events that register a reference from an event time on."""
     parts = reference.to_parts(MAX_PART_BYTES, time=since, active_from=since)
-    return [part | {"source": "first-panes"} for part in parts]
+    return [part | {"source": FIRST_PANES} for part in parts]
 
 
 def _feature(sample: Sample, name: str, order: np.ndarray) -> Column:

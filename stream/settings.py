@@ -90,8 +90,6 @@ class ModelSettings:
     retrain_minimum_labels: int = 500
     """Labelled rows that a request must be able to offer."""
     # limits
-    max_features: int = 2_000
-    """Features that are watched."""
     max_categories: int = 1_000
     """Categories of one feature that are counted by name; the others are one."""
     max_sample_rows: int = 5_000
@@ -133,7 +131,6 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("cooldown_s", s.cooldown_s >= 0, "0 seconds or more"),
         ("evidence_s", s.evidence_s > 0, "more than 0 seconds"),
         ("retrain_minimum_labels", s.retrain_minimum_labels >= 0, "0 or more"),
-        ("max_features", s.max_features >= 1, "1 or more"),
         ("max_categories", s.max_categories >= 2, "2 or more"),
         ("max_sample_rows", s.max_sample_rows >= s.minimum_rows, "minimum_rows or more"),
         ("max_pending", s.max_pending >= 1, "1 or more"),

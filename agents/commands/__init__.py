@@ -148,6 +148,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         positive=settings.model(model).positive,
         categorical=names(categorical),
         ignore=names(ignore) + settings.model(model).ignore,
+        max_categories=settings.model(model).max_categories,
     )
     table = tables.read(file, delimiter)
     try:
