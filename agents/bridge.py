@@ -148,6 +148,8 @@ class Bridge:
                 message = self._held.popleft() if self._held else self._consumer.poll(LOOK_S)
                 if message is not None:
                     self._take(message)
+        except ck.KafkaException as error:
+            raise ConnectionError(f"Kafka does not answer: {error.args[0].str()}") from error
         finally:
             self._consumer.close()
             self.sink.close()

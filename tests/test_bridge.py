@@ -286,6 +286,25 @@ def test_the_command_delivers_until_it_is_told_to_stop(mock_post: Post) -> None:
     assert (process.returncode, out) == (0, ""), err
 
 
+def test_a_reader_that_leaves_ends_it_quietly(mock_post: Post) -> None:
+    mock_post.put("1")
+    kafka = mock_post.settings.kafka
+    variables = {
+        "DRIFTLINE__KAFKA__BROKERS": kafka.brokers[0],
+        "DRIFTLINE__KAFKA__GROUP_ID": kafka.group_id,
+        "DRIFTLINE__TOPICS__PREFIX": mock_post.settings.topics.prefix,
+    }
+    process = run_bridge("stdout", **variables)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    mock_post.put("2")
+    assert process.wait(PATIENCE_S) == 0
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+
+
 def test_the_address_may_come_from_the_environment_and_is_not_said(mock_post: Post) -> None:
     mock_post.put("1")
     kafka = mock_post.settings.kafka

@@ -1,7 +1,9 @@
 """`driftline bridge`: its options."""
 
 import logging
+import os
 import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -69,4 +71,7 @@ def bridge_command(
     bridge = Bridge(settings, made, plan)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: bridge.stop())
-    bridge.run()
+    try:
+        bridge.run()
+    except BrokenPipeError:  # who read our output has had enough; what it got is committed
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
