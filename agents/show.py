@@ -166,9 +166,10 @@ class Json:
 def alert_line(alert: Alert, when: When) -> Table:
     """An alert in one sentence, with how sure it is."""
     word, style = STATES[alert.state]
-    line = Text(alert.summary)
+    line = Text(alert.summary.replace(": resolved: ", ": ", 1))  # the word stands before it
     why = sureness(alert) if alert.state == "firing" else alert.reason
-    line.append(f" ({why})", style="dim")
+    if why not in alert.summary:
+        line.append(f" ({why})", style="dim")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_row(Text(when(alert.window.start)).append(f" {word}", style=style), line)
