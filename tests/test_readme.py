@@ -135,7 +135,8 @@ def test_events_in_python_are_valid(block: Block) -> None:
     for node in ast.walk(ast.parse(block.text)):
         if isinstance(node, ast.Dict):
             names = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-            if "prediction_id" in names and "model" in names:
+            whole = names & {"features", "label"}  # else a part of an event, put together later
+            if {"prediction_id", "model"} <= names and whole:
                 name = "prediction.v1" if "features" in names else "ground-truth.v1"
                 document = literal(node)
                 jsonschema.Draft202012Validator(schemas.load(name)).validate(document)
@@ -301,3 +302,9 @@ def test_pages_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_command_is_noticed(words: list[str]) -> None:
     with pytest.raises(AssertionError):
         test_a_command_exists_and_has_these_options("here", words)
+
+
+@pytest.mark.parametrize("name", ["predict", "consume"])
+def test_the_examples_of_readme_are_those_that_are_run(name: str) -> None:
+    text = (ROOT / "tests" / "examples" / f"{name}.py").read_text(encoding="utf-8")
+    assert f"```python\n{text}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
