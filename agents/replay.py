@@ -79,7 +79,8 @@ class Sent:
         letters = f"{self.rejected:,} records were refused; see `driftline tail dead-letters`"
         yield f"{lost}; {letters if self.rejected else 'none was refused'}."
         if self.closed_ms is not None:
-            yield f"Event time is closed up to {rfc3339(self.closed_ms)}: all windows are judged."
+            until = rfc3339(self.closed_ms)
+            yield f"Event time is closed up to {until}: all windows that end by then are judged."
 
 
 def speed_of(text: str) -> float | None:
@@ -238,7 +239,8 @@ class Replay:
     async def _close(self) -> None:
         """Say that nothing earlier will come: up to the end of the last pane, or now."""
         pane_ms = self.settings.model(self.plan.model).pane_s * 1_000
-        end_ms = min((self._last_ms // pane_ms + 1) * pane_ms, self.latest_ms)
+        now_ms = self.latest_ms - int(self.settings.limits.max_ahead_s * 1_000)
+        end_ms = min((self._last_ms // pane_ms + 1) * pane_ms, max(now_ms, self._last_ms))
         event = {"type": "watermark", "model": self.plan.model, "time": end_ms}
         if not self.sent.truths:  # truth may still come, by another replay
             event["version"] = self.plan.version
