@@ -118,9 +118,33 @@ def test_reference_predictions_alert_with_everything_encrypted(
     d.until(lambda: len(d.evaluations()) >= 4)
     verdicts = [e["readings"][0]["verdict"] for e in d.evaluations()[:4]]
     assert verdicts == ["ok", "moved", "moved", "moved"]
-    d.until(lambda: any(a["cause"] == "age" for a in d.events("alerts")) or d.events("alerts"))
+    d.until(lambda: d.events("alerts"))
+    for command, said in COMMANDS.items():
+        done = driftline(*command.split(), "--config", str(d.config))
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
     assert worker.stop() == 0
     assert not leaks(d.logs())
+
+
+COMMANDS = {
+    "topics check": "alerts",
+    "status": "firing",
+    "tail alerts --from beginning --no-follow --json": '"state":"firing"',
+}
+
+
+def driftline(*words: str) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "agents.commands", *words],
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    print(done.stdout, done.stderr)  # searched for passwords by the hook of all tests
+    return done
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -166,14 +190,7 @@ def test_what_does_not_get_in_says_why_and_shows_no_password(
     changes, said = WRONG[case]
     changes = {key: known.get(value, value) for key, value in changes.items()}
     with SecuredDeployment(*told, **changes) as made:
-        done = subprocess.run(
-            [sys.executable, "-m", "agents.commands", "worker", "--config", str(made.config)],
-            capture_output=True,
-            text=True,
-            timeout=START_S,
-            check=False,
-        )
-    print(done.stderr)  # searched for passwords by the hook of all tests
+        done = driftline("worker", "--config", str(made.config))
     assert done.returncode == 69, done.stderr
     assert said in done.stderr
     assert "Look at [" in done.stderr or "listener" in done.stderr or "Is Kafka" in done.stderr
