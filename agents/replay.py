@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from agents import topics
-from agents.bars import Bar, Show
+from agents.bars import Sending, Show
 from agents.clusters import Cluster
 from agents.files import File
 from agents.gates import Gate
@@ -131,7 +131,7 @@ async def run(settings: Settings, plan: Plan, now_ms: int, show: Show | None = N
     horizon_ms = settings.model(plan.model).horizon_s * 1_000
     if survey.longest_delay_ms > horizon_ms:
         notes.append(_too_late(plan, survey, horizon_ms))
-    with Bar(total) as bar:
+    with Sending(total) as bar:
         for note in notes:
             (show or bar).say(f"note: {note}")
         replay = Replay(settings, plan, timeline, show or bar, latest_ms)

@@ -14,15 +14,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from agents.bars import Bar
 from agents.findings import NEVER, Finding, Output
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
 WIDE = 110  # characters; with fewer the table becomes a list
-LINES = 12  # lines of progress in all where there is no terminal
+
 STATES = {
     "firing": ("ALERT", "bold red"),
     "resolved": ("resolved", "green"),
@@ -64,22 +64,12 @@ class Screen:
     def __init__(self, when: When, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.when = when
-        self._lines = 0
         self._explained: set[str] = set()
         self._alerted: dict[str, str] = {}  # when, by an alert's id
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._progress.add_task("starting", total=None)
+        self._bar = Bar(self.console)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bar.start()
         return self
 
     def __exit__(
@@ -88,18 +78,15 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._bar.stop()
 
     def say(self, text: str) -> None:
         """One line about what is going on."""
-        self.console.print(Text(text, style="dim"))
+        self._bar.say(text)
 
     def advance(self, done: int, total: int, text: str) -> None:
         """Move the bar; without a terminal a line now and then."""
-        self._progress.update(self._task, completed=done, total=total, description=text)
-        if not self.console.is_terminal and done * LINES >= (self._lines + 1) * total:
-            self._lines = done * LINES // total
-            self.say(f"{text}: {done:,} of {total:,} predictions")
+        self._bar.move(done, total, text, f"{text}: {done:,} of {total:,} predictions")
 
     def event(self, event: Output) -> None:
         """Print an alert or a retrain request; evaluations wait for the table."""
@@ -115,7 +102,7 @@ class Screen:
 
     def end(self, findings: list[Finding], text: str) -> None:
         """The table, and a last line."""
-        self._progress.stop()
+        self._bar.stop()
         wide = self.console.width >= WIDE
         self.console.print(table(findings) if wide else listing(findings))
         self.console.print(Text(text))

@@ -5,14 +5,14 @@ import io
 from rich.console import Console
 
 from agents import bars
-from agents.bars import Bar
+from agents.bars import Sending
 
 START_MS = 1_704_067_200_000  # 2024-01-01
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then() -> None:
     out = io.StringIO()
-    with Bar(1_000, Console(file=out, width=80)) as bar:
+    with Sending(1_000, Console(file=out, width=80)) as bar:
         for done in range(1, 1_001):
             bar.advance(done, START_MS, 5)
     lines = out.getvalue().splitlines()
@@ -22,7 +22,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then() -> None:
 
 def test_with_a_terminal_it_is_a_bar() -> None:
     out = io.StringIO()
-    with Bar(10, Console(file=out, width=80, force_terminal=True)) as bar:
+    with Sending(10, Console(file=out, width=80, force_terminal=True)) as bar:
         bar.advance(3, START_MS, 5)
         bar.say("note: something")
     assert "3/10" in out.getvalue()
