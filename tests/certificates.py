@@ -43,12 +43,10 @@ class Authority:
         )
         self.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str, *, local: bool = True) -> Pair:
-        """For a server on this machine; with `local` false, for one of another name only."""
-        hosts: list[x509.GeneralName] = [x509.DNSName(name)]
-        if local:
-            address = ipaddress.ip_address("127.0.0.1")
-            hosts = [x509.DNSName("localhost"), x509.IPAddress(address)]
+    def server(self, name: str) -> Pair:
+        """For a server on this machine, at 127.0.0.1 or localhost and nowhere else."""
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        hosts: list[x509.GeneralName] = [x509.DNSName("localhost"), address]
         return self._sign(name, ExtendedKeyUsageOID.SERVER_AUTH, hosts)
 
     def client(self, name: str, password: str | None = None) -> Pair:

@@ -143,7 +143,7 @@ class SecuredRedis:
     def _arguments(self) -> list[str]:
         options = {
             "port": "0",
-            "bind": "127.0.0.1",
+            "bind": "127.0.0.1 127.0.0.2",  # its certificate is not for the second
             "tls-port": str(self.port),
             "tls-cert-file": str(self._server.certificate),
             "tls-key-file": str(self._server.key),

@@ -161,7 +161,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"listener": "SSL", "kafka__username": None, "kafka__password_file": None},
         "Kafka cannot be used with these credentials",
     ),
-    "another name": ({"brokers": "localhost.localdomain:1"}, "Kafka does not answer"),
+    "nobody there": ({"brokers": "127.0.0.1:1"}, "Kafka does not answer"),
     "Redis: password": ({"redis__password_file": "wrong"}, "Redis refuses the user"),
     "Redis: no user": (
         {"redis__username": None, "redis__password_file": None},

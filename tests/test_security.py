@@ -8,6 +8,7 @@ from typing import Any
 import aiokafka  # type: ignore[import-untyped]
 import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from pydantic import SecretStr
 
 from agents import security
 from agents.app import Options
@@ -89,6 +90,19 @@ def test_redis_lets_its_user_in(secured_redis: SecuredRedis, papers: Papers) -> 
             await Store(client, "t").check()
 
     asyncio.run(check(_settings(papers, secured_redis)))
+
+
+def test_a_server_of_another_name_is_not_trusted(
+    secured_redis: SecuredRedis, papers: Papers
+) -> None:
+    async def check(settings: Settings) -> None:
+        async with connect(**security.redis_config(settings.redis)) as client:
+            await Store(client, "t").check()
+
+    told = _settings(papers, secured_redis).redis
+    url = SecretStr(secured_redis.url.replace("127.0.0.1", "127.0.0.2"))
+    with pytest.raises(Unusable, match="mismatch"):
+        asyncio.run(check(Settings(redis=told.model_copy(update={"url": url}))))
 
 
 def test_redis_may_ask_for_a_certificate(papers: Papers, tmp_path: Path) -> None:
