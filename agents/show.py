@@ -22,7 +22,6 @@ from agents.findings import NEVER, Finding, Output
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
 WIDE = 110  # characters; with fewer the table becomes a list
-
 STATES = {
     "firing": ("ALERT", "bold red"),
     "resolved": ("resolved", "green"),
