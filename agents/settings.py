@@ -177,6 +177,8 @@ class Bounds(Table):
     """Characters of an id, a model, a version, a name."""
     max_vector: Annotated[int, Field(ge=1)] = 1_024
     """Elements of one vector feature."""
+    max_segments: Annotated[int, Field(ge=1)] = 64
+    """Segments of one prediction."""
     max_models: Annotated[int, Field(ge=1)] = 10_000
     """Models that may be known at once."""
 
@@ -186,6 +188,7 @@ class Bounds(Table):
             max_bytes=self.max_bytes,
             max_features=self.max_features,
             max_vector=self.max_vector,
+            max_segments=self.max_segments,
             max_name_chars=self.max_name_chars,
             max_ahead_ms=int(self.max_ahead_s * 1_000),
         )

@@ -249,6 +249,7 @@ WRONG: list[tuple[str, pa.RecordBatch, str]] = [
     ("name-too-long", changed(ROW, prediction_id=pa.array(["a" * 257])), "256 characters"),
     ("name-too-long", changed(ROW, features=struct(**{"a" * 257: [1.0]})), "257 characters"),
     ("too-many-features", changed(ROW, features=struct(**{str(i): [1] for i in range(2001)})), ""),
+    ("too-many-segments", changed(ROW, segments=struct(**{f"s{i}": ["a"] for i in range(65)})), ""),
     ("vector-too-long", changed(ROW, features=struct(v=LIST)), "1025, at most 1024"),
     ("missing-field", changed(TRUTH, label=None), "no column 'label'"),
     ("missing-field", changed(TRUTH, label=pa.array([None], pa.float64())), "not retracted"),

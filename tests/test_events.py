@@ -120,6 +120,8 @@ BAD_PREDICTIONS: list[tuple[str, bytes, str]] = [
      "too-many-features"),
     ("10,000 classes", of(PREDICTION, probabilities={f"f{i}": i for i in range(10_000)}),
      "too-many-features"),
+    ("65 segments", of(PREDICTION, segments={f"s{i}": "" for i in range(65)}),
+     "too-many-segments"),
     ("long vector", of(PREDICTION, features={"v": [0] * 1025}), "vector-too-long"),
     ("many vectors", of(PREDICTION, features={"v": [0] * 1000, "w": [0] * 1000, "x": 1}),
      "too-many-features"),
@@ -245,12 +247,14 @@ def test_any_key_will_do(key: bytes | None) -> None:
     [
         ({"max_bytes": 50}, "too-large"),
         ({"max_features": 0}, "too-many-features"),
+        ({"max_segments": 0}, "too-many-segments"),
         ({"max_name_chars": 5}, "name-too-long"),
         ({"max_ahead_ms": -60_000}, "time-in-future"),
     ],
 )
 def test_limits_are_settings(limits: dict[str, int], expected: str) -> None:
-    assert reason(events.decode_prediction, of(PREDICTION), **limits) == expected
+    value = of(PREDICTION, segments={"site": "north"})
+    assert reason(events.decode_prediction, value, **limits) == expected
 
 
 @pytest.mark.parametrize(

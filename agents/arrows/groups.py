@@ -110,6 +110,8 @@ def _struct(array: pa.Array, name: str) -> None:
 
 def _children(array: pa.Array, name: str, limits: Limits) -> Sequence[tuple[str, pa.Array]]:
     names = [field.name for field in array.type]
+    if name == "segments" and len(names) > limits.max_segments:
+        raise Rejected("too-many-segments", f"{len(names)}, at most {limits.max_segments}")
     if len(names) > limits.max_features:
         raise Rejected("too-many-features", f"{len(names)} {name}, at most {limits.max_features}")
     if len(set(names)) < len(names):

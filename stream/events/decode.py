@@ -190,9 +190,11 @@ def _check_vectors(features: Mapping[str, FeatureValue], limits: Limits) -> None
 def _check_groups(
     probabilities: Mapping[str, float], segments: Mapping[str, str], limits: Limits
 ) -> None:
+    if len(probabilities) > limits.max_features:
+        raise Rejected("too-many-features", f"{len(probabilities)} probabilities")
+    if len(segments) > limits.max_segments:
+        raise Rejected("too-many-segments", f"{len(segments)}, at most {limits.max_segments}")
     for field, names in (("probabilities", probabilities), ("segments", segments)):
-        if len(names) > limits.max_features:
-            raise Rejected("too-many-features", f"{len(names)} {field}")
         if any(len(name) > limits.max_name_chars for name in names):
             raise Rejected("name-too-long", f"in {field}")
 

@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "name-too-long": "an id or a name is longer than max_name_chars",
     "bad-name": "an id or a name holds a NUL character, or a feature has an empty name",
     "too-many-features": "more features (each element of a vector is one) than max_features",
+    "too-many-segments": "more segments than max_segments",
     "vector-too-long": "a vector feature is longer than max_vector",
     "unknown-model": "the model is not registered, and the settings refuse such",
     "unknown-content-type": "the content-type header names something that is not taken in there",
@@ -52,6 +53,7 @@ class Limits:
     max_bytes: int = 1_048_576
     max_features: int = 2_000
     max_vector: int = 1_024
+    max_segments: int = 64
     max_name_chars: int = 256
     max_ahead_ms: int = 3_600_000
     max_depth: int = 32
