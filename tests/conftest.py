@@ -39,6 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("steady")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where tests run side by side, each process says what it used."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["taken"] = session.config.stash[TAKEN]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process has ended: remember what it used."""
+    taken = getattr(node, "workeroutput", {}).get("taken", {})
+    for name, text in taken.items():
+        node.config.stash[TAKEN][f"{name} of {node.gateway.id}"] = text
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which servers were used, and how long each file of tests took."""
     for name, text in sorted(terminalreporter.config.stash[TAKEN].items()):
