@@ -44,24 +44,6 @@ def _pairs(classes: tuple[str, ...], row: list[float]) -> Scores:
     return tuple((name, p) for name, p in zip(classes, row, strict=True) if p == p)
 
 
-def name_of(answer: Answer) -> str | None:
-    """An answer as the name of a class."""
-    return name_of_number(answer) if isinstance(answer, float) else answer
-
-
-def probability(given: Scores, name: str | None) -> float:
-    """What a model gave to a class; NaN where it gave no scores.
-
-    A single score is that of the positive class, the rest belongs to the other one.
-    """
-    if not given or name is None:
-        return float("nan")
-    for word, p in given:
-        if word == name:
-            return p
-    return 1.0 - given[0][1] if len(given) == 1 else 0.0
-
-
 def confidence(block: Block, positive: str) -> Floats | None:
     """The probability given to what was answered, shape (n,); None without any scores."""
     if block.prediction is None or (block.probabilities is None and block.score is None):

@@ -4,8 +4,6 @@ A float is a whole number times a power of two. A sum is kept as one Python inte
 2**-1074, the smallest float, and rounded only when it is read.
 """
 
-from fractions import Fraction
-
 import msgspec
 import numpy as np
 
@@ -51,11 +49,6 @@ def _block_sum(x: Floats) -> int:
 def to_float(total: int, divisor: int = 1) -> float:
     """A sum, or its mean, rounded once."""
     return total / (divisor << UNIT_BITS)
-
-
-def to_fraction(total: int) -> Fraction:
-    """A sum as it is."""
-    return Fraction(total, 1 << UNIT_BITS)
 
 
 def log(x: Floats) -> Floats:

@@ -12,7 +12,16 @@ import typer
 
 from agents import registration, tables
 from agents.commands import bridging, operating, replaying
-from agents.commands.arguments import INTERRUPTED, Config, duration, names, pairs, wait_for
+from agents.commands.arguments import (
+    INTERRUPTED,
+    Config,
+    Probabilities,
+    Score,
+    duration,
+    names,
+    pairs,
+    wait_for,
+)
 from agents.complaints import BadSettings
 from agents.demo import DemoFailed, Plan
 from agents.demo import run as demonstrate
@@ -117,13 +126,8 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
     prediction: Annotated[
         str | None, typer.Option(help="Column of what the model answers for these rows.")
     ] = None,
-    score: Annotated[
-        str | None, typer.Option(help="Column of the probability of the positive class.")
-    ] = None,
-    probabilities: Annotated[
-        str | None,
-        typer.Option(help="Columns of the classes' probabilities: high=p_high,low=p_low."),
-    ] = None,
+    score: Score = None,
+    probabilities: Probabilities = None,
     label: Annotated[str | None, typer.Option(help="Column of the truth.")] = None,
     categorical: Annotated[
         str | None, typer.Option(help="Columns whose numbers are names: zip,branch.")

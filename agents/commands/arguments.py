@@ -18,6 +18,11 @@ Config = Annotated[
     typer.Option(help="Settings, a TOML file. Without it: defaults and DRIFTLINE__ variables."),
 ]
 
+Score = Annotated[str | None, typer.Option(help="Column of the probability of the positive class.")]
+Probabilities = Annotated[
+    str | None, typer.Option(help="Columns of the classes' probabilities: high=p_high,low=p_low.")
+]
+
 
 def wait_for(work: Coroutine[Any, Any, Answer], interrupted: int = INTERRUPTED) -> Answer:
     """Run to the end. interrupted: the exit code of being stopped before it."""

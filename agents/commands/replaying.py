@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agents import replay
-from agents.commands.arguments import Config, duration, names, pairs, wait_for
+from agents.commands.arguments import Config, Probabilities, Score, duration, names, pairs, wait_for
 from agents.durations import seconds
 from agents.files import time_of
 from agents.mappings import Columns
@@ -33,13 +33,8 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = None,
     every: Annotated[str, typer.Option(help="From row to row, with --time row.")] = "1s",
     prediction: Annotated[str | None, typer.Option(help="Column of what the model said.")] = None,
-    score: Annotated[
-        str | None, typer.Option(help="Column of the probability of the positive class.")
-    ] = None,
-    probabilities: Annotated[
-        str | None,
-        typer.Option(help="Columns of the classes' probabilities: high=p_high,low=p_low."),
-    ] = None,
+    score: Score = None,
+    probabilities: Probabilities = None,
     label: Annotated[str | None, typer.Option(help="Column of the truth.")] = None,
     truth: Annotated[
         list[Path] | None,

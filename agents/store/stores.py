@@ -102,7 +102,8 @@ class Store:
         except redis.exceptions.NoPermissionError as error:
             raise Unusable(f"The user of Redis may not do what is needed: {error}") from None
         except OUTAGES as error:
-            raise Unusable(f"Redis cannot be reached: {error}. {ADVICE}") from None
+            told = str(error).rstrip(".")
+            raise Unusable(f"Redis cannot be reached: {told}. {ADVICE}") from None
 
     async def _check(self) -> None:
         reply: Any = self._client.info("memory")
