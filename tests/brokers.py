@@ -69,15 +69,21 @@ class ApacheKafka:
     """One broker: `with ApacheKafka(folder) as kafka: kafka.bootstrap`.
 
     Its records lie in `folder` and outlive `kill()`, `stop()` and `start()`; so does its address.
+    Clients that come through a proxy stay on it: they reach `behind`, and are told `proxy_port`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises Unavailable without Java, or without Maven while the cache is empty."""
+    def __init__(self, folder: Path, proxy_port: int = 0) -> None:
+        """Raises Unavailable without Java, or without Maven while the cache is empty.
+
+        proxy_port: of a proxy on the loopback, which is to pass on to `behind`; 0 for none.
+        """
         self._java = _program("java")
         self._libs = fetch()
         self._folder = folder
         self._child: Child | None = None
+        self._proxy_port = proxy_port
         self.bootstrap = ""
+        self.behind = ""
 
     @property
     def version(self) -> str:
@@ -142,10 +148,15 @@ class ApacheKafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.bootstrap = f"127.0.0.1:{port}"
         listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}"
+        advertised = listeners
+        if self._proxy_port:
+            self.behind = f"127.0.0.1:{free_port()}"
+            listeners += f",PROXIED://{self.behind}"
+            advertised += f",PROXIED://127.0.0.1:{self._proxy_port}"
         lines = [
             (HERE / "server.properties").read_text(),
             f"listeners={listeners}",
-            f"advertised.listeners={listeners}",
+            f"advertised.listeners={advertised}",
             f"controller.quorum.bootstrap.servers=127.0.0.1:{controller}",
             f"log.dirs={self._folder / 'log'}",
         ]

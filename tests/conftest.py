@@ -145,7 +145,7 @@ def secured_kafka(
     from tests.secured import SecuredKafka  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("secured") / "kafka"
-    with _or_skipped(), SecuredKafka(folder, papers.authority) as found:
+    with or_skipped(), SecuredKafka(folder, papers.authority) as found:
         yield found
 
 
@@ -157,12 +157,13 @@ def secured_redis(
     from tests.secured import SecuredRedis  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("redis")
-    with _or_skipped(), SecuredRedis(folder, papers.authority) as found:
+    with or_skipped(), SecuredRedis(folder, papers.authority) as found:
         yield found
 
 
 @contextlib.contextmanager
-def _or_skipped() -> Iterator[None]:
+def or_skipped() -> Iterator[None]:
+    """For servers of a test's own: without them it is skipped, or fails where they must be."""
     try:
         yield
     except Unavailable as why:
