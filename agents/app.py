@@ -332,8 +332,12 @@ class Consumer(driver.Consumer):
         """Commit what was acknowledged since the last time."""
         async with self._committing:
             offsets = self.positions.committable()
-            if not offsets or not await self._thread.commit(offsets):
+            if not offsets:
                 return False
+            self.app.reach("before offsets")
+            if not await self._thread.commit(offsets):
+                return False
+            self.app.reach("after offsets")
             self.positions.committed(offsets)
             return True
 
@@ -363,6 +367,7 @@ class App(faust.App):
     assigned: Assigned
     revoked: Revoked
     exit: Callable[[int], object]
+    reach: Callable[[str], None]  # told of every step, see `agents.crashes`
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -411,6 +416,7 @@ def create_app(
     app.options = options
     app.positions = Positions(options.max_topic_chunks, options.max_buffer_bytes)
     app.assigned, app.revoked, app.exit = assigned, revoked, exit
+    app.reach = lambda _: None
     for topic, handler in handlers.items():
         _register(app, topic, handler)
     return app

@@ -8,7 +8,7 @@ from agents.chunks import TP
 from agents.counters import Counters
 from agents.producers import Producer
 from agents.settings import Settings
-from agents.store import Damaged, Partition, Store
+from agents.store import Damaged, Hook, Partition, Store, nothing
 from agents.waiting import until_redis_answers
 from stream.changes import OutMessage
 from stream.columns import Hashes
@@ -34,6 +34,7 @@ class Context:
 
     ack: told of positions that are durable. lost: told of a partition that somebody else claimed.
     log_start: asks Kafka for the first offset that it still has of a partition.
+    reach: told of every step, see `agents.crashes`.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class Context:
     ack: Callable[[tuple[str, int], int], None] = _nothing
     lost: Callable[[tuple[str, int]], None] = _nothing
     log_start: Callable[[TP], Awaitable[int]] = _at_zero
+    reach: Hook = nothing
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)
     models: dict[str, ModelSettings] = dataclasses.field(default_factory=dict)
 

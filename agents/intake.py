@@ -61,11 +61,16 @@ class Intake:
                 self._decode(chunk, record, rows, controls)
             except Rejected as error:
                 letters.append(self._letter(chunk, record, error))
-        await self._publish(self._batches(chunk, rows, controls))
+        batches = self._batches(chunk, rows, controls)
+        self.context.reach("before forward")
+        await self._publish(batches)
+        self.context.reach("between forward and letters")
         await self._publish_letters(letters)
+        self.context.reach("after forward")
         self.taken[chunk.tp] = chunk.records[-1].offset
         self._count(chunk, len(letters))
         self.context.ack(chunk.tp, chunk.next)
+        self.context.reach("after receipt")
 
     def _decode(
         self, chunk: Chunk, record: Record, rows: list[Row], controls: list[ControlRow]

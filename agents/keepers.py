@@ -82,7 +82,9 @@ class Keeper:
         async with self.lock:
             claim = await self._wait(self.partition.claim)
             self._check(claim)
+            self.context.reach("before restore")
             await self._wait(lambda: self.core.restore(self.partition))
+            self.context.reach("after restore")
             self.next = claim.next
             self.live = True
             with self._ending():
@@ -122,6 +124,7 @@ class Keeper:
                 await self.core.apply(self.partition, records)
                 self.next = after
                 self._soil()
+                self.context.reach("after take")
 
     async def _skip(self, base: int) -> None:
         """Kafka goes on elsewhere: fine where it no longer has the records, else raises Missing.
@@ -187,14 +190,18 @@ class Keeper:
         with self.context.counters.checkpoint_seconds.labels(self.stage).time():
             changes = self.core.changes()
             for known in changes.references.items():
+                self.context.reach("before reference")
                 await self._wait(functools.partial(self.context.store.put_reference, *known))
+                self.context.reach("after reference")
             prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
             await self._wait(lambda: self.partition.checkpoint(prepared))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s = None
         self._count(changes)
         if self.next is not None:
+            self.context.reach("before ack")
             self.context.ack(self.tp, self.next)
+            self.context.reach("after ack")
         if self.partition.backlog:
             await self._relay()
 
@@ -218,12 +225,14 @@ class Keeper:
         """Publish what the outbox holds, in order; removed once Kafka has it. Raises Refused."""
         while found := await self._wait(self.partition.outbox):
             messages = [message for _, message in found]
+            self.context.reach("before produce")
             try:
                 await self.context.producer.deliver([self._message(m) for m in messages])
             except DeliveryFailed:  # one of them is hopeless: which one shows one by one
                 await self._deliver_singly(messages)
             for message in messages:
                 self.context.counters.published.labels(message.topic).inc()
+            self.context.reach("after produce")
             refs = [ref for ref, _ in found]
             await self._wait(functools.partial(self.partition.remove, refs))
 
@@ -248,7 +257,9 @@ class Keeper:
 
     async def close(self) -> None:
         """Checkpoint once more and forget, also where there is no time for it."""
+        self.context.reach("before close")
         try:
             await self.checkpoint()
+            self.context.reach("after close")
         finally:
             self.live = False

@@ -13,6 +13,7 @@ import typer
 
 from agents import contracts, keys
 from agents.counters import Counters
+from agents.crashes import EXIT_CRASHED, POINTS, VARIABLE
 from agents.health import CHECKS, ENDPOINTS
 from agents.settings import PREFIX
 
@@ -61,6 +62,13 @@ def operation() -> str:
             "What `/metrics` answers, in Prometheus' text format, of this worker alone: add up"
             " the\nworkers of a group.\n",
             table(("name", "kind", "labels", "meaning"), counters()),
+            "## Crash points\n",
+            f'For tests: a worker with `{VARIABLE}="after commit:3"` in its environment ends'
+            " itself the third time\nthat it reaches the point `after commit`, with exit code"
+            f" {EXIT_CRASHED}, as a loss of power would: nothing is\nflushed, nothing is"
+            " committed. It says at its start that it will. A worker without the variable\ngoes on"
+            " where it was, and nothing is lost or counted twice.\n",
+            table(("point", "then"), _code(POINTS)),
         ]
     )
 

@@ -61,7 +61,9 @@ class WatchCore:
     async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes | None]:
         """Shares by name, None for one that its ledger has let go: `panes_kept` is past."""
         numbers, fields = [n.partition for n in names], [n.field(key) for n in names]
+        self.context.reach("before shares")
         values = await self.context.shares(numbers, fields)
+        self.context.reach("after shares")
         found = dict(zip(names, values, strict=True))
         for name in (name for name, value in found.items() if value is None):
             log.warning("%s of ledger %d is not kept any more", name.field(key), name.partition)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -16,6 +17,7 @@ from agents.chunks import TP, Chunk, Handler
 from agents.clusters import Cluster
 from agents.context import Context
 from agents.counters import Counters
+from agents.crashes import from_environment
 from agents.health import Health, serve
 from agents.inspections import Inspection
 from agents.intake import LOOK_S, SOURCES, Intake
@@ -56,6 +58,7 @@ class Worker:
         if "intake" in self.stages:
             handlers |= {self.context.topic(name): self._take_in for name in SOURCES}
         app = create_app(_options(self.context.settings), handlers, self._assigned, self._revoked)
+        app.reach = self.context.reach
         self.context.ack = app.positions.ack
         self.context.lost = self._lost
         self.context.log_start = self._log_start
@@ -252,13 +255,16 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    reach = from_environment(os.environ)
     counts, ids = asyncio.run(prepare(settings))
     counters, health = Counters(), Health()
     end = _serve(settings, health, counters)
     client = connect(**redis_config(settings.redis))
-    store = Store(client, settings.redis.key_prefix, Limits(value_bytes=MAX_VALUE_BYTES))
+    limits = Limits(value_bytes=MAX_VALUE_BYTES)
+    store = Store(client, settings.redis.key_prefix, limits, reach)
     producer = Producer(settings.kafka, max_message_bytes=topics.max_message_bytes(settings))
-    worker = Worker(Context(settings, store, producer, counters, counts, ids), stages)
+    context = Context(settings, store, producer, counters, counts, ids, reach=reach)
+    worker = Worker(context, stages)
     worker.inspect(health)
     code = run_app(worker.app)
     end()
