@@ -1,0 +1,49 @@
+"""`python -m bench [TABLE ...]`: measure, and print tables with their targets."""
+
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.machine import machine
+from bench.options import Options
+from bench.tables import Table, dump, show
+
+# What the user types -> the module whose `run(options)` makes the table; in the order of a full run
+BENCHES: dict[str, str] = {
+    "ingest": "bench.ingest",
+}
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...")] = None,
+    scale: Annotated[float, typer.Option(help="How much work; below 1 for a quick look.")] = 1.0,
+    json: Annotated[Path | None, typer.Option(help="Write the figures there too.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Write profiles into this folder.")] = None,
+) -> None:
+    """Measure the tables that are named, or all; exit code 1 where a target is missed."""
+    unknown = [name for name in names or () if name not in BENCHES]
+    if unknown:
+        raise typer.BadParameter(f"no table {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    console, found = Console(), []
+    for name in names or BENCHES:
+        found.append(_run(name, scale, profile))
+        show(found[-1], console)
+    if json is not None:
+        json.write_text(dump(found, machine()))
+    sys.exit(any(not target.met for table in found for target in table.targets))
+
+
+def _run(name: str, scale: float, profile: Path | None) -> Table:
+    module = importlib.import_module(BENCHES[name])
+    with tempfile.TemporaryDirectory(prefix=f"driftline-{name}-") as folder:
+        table: Table = module.run(Options(Path(folder), scale, profile))
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)

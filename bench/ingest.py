@@ -1,0 +1,146 @@
+"""`ingest`: predictions in JSON, from the raw topic to a checkpointed share, beside its rivals."""
+
+import contextlib
+import functools
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from bench.environments import NotInstalled, python_with
+from bench.options import Options
+from bench.places import Place, place
+from bench.processes import Spent, Worker, contestant, cpu_of
+from bench.samples import MODEL, reference_event, rows_of
+from bench.tables import Cell, Table, Target
+
+ROWS = 200_000
+ROUNDS = 3
+PARTITIONS = 4
+FEATURES = 20
+REFERENCE_ROWS = 2_000
+PATIENCE_S = 300.0
+QUIX = ("quixstreams==3.28.1", "confluent-kafka==2.12.2", "orjson==3.13.0")
+NAMES = {
+    "driftline": "Driftline, all stages, pending and checkpoints on",
+    "raw": "(a) aiokafka getmany + msgspec, nothing else",
+    "plain_faust": "(b) plain Faust agent, decodes only",
+    "quix": "(c) Quix Streams, decodes and counts",
+}
+Sets = dict[str, list[Spent]]
+
+
+def run(options: Options) -> Table:
+    """The table. Raises Unavailable without a real Kafka."""
+    n, end_ms = options.rows(ROWS), int(time.time() * 1000)
+    values = rows_of(n, end_ms, FEATURES).messages()
+    found: Sets = {name: [] for name in NAMES}
+    notes = [f"{n:,} records of {len(values[0])} bytes, {FEATURES} features, {ROUNDS} rounds"]
+    with place(options.folder) as servers:
+        for number in range(ROUNDS):
+            prefix = f"ingest{number}"
+            found["driftline"].append(driftline(servers, options.folder, prefix, values))
+            for name, python in _rivals(notes if number == 0 else []).items():
+                words = (servers.kafka.bootstrap, f"{prefix}.predictions", str(n))
+                found[name].append(contestant(python, name, *words))
+    return _table(found, notes)
+
+
+def _rivals(notes: list[str]) -> dict[str, Path | str]:
+    pythons: dict[str, Path | str] = {"raw": sys.executable, "plain_faust": sys.executable}
+    try:
+        pythons["quix"] = python_with("quix", QUIX, "quixstreams")
+    except NotInstalled as error:
+        notes.append(f"(c) was not run: {error}")
+    return pythons
+
+
+def driftline(servers: Place, folder: Path, prefix: str, values: list[bytes]) -> Spent:
+    """One worker with all stages, stopped while Kafka is filled; until all is checkpointed."""
+    with _worker(servers, folder, prefix) as worker:
+        held = functools.partial(_pending, servers.redis.url, prefix)
+        worker.until(lambda: _registered(servers.redis.url, prefix), PATIENCE_S)
+        worker.pause()
+        servers.produce(f"{prefix}.predictions", values, PARTITIONS)
+        cpu, wall = cpu_of(worker.pid), time.monotonic()
+        worker.go_on()
+        worker.until(lambda: held() == len(values), PATIENCE_S)
+        return Spent(len(values), cpu_of(worker.pid) - cpu, time.monotonic() - wall)
+
+
+@contextlib.contextmanager
+def _worker(servers: Place, folder: Path, prefix: str) -> Iterator[Worker]:
+    config = folder / f"{prefix}.toml"
+    config.write_text(
+        f"""
+        [kafka]
+        brokers = ["{servers.kafka.bootstrap}"]
+        group_id = "{prefix}"
+        session_timeout_s = 60  # it is stopped while Kafka is filled
+        [redis]
+        url = "{servers.redis.url}"
+        key_prefix = "{prefix}"
+        [topics]
+        prefix = "{prefix}"
+        partitions = {PARTITIONS}
+        [http]
+        port = 0
+        """
+    )
+    worker = Worker(config, folder / f"{prefix}.log")
+    try:
+        worker.until(lambda: servers.has(f"{prefix}.control"), PATIENCE_S)
+        now_ms = int(time.time() * 1000)
+        rows = rows_of(REFERENCE_ROWS, now_ms, FEATURES, seed=2)
+        servers.produce(f"{prefix}.control", [reference_event(rows, now_ms)])
+        yield worker
+    finally:
+        worker.close()
+
+
+def _pending(url: str, prefix: str) -> int:
+    """Predictions that are checkpointed: each waits for its truth."""
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        found = [client.hget(f"{prefix}:{{ledger:{p}}}:meta", "pending") for p in range(PARTITIONS)]
+    return sum(int(count or 0) for count in found)
+
+
+def _registered(url: str, prefix: str) -> bool:
+    """Whether every ledger partition has checkpointed the model's reference."""
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        keys = (f"{prefix}:{{ledger:{p}}}:state" for p in range(PARTITIONS))
+        return all(any(MODEL.encode() in f for f in client.hkeys(key)) for key in keys)
+
+
+def _table(found: Sets, notes: list[str]) -> Table:
+    own = found["driftline"]
+    rows: list[list[Cell]] = []
+    for name, title in NAMES.items():
+        spent = found[name]
+        if spent:
+            cpu = statistics.median(s.micros for s in spent)
+            wall = statistics.median(s.rows / s.wall_s for s in spent)
+            rows.append([title, cpu, 1e6 / cpu, wall, _ratio(own, spent)])
+        else:
+            rows.append([title, None, None, None, None])
+    columns = ("", "µs CPU a row", "rows/s of a core", "rows/s of wall time", "Driftline is x")
+    targets = [
+        Target("of (a), the limit, by CPU time", _ratio(own, found["raw"]), at_least=0.5),
+        Target("times (b), plain Faust, by CPU time", _ratio(own, found["plain_faust"]), 8.0),
+        Target("times (c), Quix Streams, by CPU time", _ratio(own, found["quix"]), 1.0),
+    ]
+    notes.append(
+        "Targets are judged by CPU time a row, the median of the rounds' ratios: broker, worker "
+        "and whatever else runs share these cores, and wall time measures them all."
+    )
+    return Table("ingest", "JSON, one prediction a message", columns, rows, targets, notes)
+
+
+def _ratio(own: list[Spent], other: list[Spent]) -> float | None:
+    """How many times the rival's rate ours is; each round compared within itself."""
+    if not other:
+        return None
+    return statistics.median(o.micros / d.micros for d, o in zip(own, other, strict=True))
