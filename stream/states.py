@@ -101,12 +101,7 @@ def restore(
 
 
 def _restore(ledger: "Ledger", grouped: Mapping[str, Mapping[str, bytes]]) -> None:
-    try:
-        state = msgspec.msgpack.decode(grouped["ledger"][""], type=_State)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"a damaged ledger: {error}") from error
-    if state.format != FORMAT:
-        raise ValueError(f"ledger state of format {state.format}, not {FORMAT}")
+    state = _state(grouped["ledger"][""])
     ledger.sources, ledger.progress = Sources.load(state.sources), state.progress
     ledger.matches.tables = Tables(_names(grouped, "words"), _names(grouped, "subjects"))
     ledger.matches.pending = state.pending
@@ -114,6 +109,26 @@ def _restore(ledger: "Ledger", grouped: Mapping[str, Mapping[str, bytes]]) -> No
         ledger.shelf.truths[urllib.parse.unquote(model)] = Truths.from_bytes(raw)
     if "ledger-parts" in grouped:
         ledger.controls.parts = Parts.from_bytes(grouped["ledger-parts"][""])
+
+
+def _state(raw: bytes) -> _State:
+    try:
+        state = msgspec.msgpack.decode(raw, type=_State)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"a damaged ledger: {error}") from error
+    if state.format != FORMAT:
+        raise ValueError(f"ledger state of format {state.format}, not {FORMAT}")
+    return state
+
+
+def sources_in(raw: bytes) -> Sources:
+    """The high-water marks in the field "ledger". Raises ValueError if it is damaged."""
+    return Sources.load(_state(raw).sources)
+
+
+def with_sources(raw: bytes, sources: Sources) -> bytes:
+    """The field "ledger" with other high-water marks. Raises ValueError if it is damaged."""
+    return msgspec.msgpack.encode(msgspec.structs.replace(_state(raw), sources=sources.dump()))
 
 
 def _names(grouped: Mapping[str, Mapping[str, bytes]], kind: str) -> Names:

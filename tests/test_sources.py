@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources import Replaced, Sources
+from stream.sources import MAX_CLOSED, Replaced, Sources
 
 SOURCE = ("predictions", 0)
 
@@ -39,3 +39,29 @@ def test_an_identity_that_is_not_known_is_not_another_one() -> None:
     assert sources.applied(SOURCE, "") == 6
     with pytest.raises(Replaced):
         sources.applied(SOURCE, "b")
+
+
+def test_an_accepted_topic_begins_anew_and_the_old_one_still_has_its_mark() -> None:
+    sources = Sources()
+    sources.advance(SOURCE, "a", 5)
+    assert sources.accept(SOURCE, "b")
+    assert not sources.accept(SOURCE, "b")
+    sources = Sources.load(sources.dump())
+    assert (sources.applied(SOURCE, "b"), sources.applied(SOURCE, "a")) == (-1, 5)
+    sources.advance(SOURCE, "a", 7)  # what was still on its way
+    sources.advance(SOURCE, "b", 0)
+    sources = Sources.load(sources.dump())
+    assert (sources.applied(SOURCE, "b"), sources.applied(SOURCE, "a")) == (0, 7)
+    with pytest.raises(Replaced, match="driftline repair sources"):
+        sources.applied(SOURCE, "c")
+
+
+def test_so_many_former_topics_are_remembered() -> None:
+    sources = Sources()
+    sources.advance(SOURCE, "0", 5)
+    for i in range(1, 2 * MAX_CLOSED):
+        assert sources.accept(SOURCE, str(i))
+    assert len(sources.dump()) == MAX_CLOSED + 1
+    assert sources.applied(SOURCE, str(2 * MAX_CLOSED - 2)) == -1
+    with pytest.raises(Replaced):
+        sources.applied(SOURCE, "0")
