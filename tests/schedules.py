@@ -17,7 +17,7 @@ from agents.store import (
 )
 
 T = TypeVar("T")
-LIMITS = Limits(chunk_bytes=40, chunk_ops=2, request_bytes=60, buckets=4, outbox_bodies=2)
+LIMITS = Limits(chunk_bytes=40, chunk_ops=2, request_bytes=60, fill=1, outbox_bodies=2)
 
 
 @dataclasses.dataclass

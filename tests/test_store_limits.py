@@ -111,16 +111,6 @@ def test_a_full_redis_is_an_outage_and_loses_nothing(play: Play) -> None:
     play(scenario)
 
 
-def test_the_number_of_buckets_of_a_partition_stays(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        await commit(await world.owner(), changes("a"))
-        other = Store(world.client, world.prefix, Limits(buckets=4096)).partition("ledger", 3)
-        await other.claim()
-        assert len(await other.pending(np.array([2**64 - 1, 0], dtype=np.uint64))) == 2
-
-    play(scenario)
-
-
 def test_limits_are_named(play: Play) -> None:
     async def scenario(world: World) -> None:
         owner = Store(world.client, world.prefix, Limits(value_bytes=10)).partition("ledger", 3)
@@ -133,8 +123,8 @@ def test_limits_are_named(play: Play) -> None:
                 owner.prepare(some, 1, None)
         with pytest.raises(ValueError, match="puts and deletes"):
             owner.prepare(Changes(puts={"a": b""}, deletes={"a"}), 1, None)
-        with pytest.raises(ValueError, match="power of two"):
-            Limits(buckets=1000)
+        with pytest.raises(ValueError, match="1 to 200"):
+            Limits(fill=1000)
 
     play(scenario)
 

@@ -35,7 +35,7 @@ from tests.worlds import Crashed
 T = TypeVar("T")
 LOUD = ["stage", "commit", "apply", "finish", "claim", "remove", "sweep"]
 FIELDS = ["a", "b", "c", "d"]
-HASHES = [0, 1, 1 << 62, 2**64 - 1]
+HASHES = [0, 1, 1 << 32, 6 << 32, 1 << 62, 2**64 - 1]
 MUTATIONS = {
     "seq check off": ("(m[2] or '0') ~= ARGV[2]", ("stage", "commit")),
     "epoch check off": ("m[1] ~= ARGV[1]", ("stage", "commit", "remove", "outbox")),

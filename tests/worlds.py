@@ -16,7 +16,7 @@ from agents.store import (
     nothing,
 )
 
-SMALL = Limits(chunk_bytes=64, chunk_ops=2, request_bytes=100, buckets=8, outbox_bodies=3)
+SMALL = Limits(chunk_bytes=64, chunk_ops=2, request_bytes=100, fill=2, outbox_bodies=3)
 Scenario = Callable[["World"], Awaitable[None]]
 
 

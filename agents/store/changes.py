@@ -21,8 +21,9 @@ class Limits:
     chunk_bytes, chunk_ops: most of one redo chunk or outbox body (one value may exceed the bytes).
     request_bytes: most sent in one pipeline. value_bytes: most of one value (1 MiB takes a script
     4.5 ms to apply, measured): split what may grow larger over several fields.
-    lookups: hashes in one script. buckets: pending buckets of a partition, a power of two; the
-    number that a partition was created with stays.
+    lookups: hashes in one script. fill: pending entries of a bucket on average; a bucket holds up
+    to twice as many, and with more than 512 Redis would keep it unpacked. scan_bytes: of values
+    that one look at the buckets reads.
     """
 
     chunk_bytes: int = 256 * 1024
@@ -30,14 +31,20 @@ class Limits:
     request_bytes: int = 4 * 1024 * 1024
     value_bytes: int = 1024 * 1024
     lookups: int = 250
-    buckets: int = 4096
+    fill: int = 128
+    scan_bytes: int = 256 * 1024
     reference_bytes: int = 64 * 1024 * 1024
     outbox_bodies: int = 16
     orphans: int = 100
 
+    @property
+    def steps(self) -> int:
+        """Buckets that one chunk may split or merge: as many as its entries ask for."""
+        return 2 * self.chunk_ops // self.fill + 2
+
     def __post_init__(self) -> None:
-        if self.buckets not in {2**k for k in range(17)}:
-            raise ValueError(f"buckets = {self.buckets}: a power of two from 1 to 65536 is needed")
+        if not 1 <= self.fill <= 200:
+            raise ValueError(f"fill = {self.fill}: 1 to 200 entries a bucket stay packed")
         if not 1 <= self.chunk_ops <= 3000:
             raise ValueError(f"chunk_ops = {self.chunk_ops}: 1 to 3000 fit Lua's stack")
 

@@ -50,25 +50,30 @@ class Partition:
         self._limits = limits
         self._tag = f"{prefix}:{{{name}}}"
         self._owner = ""
-        self._buckets = limits.buckets
         self._tail = 0
 
+    @property
+    def _bucket(self) -> str:
+        """How the keys of pending buckets begin; their number follows."""
+        return self.key("pending", "b")
+
     def key(self, *parts: str) -> str:
-        """The Redis key of a part: meta, state, staged, outbox, redo ID, out ID, pending BUCKET."""
+        """The Redis key of a part: meta, state, staged, outbox, redo ID, out ID, pending bBUCKET."""
         return ":".join((self._tag, *parts))
 
     async def claim(self) -> Claim:
         """Take over under a new epoch, finish what was committed, sweep what never will be."""
-        values = (secrets.token_hex(8), self._limits.buckets, self._limits.orphans)
+        values = (secrets.token_hex(8), self._limits.orphans)
         self._owner = ""  # so that a claim that fails half-way leaves nothing to write with
         reply = await self._scripts.run("claim", ((self.key("meta"), self.key("staged")), values))
         owner, epoch, seq, next_, topic_id, redo, chunks, *rest = reply
         pending, buckets, head, tail, orphans = rest
         self.seq = int(seq or 0)
         self.pending_count = int(pending or 0)
-        self._buckets = int(buckets)
         self._tail = int(tail or 0)
         self.backlog = self._tail - int(head or 0)
+        if buckets is not None:
+            await self._migrate()
         if redo is not None:
             await self._finish(redo.decode(), int(chunks))
         await self._sweep(owner, orphans)
@@ -107,10 +112,10 @@ class Partition:
     async def pending(self, hashes: Hashes) -> dict[int, bytes]:
         """The pending entries of those ids that have one. hashes: shape (n,), uint64."""
         packed = np.asarray(hashes, dtype=np.uint64).astype(">u8").tobytes()
-        keys = (self.key("pending", ""),)
+        keys = (self.key("meta"), self._bucket)
         size = 8 * self._limits.lookups
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
-        calls: list[Call] = [(keys, (self._buckets, part)) for part in parts]
+        calls: list[Call] = [(keys, (part,)) for part in parts]
         blobs: list[bytes] = []
         for some in _slices(calls, TOGETHER):
             blobs.extend(await self._scripts.run_all("pending", some))
@@ -120,10 +125,10 @@ class Partition:
         self, cursor: int = 0, enough: int = 500
     ) -> tuple[int, dict[int, bytes]]:
         """Some whole buckets from `cursor` on: (next cursor, 0 after the last bucket; entries)."""
-        values = (cursor, self._buckets, 256, enough)
-        call = ((self.key("pending", ""),), values)
+        values = (cursor, 256, enough, self._limits.scan_bytes)
+        call = ((self.key("meta"), self._bucket), values)
         after, blob = await self._scripts.run("scan", call)
-        return (after if after < self._buckets else 0), entries_of(blob)
+        return after, entries_of(blob)
 
     # Writing
 
@@ -186,8 +191,9 @@ class Partition:
         Returns ids of attempts that were staged and will never be committed.
         """
         redo = self.key("redo", record)
-        keys = (self.key("meta"), redo, self.key("state"), self.key("pending", ""))
-        calls: list[Call] = [(keys, (record, number, self._buckets)) for number in range(chunks)]
+        keys = (self.key("meta"), redo, self.key("state"), self._bucket)
+        numbers = (self._limits.fill, self._limits.steps)
+        calls: list[Call] = [(keys, (record, number, *numbers)) for number in range(chunks)]
         for some in _slices(calls, TOGETHER):
             await self._scripts.run_all("apply", some)
         call = (self.key("meta"), redo, self.key("staged")), (record, self._limits.orphans)
@@ -196,6 +202,16 @@ class Partition:
             raise Damaged(f"{self.name}: redo record {record} has chunks that nobody knows")
         self.pending_count = int(pending)
         return list(orphans)
+
+    async def _migrate(self) -> None:
+        """Take over pending entries from buckets whose number was fixed."""
+        keys = (self.key("meta"), self._bucket, self.key("pending", ""))
+        after = 0
+        while True:
+            call = (keys, (after, self._limits.fill))
+            after = await self._scripts.run("migrate", call)
+            if after == 0:
+                return
 
     async def _sweep(self, owner: str | bytes, orphans: list[bytes]) -> None:
         if not orphans:

@@ -19,6 +19,7 @@ NAMES = (
     "claim",
     "commit",
     "finish",
+    "migrate",
     "outbox",
     "pending",
     "remove",
@@ -26,6 +27,8 @@ NAMES = (
     "stage",
     "sweep",
 )
+BUCKETS = {"apply", "migrate", "pending", "scan"}
+"""Scripts that begin with `buckets.lua`: Redis knows no modules."""
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, OSError)
 """What a caller waits out: Redis is away, or cannot take writes now. Retry with back-off."""
 
@@ -45,7 +48,9 @@ class Unavailable(redis.ConnectionError):
 def sources() -> dict[str, str]:
     """The text of every script, by name."""
     folder = resources.files("agents") / "scripts"
-    return {name: (folder / f"{name}.lua").read_text(encoding="utf-8") for name in NAMES}
+    texts = {path: (folder / f"{path}.lua").read_text("utf-8") for path in (*NAMES, "buckets")}
+    shared = texts.pop("buckets")
+    return {name: shared + text if name in BUCKETS else text for name, text in texts.items()}
 
 
 def nothing(step: str) -> None:
