@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def contestant(python: Path | str, name: str, *words: str, within_s: float = 600
         raise RuntimeError(f"{name}: {error.stderr[-2_000:]}") from None
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{name}: not within {within_s:.0f} s") from None
-    printed = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    printed = re.findall(r"{.*}", done.stdout)  # Faust shows a cursor before it
     if not printed:
         raise RuntimeError(f"{name} printed no figures: {done.stdout[-500:]} {done.stderr[-500:]}")
     return Spent(**json.loads(printed[-1]))
