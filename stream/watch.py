@@ -31,14 +31,19 @@ class Watch:
     def receive(self, raw: bytes) -> None:
         """Take in one message. Raises ValueError on damaged bytes, stream.clocks.Gap on a hole."""
         signals = decode_signals(raw)
-        key = model_key(signals.model, signals.version)
-        if key not in self.monitors:
-            settings = self.settings(signals.model)
-            self.monitors[key] = Monitor(signals.model, signals.version, settings)
-        if self.monitors[key].receive(signals):
-            self._stir(key)
+        monitor = self.open(signals.model, signals.version)
+        if monitor.receive(signals):
+            self.stir(monitor.key)
 
-    def _stir(self, key: str) -> None:
+    def open(self, model: str, version: str) -> Monitor:
+        """The monitor of a model version, made where there is none."""
+        key = model_key(model, version)
+        if key not in self.monitors:
+            self.monitors[key] = Monitor(model, version, self.settings(model))
+        return self.monitors[key]
+
+    def stir(self, key: str) -> None:
+        """Note that a monitor has changed: it is saved, and asked what is due."""
         self.stirred[key] = None
         self._unsaved[key] = None
 
@@ -95,7 +100,7 @@ class Watch:
             key = f"{model}/{version}"
             if kind == "monitor":
                 self.monitors[key] = Monitor.load(raw, self.settings)
-                self._stir(key)
+                self.stir(key)
             else:
                 others.append((key, kind, "".join(rest), raw))
         for key, kind, last, raw in others:
