@@ -16,16 +16,13 @@ from typing import Protocol, TypeVar
 from agents.chunks import TP, Record
 from agents.context import Context
 from agents.producers import DeliveryFailed, Message
+from agents.repair.judgements import of_identity, of_position
 from agents.store import Changes as Stored
 from agents.store import Claim, OutMessage, Partition, Refused
 from stream.changes import Changes
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
-ANEW = (
-    "To begin anew, give other names: `prefix` of [topics], `key_prefix` of [redis] and `group_id` "
-    "of [kafka]."
-)
 
 
 class Core(Protocol):
@@ -72,6 +69,11 @@ class Keeper:
         self.refused = False
 
     @property
+    def kind(self) -> str:
+        """What its topic is called where names have no prefix."""
+        return "events" if self.stage == "ledger" else "signals"
+
+    @property
     def identity(self) -> str:
         """What the state belongs to: the topic's id ("" where not known) and its partitions."""
         topic = self.tp.topic
@@ -96,19 +98,9 @@ class Keeper:
         """Raises Replaced."""
         if not claim.topic_id:
             return
-        (before, _, count), (now, _, count_now) = (
-            identity.rpartition(":") for identity in (claim.topic_id, self.identity)
-        )
-        if before and now and before != now:
-            raise Replaced(
-                f"topic {self.tp.topic} was deleted and made anew (its id was {before}, is {now}): "
-                f"the state in Redis speaks of records that are gone. {ANEW}"
-            )
-        if count != count_now:
-            raise Replaced(
-                f"topic {self.tp.topic} had {count} partitions and has {count_now}: what the state "
-                f"in Redis knows of an id or a model lies with another partition now. {ANEW}"
-            )
+        wrong = of_identity(self.kind, self.tp.topic, claim.topic_id, self.identity)
+        if wrong is not None:
+            raise Replaced(str(wrong))
 
     async def handle(self, records: Sequence[Record], base: int, after: int) -> None:
         """Apply a chunk; nothing is acknowledged here. Raises Missing, and what the core raises.
@@ -127,26 +119,17 @@ class Keeper:
                 self.context.reach("after take")
 
     async def _skip(self, base: int) -> None:
-        """Kafka goes on elsewhere: fine where it no longer has the records, else raises Missing.
+        """Kafka goes on elsewhere. Raises Missing, with the command that helps.
 
         Positions have no holes: what compaction leaves out lies inside a chunk.
         """
         assert self.next is not None
         where = f"{self.tp.topic}/{self.tp.partition}"
-        if base < self.next:
-            raise Missing(
-                f"{where}: the state in Redis reaches up to offset {self.next}, but Kafka's log "
-                f"ends before it and goes on at {base}: it was cut off or made anew. {ANEW}"
-            )
         first = await self.context.log_start(self.tp)
-        if first <= self.next:
+        wrong = of_position(self.kind, where, self.next, first, max(base, first))
+        if wrong is None:
             raise Missing(f"{where}: read on at offset {base} instead of {self.next}")
-        self.context.counters.missing.labels(self.tp.topic).inc(base - self.next)
-        log.error(
-            "%s: records %d to %d were never counted, and Kafka has dropped them: its log begins "
-            "at %d. Keep records longer than workers are away",
-            *(where, self.next, base - 1, first),
-        )
+        raise Missing(str(wrong))
 
     def unsaved_s(self) -> float:
         """How long the oldest work that Redis does not have yet has waited."""

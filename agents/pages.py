@@ -116,6 +116,8 @@ def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
     """All commands that do something, by name; those of groups too."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield " ".join((*path, name)), command
             yield from _commands(command, (*path, name))
         else:
             yield " ".join((*path, name)), command

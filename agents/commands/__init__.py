@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, tables
-from agents.commands import bridging, operating, replaying
+from agents.commands import bridging, operating, repairing, replaying
 from agents.commands.arguments import (
     INTERRUPTED,
     Config,
@@ -166,6 +166,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
 app.command("replay")(replaying.replay_command)
 app.command("tail")(operating.tail_command)
 app.add_typer(operating.topic_commands, name="topics")
+app.add_typer(repairing.repair_commands, name="repair")
 app.command("embedded")(operating.embedded_command)
 app.command("status")(operating.status_command)
 app.command("bridge")(bridging.bridge_command)
