@@ -29,7 +29,7 @@ def look(context: typer.Context, as_json: AsJson = False, config: Config = None)
         if as_json or config is not None:
             raise typer.BadParameter("options of a repair come after its name")
         return
-    found = wait_for(surveys.survey(load(config)))
+    found = wait_for(surveys.with_members(load(config)))
     if as_json:
         typer.echo(msgspec.json.encode(found))
     else:
@@ -117,6 +117,8 @@ def _show(found: Survey) -> None:
         typer.echo(f"given up {loss.time}: {loss.topic}/{loss.partition} {loss.about}")
     if found.members:
         typer.echo(f"workers: {', '.join(found.members)}")
+    for note in found.notes():
+        typer.echo(f"note: {note}")
     for wrong in [*([found.redis] if found.redis else []), *found.wrongs]:
         typer.echo(f"WRONG: {wrong}")
     if not (found.wrongs or found.redis):

@@ -60,10 +60,10 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     redis: str
-    members: list[str]
     stages: list[Stage]
     sources: list[Source]
     lost: list[Loss]
+    members: list[str] = []
 
     @property
     def wrongs(self) -> list[Wrong]:
@@ -80,6 +80,19 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
             if one.identity
         }
 
+    def notes(self) -> list[str]:
+        """What is as it may be, and still worth a word."""
+        found, counts = [], self.counts()
+        for topic, stage in INNER.items():
+            log = next((one.log for one in self.stages if one.stage == stage), None)
+            if log is not None and log.partitions > counts.get(topic, log.partitions):
+                found.append(
+                    f"topic {log.topic} has {log.partitions} partitions now, the state in Redis was "
+                    f"made with {counts[topic]}: the first {counts[topic]} are used, for what is "
+                    "known of an id or a model cannot move. Nothing is to be repaired"
+                )
+        return found
+
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Any, Store]]:
@@ -95,6 +108,14 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Any, Store]]:
         await client.aclose()
 
 
+async def with_members(settings: Settings) -> Survey:
+    """A survey that names the workers too."""
+    found = await survey(settings)
+    if await Cluster(settings.kafka).is_mock():
+        return found
+    return msgspec.structs.replace(found, members=await Group(settings.kafka).members())
+
+
 async def survey(settings: Settings) -> Survey:
     """Ask Kafka and Redis. Raises ConnectionError, Unusable, LookupError for a missing topic."""
     async with opened(settings) as (client, store):
@@ -105,14 +126,12 @@ async def survey(settings: Settings) -> Survey:
             told = str(error)
         cluster = Cluster(settings.kafka)
         counts = {t: await cluster.partition_count(settings.topics.name(t)) for t in INNER}
-        members = [] if await cluster.is_mock() else await Group(settings.kafka).members()
         metas = {topic: await _metas(client, store, topic, counts[topic]) for topic in INNER}
         marks = await marks_of(store, len(metas["events"]))
         logs = await logs_of(settings, cluster)  # last: a running worker is never ahead of it
         raw = (await store.read_shares("ledger", [0], [FIELD]))[0]
         return Survey(
             redis=told,
-            members=members,
             stages=list(_stages(metas, logs)),
             sources=list(_sources(logs, marks)),
             lost=losses_of(raw),

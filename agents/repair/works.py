@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from agents.clusters import Cluster
 from agents.repair.groups import Group
 from agents.repair.losses import FIELD, Loss, noted
-from agents.repair.surveys import Survey, opened, survey
+from agents.repair.surveys import Survey, opened, with_members
 from agents.settings import Settings
 from agents.store import Changes, Limits, Partition, Refused, Store, Unusable
 
@@ -75,7 +75,7 @@ async def at_work(settings: Settings) -> AsyncIterator[Work]:
     """All that a repair needs. Raises Refusal, ConnectionError, Unusable, LookupError."""
     if await Cluster(settings.kafka).is_mock():
         raise Refusal("this is an embedded Kafka, which forgets all at its end: start it anew")
-    found = await survey(settings)
+    found = await with_members(settings)
     if found.redis:
         raise Unusable(found.redis)
     if found.members:
