@@ -21,8 +21,10 @@ class Counters:
         self.undeliverable = self._counter(
             "undeliverable", "messages left out because their topic refuses them", "topic"
         )
-        self.missing = self._counter(
-            "missing", "records that Kafka dropped before they were read", "topic"
+        self.given_up = self._gauge(
+            "given_up_records",
+            "records that Kafka dropped before they were read, given up by `driftline repair`",
+            "topic",
         )
         self.checkpoints = self._counter("checkpoints", "checkpoints committed", "stage")
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")

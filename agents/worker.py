@@ -24,6 +24,7 @@ from agents.intake import LOOK_S, SOURCES, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
+from agents.repair.surveys import Survey, survey
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
 from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
@@ -78,7 +79,9 @@ class Worker:
         """Open what is ours now; where each partition is to be read from."""
         starts: dict[TP, int | None] = {}
         for tp in sorted(tps):
-            if tp.topic in self.topics:
+            if tp.partition >= self.context.partitions[tp.topic] and tp.topic in self.topics:
+                starts[tp] = None  # more than the state was made with: nothing is sent there
+            elif tp.topic in self.topics:
                 stage = self.topics[tp.topic]
                 keeper = Keeper(self.context, stage, tp, self._core(stage, tp))
                 self.keepers[tp] = keeper
@@ -207,8 +210,9 @@ def _options(settings: Settings) -> Options:
     )
 
 
-async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
-    """Check Redis, make the topics that are missing; their partitions and identities.
+async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str], Survey]:
+    """Check Redis, make the topics that are missing; their partitions, as many as the state was
+    made with where there is one, their identities, and how state and topics stand.
 
     Raises Unusable where Redis or Kafka cannot be used, ConnectionError where no broker answers.
     """
@@ -216,9 +220,16 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
     cluster = Cluster(settings.kafka)
     counts = await topics.ensure(settings, cluster)
     try:
-        return counts, {name: await cluster.topic_id(name) for name in counts}
-    except LookupError as error:
+        ids = {name: await cluster.topic_id(name) for name in counts}
+        found = await survey(settings)
+    except (LookupError, ValueError) as error:
         raise Unusable(str(error)) from error
+    if found.wrongs:
+        raise Unusable("; ".join(map(str, found.wrongs[:3])))
+    for note in found.notes():
+        log.warning("%s", note)
+    used = {settings.topics.name(topic): count for topic, count in found.counts().items()}
+    return counts | used, ids, found
 
 
 async def _check_redis(settings: Settings) -> None:
@@ -256,8 +267,10 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     reach = from_environment(os.environ)
-    counts, ids = asyncio.run(prepare(settings))
+    counts, ids, found = asyncio.run(prepare(settings))
     counters, health = Counters(), Health()
+    for loss in found.lost:
+        counters.given_up.labels(loss.topic).inc(loss.records)
     end = _serve(settings, health, counters)
     client = connect(**redis_config(settings.redis))
     limits = Limits(value_bytes=MAX_VALUE_BYTES)
