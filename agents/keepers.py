@@ -84,12 +84,12 @@ class Keeper:
         async with self.lock:
             claim = await self._wait(self.partition.claim)
             self._check(claim)
-            self.context.reach("before restore")
-            await self._wait(lambda: self.core.restore(self.partition))
-            self.context.reach("after restore")
-            self.next = claim.next
-            self.live = True
             with self._ending():
+                self.context.reach("before restore")
+                await self._wait(lambda: self.core.restore(self.partition))
+                self.context.reach("after restore")
+                self.next = claim.next
+                self.live = True
                 if claim.backlog:
                     await self._relay()
         return claim.next or 0

@@ -11,6 +11,7 @@ from agents.store import (
     Changes,
     Limits,
     OutMessage,
+    Partition,
     Prepared,
     Store,
     nothing,
@@ -87,11 +88,11 @@ class Worker:
         self.runner.close()
 
 
-async def all_pending(judge: Worker) -> dict[int, bytes]:
+async def all_pending(partition: Partition) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     cursor = 0
     while True:
-        cursor, some = await judge.partition.scan_pending(cursor, enough=1)
+        cursor, some = await partition.scan_pending(cursor, enough=1)
         found |= some
         if cursor == 0:
             return found

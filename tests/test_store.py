@@ -42,9 +42,10 @@ def test_a_checkpoint_is_what_the_next_owner_finds(play: Play) -> None:
         await commit(owner, changes("a"), next=7)
         await commit(owner, Changes(deletes={"a", "none"}, pending_deletes={1 << 61, 5}))
         await owner.checkpoint(owner.prepare(Changes(), None, None))
-        claim = await world.partition().claim()
+        before, owner = owner, world.partition()
+        claim = await owner.claim()
         assert (claim.seq, claim.next, claim.topic_id) == (3, 7, "identity")
-        assert (claim.pending, claim.backlog) == (5, 3) == (owner.pending_count, owner.backlog)
+        assert (claim.pending, claim.backlog) == (5, 3) == (before.pending_count, before.backlog)
         assert await owner.load() == {f"field-{i}": b"a" * 10 for i in range(5)}
         assert await owner.load("*-[34]") == {"field-3": b"a" * 10, "field-4": b"a" * 10}
         assert await owner.get_many(["field-0", "a"]) == [b"a" * 10, None]
@@ -93,12 +94,12 @@ async def old_owner_is_refused(world: World) -> None:
     old = await world.owner()
     attempt = old.prepare(changes("a"), 1, None)
     await world.owner()
-    calls = (lambda: old.checkpoint(attempt), lambda: old.remove([0]), old.outbox)
+    calls = (lambda: old.checkpoint(attempt), lambda: old.remove([0]), old.outbox, old.load)
     for call in calls:
         with pytest.raises(Refused) as refused:
             await call()
         assert refused.value.kind == "epoch"
-    assert await old.load() == {}
+    assert await world.partition().load() == {}
 
 
 async def restored_snapshot_repeats_an_epoch(world: World) -> None:
@@ -251,5 +252,24 @@ def test_a_claim_may_die_and_the_next_one_finishes(play: Play) -> None:
             await owner.claim()
             assert (await owner.get_many(["field-1"])) == [step.encode() * 10]
             assert owner.pending_count == len(await pending(owner)) == 6
+
+    play(scenario)
+
+
+def test_who_was_replaced_reads_nothing_any_more(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        before, after = await world.owner(), await world.owner()
+        await commit(after, changes("a"))
+        for call in (
+            before.load(),
+            before.scan_pending(),
+            before.pending(np.array([0], dtype=np.uint64)),
+        ):
+            with pytest.raises(Refused, match="another owner"):
+                await call
+        assert await after.load()
+        looker = world.partition()  # who never claimed may look
+        assert await looker.load() == await after.load()
+        assert await pending(looker) == await pending(after)
 
     play(scenario)

@@ -165,13 +165,13 @@ class Schedules(RuleBasedStateMachine):
         assert claim.seq == len(oracle.log)
         assert claim.next == (oracle.log[-1].next if oracle.log else None)
         assert judge.run(judge.partition.load()) == oracle.state()
-        assert judge.run(all_pending(judge)) == oracle.pending()
+        assert judge.run(all_pending(judge.partition)) == oracle.pending()
         assert claim.pending == len(oracle.pending())
         assert claim.backlog == self._backlog()
         assert judge.run(whole_outbox(judge)) == oracle.outbox()[oracle.head :]
         keys = judge.run(keys_of(judge))
         kinds = {key.decode().removeprefix(judge.partition.key("")).split(":")[0] for key in keys}
-        assert kinds <= {"meta", "state", "pending"}
+        assert kinds <= {"meta", "state", "pending", "claims"}
 
     def _play(
         self,

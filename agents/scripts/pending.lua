@@ -1,6 +1,8 @@
 -- Looks up pending entries by their 8-byte big-endian hashes, concatenated in one argument.
--- KEYS: meta, start of the bucket keys. ARGV: hashes.
+-- KEYS: meta, start of the bucket keys. ARGV: hashes, owner or '' for one who only looks.
 -- Returns one string, for the client's sake: length (4 bytes; all ones: none) and value of each.
+-- Nothing where another owns the partition: its entries speak of what this one has never seen.
+if ARGV[2] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[2] then return false end
 local found, none = {}, string.rep('\255', 4)
 local known = buckets(KEYS[1], KEYS[2])
 local get, sub, pack = redis.call, string.sub, struct.pack

@@ -91,7 +91,7 @@ class Partition:
     # Reading
 
     async def load(self, pattern: str = "*") -> dict[str, bytes]:
-        """The fields of the state whose names match a glob pattern."""
+        """The fields of the state whose names match a glob pattern. Raises Refused("epoch")."""
         found: dict[str, bytes] = {}
         cursor = 0
         while True:
@@ -99,7 +99,16 @@ class Partition:
             cursor, fields = await reply
             found.update((field.decode(), value) for field, value in fields.items())
             if cursor == 0:
-                return found
+                break
+        await self._check_owner()
+        return found
+
+    async def _check_owner(self) -> None:
+        """Raises Refused where somebody else owns it now: what was read may be half theirs."""
+        if self._owner:
+            reply: Any = self._client.hget(self.key("meta"), "owner")
+            if await reply != self._owner.encode():
+                raise Refused("epoch", self.name)
 
     async def get_many(self, fields: Sequence[str]) -> list[bytes | None]:
         """The values of some fields of the state; None where there is none."""
@@ -110,24 +119,36 @@ class Partition:
         return found
 
     async def pending(self, hashes: Hashes) -> dict[int, bytes]:
-        """The pending entries of those ids that have one. hashes: shape (n,), uint64."""
+        """The pending entries of those ids that have one. hashes: shape (n,), uint64.
+
+        Raises Refused("epoch").
+        """
         packed = np.asarray(hashes, dtype=np.uint64).astype(">u8").tobytes()
         keys = (self.key("meta"), self._bucket)
         size = 8 * self._limits.lookups
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
-        calls: list[Call] = [(keys, (part,)) for part in parts]
-        blobs: list[bytes] = []
+        calls: list[Call] = [(keys, (part, self._owner)) for part in parts]
+        blobs: list[bytes | None] = []
         for some in _slices(calls, TOGETHER):
             blobs.extend(await self._scripts.run_all("pending", some))
-        return found_of(hashes.tolist(), blobs)
+        return found_of(hashes.tolist(), [self._mine(blob) for blob in blobs])
+
+    def _mine(self, reply: T | None) -> T:
+        """Raises Refused where a script found another owner."""
+        if reply is None:
+            raise Refused("epoch", self.name)
+        return reply
 
     async def scan_pending(
         self, cursor: int = 0, enough: int = 500
     ) -> tuple[int, dict[int, bytes]]:
-        """Some whole buckets from `cursor` on: (next cursor, 0 after the last bucket; entries)."""
-        values = (cursor, 256, enough, self._limits.scan_bytes)
+        """Some whole buckets from `cursor` on: (next cursor, 0 after the last bucket; entries).
+
+        Raises Refused("epoch").
+        """
+        values = (cursor, 256, enough, self._limits.scan_bytes, self._owner)
         call = ((self.key("meta"), self._bucket), values)
-        after, blob = await self._scripts.run("scan", call)
+        after, blob = self._mine(await self._scripts.run("scan", call))
         return after, entries_of(blob)
 
     # Writing
