@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ async def sizes(world: World) -> list[int]:
     """Entries of each bucket that holds any."""
     names = [key for key in await world.keys() if key.startswith("pending:")]
     start = f"{world.prefix}:{{ledger:3}}:"
-    return [await world.client.hlen(start + name) for name in names]  # type: ignore[misc]
+    return [await world.client.hlen(start + name) for name in names]
 
 
 def test_the_number_of_buckets_follows_the_entries_up_and_down(play: Play) -> None:
@@ -100,13 +101,13 @@ def test_entries_of_a_fixed_number_of_buckets_are_taken_over(play: Play, hit: in
         start = f"{world.prefix}:{{ledger:3}}:"
         for h, value in known.items():
             bucket = (h >> 48) // (65536 // 8)
-            await world.client.hset(  # type: ignore[misc]
+            await world.client.hset(
                 f"{start}pending:{bucket}",
                 h.to_bytes(8, "big"),
-                value,  # type: ignore[arg-type]
+                value,
             )
-        meta = {"buckets": 8, "pending": len(known), "seq": 4}
-        await world.client.hset(f"{start}meta", mapping=meta)  # type: ignore[misc, arg-type]
+        meta: dict[Any, Any] = {"buckets": 8, "pending": len(known), "seq": 4}
+        await world.client.hset(f"{start}meta", mapping=meta)
         if hit:
             world.crash("before migrate", hit)
             with pytest.raises(Crashed):
@@ -114,7 +115,7 @@ def test_entries_of_a_fixed_number_of_buckets_are_taken_over(play: Play, hit: in
         owner = await opened(world, Limits(chunk_ops=20, fill=FILL))
         assert (owner.seq, owner.pending_count) == (4, 1_000)
         assert await pending(owner) == known
-        assert not await world.client.hexists(f"{start}meta", "buckets")  # type: ignore[misc]
+        assert not await world.client.hexists(f"{start}meta", "buckets")
 
     play(scenario)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.entries import MANY, Tables, pack_entry, unpack_entry
+from stream.entries import MANY, Tables, entry_bytes, pack_entry, unpack_entry
 from stream.joins import Entry, Forecast, Label
 from stream.names import TOO_MANY, Names
 
@@ -57,9 +57,53 @@ def test_a_prediction_takes_at_most_forty_bytes() -> None:
     scores = (("1", 0.25),)
     sizes = [
         len(pack_entry(Entry([Forecast(1, 2**41, answer, scores)]), known.words))
-        for answer in ("yes", 1.0)
+        for answer in ("yes", 1.0, 0.5)
     ]
-    assert sizes == [24, 30]
+    assert sizes == [20, 20, 27]
+
+
+@given(
+    *(st.integers(0, 3), st.sampled_from([0, 1, 2, 5, 300]), st.integers(0, 3)),
+    *(st.booleans(), st.booleans()),
+)
+def test_the_formula_is_the_size(
+    versions: int, scores: int, labels: int, short: bool, coded: bool
+) -> None:
+    if versions + labels == 0:
+        return
+    words = Names([f"class {i}" for i in range(300 if short else 700)])
+    answer = 0.5 if not coded else f"class {1 if short else 600}"
+    first = 1 if short else 1_000
+    given = tuple((f"class {i if short else i + 300}", 0.5) for i in range(scores))
+    entry = Entry(
+        [Forecast(first + i, 2**41, answer, given) for i in range(versions)],
+        [Label(first, 2**41 + i, answer, i) for i in range(labels)],
+    )
+    size = entry_bytes(versions, scores, labels, short=short, coded=coded)
+    assert len(pack_entry(entry, words)) == size
+
+
+@pytest.mark.parametrize(
+    ("packed", "entry"),
+    [
+        (
+            "3a8c0501000000000000020000010100000000000000d03f",
+            Entry([Forecast(1, 2**41, "a", (("b", 0.25),))]),
+        ),
+        (
+            "b11f210100000000000002000000000000f03f010100000000000000d03f"
+            "160000050000000002010007000000",
+            Entry(
+                [Forecast(1, 2**41, 1.0, (("b", 0.25),), control_group=True)],
+                [Label(0, 2**41 + 5, "b", 7, retracted=True)],
+            ),
+        ),
+        ("8ab709010005000000000000", Entry([Forecast(1, 5, None)])),
+    ],
+)
+def test_what_was_packed_without_short_numbers_is_still_read(packed: str, entry: Entry) -> None:
+    known = Tables(Names(["a", "b"]), Names(["m", "m\0001"]))
+    assert unpack_entry(bytes.fromhex(packed), known) == entry
 
 
 @pytest.mark.parametrize("count", [0, 1, MANY - 1, MANY, 2_000])
@@ -72,7 +116,7 @@ def test_any_number_of_classes_comes_back(count: int) -> None:
 
 def test_two_forecasts_as_long_as_the_usual_one_come_back() -> None:
     known = tables()
-    entry = Entry([Forecast(1, 5, "a"), Forecast(2, 6, None)])
+    entry = Entry([Forecast(1, 5, None), Forecast(2, 6, None)])
     raw = pack_entry(entry, known.words)
     assert len(raw) == len(pack_entry(Entry([Forecast(1, 5, "a", (("a", 0.5),))]), known.words))
     assert unpack_entry(raw, known) == entry
