@@ -139,6 +139,7 @@ class Windows:
         found = Cohorts()
         told = [merged.cohorts.sources]
         told += [Share.from_bytes(raw, references[ref]).sources for ref, raw in _sorted(merged)]
+        told += [merged.sample.sources] if merged.sample is not None else []
         for sources in told:
             for source, (first, last) in sources.items():
                 found.came_from(source, first, last)

@@ -1,5 +1,7 @@
 """Windows are sums of sealed panes: any split and any order gives the same."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,6 +130,17 @@ def test_sources_of_a_pane_are_the_ranges_of_all_its_shares() -> None:
         windows.add(one, share_of([1.0, 2.0], first=first).to_bytes(), REFERENCES)
     assert windows.sources(0, REFERENCES) == {(TOPIC, 0): (5, 101)}
     assert windows.sources(10, REFERENCES) == {}
+
+
+def test_sources_of_rows_that_were_kept_raw_are_told_as_well() -> None:
+    windows = Windows("inputs", PANE_MS)
+    sample = Sample(5)
+    sample.update(block([1.0, 2.0]), (TOPIC, 1))
+    raw = dataclasses.replace(name(0, 1), reference="")
+    windows.name([name(0), raw])
+    windows.add(name(0), share_of([1.0], first=7).to_bytes(), REFERENCES)
+    windows.add(raw, sample.to_bytes(), REFERENCES)
+    assert windows.sources(0, REFERENCES) == {(TOPIC, 0): (7, 7), (TOPIC, 1): (0, 1)}
 
 
 def test_what_no_window_reaches_is_forgotten() -> None:
