@@ -1,6 +1,8 @@
 """Surveys: what Kafka and Redis say of every partition now. Nothing is claimed, nothing changed."""
 
+import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +19,8 @@ from agents.settings import Settings
 from agents.store import OUTAGES, Store, Unusable, connect
 from stream.sources import Sources
 from stream.states import sources_in
+
+log = logging.getLogger(__name__)
 
 INNER = {"events": "ledger", "signals": "watch"}
 SOURCES = ("predictions", "ground-truth", "control")
@@ -94,14 +98,18 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
+class Away(Unusable):
+    """Redis does not answer at this moment."""
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Any, Store]]:
-    """A client of Redis and a store over it. Raises Unusable where Redis does not answer."""
+    """A client of Redis and a store over it. Raises Away where Redis does not answer."""
     client = connect(**redis_config(settings.redis))
     try:
         yield client, Store(client, settings.redis.key_prefix)
     except (redis.RedisError, *OUTAGES) as error:
-        raise Unusable(
+        raise Away(
             f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
         ) from error
     finally:
@@ -119,11 +127,7 @@ async def with_members(settings: Settings) -> Survey:
 async def survey(settings: Settings) -> Survey:
     """Ask Kafka and Redis. Raises ConnectionError, Unusable, LookupError for a missing topic."""
     async with opened(settings) as (client, store):
-        try:
-            await store.check()
-            told = ""
-        except Unusable as error:
-            told = str(error)
+        told = await unfit(store)
         cluster = Cluster(settings.kafka)
         counts = {t: await cluster.partition_count(settings.topics.name(t)) for t in INNER}
         metas = {topic: await _metas(client, store, topic, counts[topic]) for topic in INNER}
@@ -136,6 +140,25 @@ async def survey(settings: Settings) -> Survey:
             sources=list(_sources(logs, marks)),
             lost=losses_of(raw),
         )
+
+
+async def unfit(store: Store) -> str:
+    """What is wrong with the settings of Redis; nothing where they are fit."""
+    try:
+        await store.check()
+    except Unusable as error:
+        return str(error)
+    return ""
+
+
+async def patient(settings: Settings, pause_s: float = 1.0) -> Survey:
+    """A survey, however long Redis is away."""
+    while True:
+        try:
+            return await survey(settings)
+        except Away as error:
+            log.warning("%s Trying again", error)
+            await asyncio.sleep(pause_s)
 
 
 async def logs_of(settings: Settings, cluster: Cluster) -> dict[str, list[Log]]:
