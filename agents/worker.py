@@ -24,7 +24,7 @@ from agents.intake import LOOK_S, SOURCES, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
-from agents.repair.surveys import Survey, survey
+from agents.repair.surveys import Survey, patient
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
 from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
@@ -221,7 +221,7 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str], S
     counts = await topics.ensure(settings, cluster)
     try:
         ids = {name: await cluster.topic_id(name) for name in counts}
-        found = await survey(settings)
+        found = await patient(settings)
     except (LookupError, ValueError) as error:
         raise Unusable(str(error)) from error
     if found.wrongs:
