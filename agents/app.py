@@ -54,14 +54,18 @@ class Options:
     client_id: str = "driftline"
     session_timeout_s: float = 10.0
     heartbeat_s: float = 2.0
-    request_timeout_s: float = 60.0
-    rebalance_timeout_s: float = 60.0
+    request_timeout_s: float = 30.0
     commit_s: float = 1.0
     shutdown_s: float = 20.0
     max_chunk_records: int = 5_000
     max_topic_chunks: int = 8  # buffered for one topic's handler
     max_buffer_bytes: int = 64 * 2**20  # of keys and values, over all topics
     fetch_bytes: int = 2**20  # of one partition at a time, as compressed by its producer
+
+    @property
+    def rebalance_timeout_s(self) -> float:
+        """How long the group waits for its members; joining it is a request that takes as long."""
+        return 0.8 * self.request_timeout_s
 
     @property
     def commit_timeout_s(self) -> float:
@@ -302,11 +306,15 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """Hand over in order: finish, checkpoint, commit, forget."""
-        await self.release(self.app.options.rebalance_timeout_s / 3)
+        await self.release(self.app.options.rebalance_timeout_s / 2)
         await super().on_partitions_revoked(revoked)
 
-    async def release(self, limit_s: float) -> None:
-        """Give all partitions back within limit_s seconds (rebalances revoke all of them)."""
+    async def release(self, limit_s: float) -> bool:
+        """Give all partitions back within limit_s seconds (rebalances revoke all of them).
+
+        Answers whether their work was finished: what was not is done again by the next owner.
+        """
+        finished = True
         async with self._releasing:
             tps = self.positions.assigned()
             self.positions.close(tps)
@@ -319,8 +327,10 @@ class Consumer(driver.Consumer):
                     await self._finish(tps)
             except TimeoutError:
                 log.warning("gave up finishing %d partitions after %.0f s", len(tps), limit_s)
+                finished = False
             await self.commit()
             self.positions.forget(tps)
+        return finished
 
     async def _finish(self, tps: set[TP]) -> None:
         await self.positions.idle(tps)
@@ -368,6 +378,7 @@ class App(faust.App):
     revoked: Revoked
     exit: Callable[[int], object]
     reach: Callable[[str], None]  # told of every step, see `agents.crashes`
+    late = False  # told to stop, and left work for others to do again
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -381,7 +392,7 @@ class App(faust.App):
     async def _stop_consumer(self) -> None:
         consumer: Any = self._consumer
         if consumer is not None:
-            await consumer.release(self.options.shutdown_s * 0.6)
+            self.late = not await consumer.release(self.options.shutdown_s * 0.6)
         await super()._stop_consumer()
 
     @contextlib.contextmanager
@@ -429,7 +440,7 @@ def _settings(options: Options) -> dict[str, Any]:
         "broker_credentials": options.credentials,
         "broker_session_timeout": options.session_timeout_s,
         "broker_heartbeat_interval": options.heartbeat_s,
-        "broker_request_timeout": max(options.request_timeout_s, options.session_timeout_s),
+        "broker_request_timeout": options.request_timeout_s,
         "broker_rebalance_timeout": options.rebalance_timeout_s,
         "broker_commit_interval": options.commit_s,
         "broker_max_poll_interval": NEVER_S,  # a slow handler is no reason to leave the group
@@ -483,10 +494,13 @@ class Worker(mode.Worker):
 
 
 def run_app(app: App) -> int:
-    """Run the app until SIGINT or SIGTERM; answers the exit code. Needs the main thread."""
+    """Run the app until SIGINT or SIGTERM; answers the exit code. Needs the main thread.
+
+    EXIT_LATE where work was left unfinished.
+    """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         Worker(app, loop=loop).execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or 0)
+        return int(end.code or 0) or (EXIT_LATE if app.late else 0)

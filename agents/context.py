@@ -9,7 +9,7 @@ from agents.counters import Counters
 from agents.producers import Producer
 from agents.settings import Settings
 from agents.store import Damaged, Hook, Partition, Store, nothing
-from agents.waiting import until_redis_answers
+from agents.waiting import Outage, until_redis_answers
 from stream.changes import OutMessage
 from stream.columns import Hashes
 from stream.hashes import id_hash
@@ -47,6 +47,7 @@ class Context:
     lost: Callable[[tuple[str, int]], None] = _nothing
     log_start: Callable[[TP], Awaitable[int]] = _at_zero
     reach: Hook = nothing
+    redis: Outage = dataclasses.field(default_factory=lambda: Outage("Redis"))
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)
     models: dict[str, ModelSettings] = dataclasses.field(default_factory=dict)
 
@@ -85,4 +86,4 @@ class Context:
 
     async def wait(self, stage: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer of Redis, however long it is away."""
-        return await until_redis_answers(call, self.counters.outages.labels(stage).inc)
+        return await until_redis_answers(call, self.counters.outages.labels(stage).inc, self.redis)

@@ -29,6 +29,9 @@ class Counters:
         self.checkpoints = self._counter("checkpoints", "checkpoints committed", "stage")
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")
         self.outages = self._counter("outages", "calls that had to wait for Redis", "stage")
+        self.kafka_outages = self._counter(
+            "kafka_outages", "deliveries to Kafka that failed and were tried again"
+        )
         self.rows = self._counter("rows", "rows by what became of them", "outcome")
         self.join_coverage = self._gauge(
             "join_coverage",

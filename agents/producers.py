@@ -15,6 +15,7 @@ from typing import Any
 import confluent_kafka as ck
 
 from agents.security import Kafka, kafka_config
+from agents.waiting import Outage, Told, nobody, pauses
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ HOPELESS = frozenset(  # the same message would fail again
     }
 )
 BROKEN = ck.KafkaError(ck.KafkaError._PURGE_QUEUE)
-MAX_PAUSE_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,12 +139,15 @@ class Producer:
         client_id: str = "driftline",
         delivery_s: float = 30.0,
         max_message_bytes: int = 1_000_000,
+        told: Told = nobody,
         **overrides: Any,
     ) -> None:
         """kafka: the settings; addresses alone are those of a Kafka without security.
 
-        delivery_s: how long one attempt may take. overrides: librdkafka properties.
+        delivery_s: how long one attempt may take, and so how long a connection may be silent.
+        told: called for every attempt of `deliver` that failed. overrides: librdkafka properties.
         """
+        self._told, self._outage = told, Outage("Kafka, producing,")
         self._config = kafka_config(kafka) | {
             "client.id": client_id,
             "enable.idempotence": True,
@@ -193,21 +196,21 @@ class Producer:
                 await asyncio.sleep(0)
         return len(messages)
 
-    async def deliver(self, messages: Sequence[Message], pause_s: float = 0.5) -> None:
+    async def deliver(self, messages: Sequence[Message]) -> None:
         """Deliver all however long Kafka is away; raises DeliveryFailed only where it is hopeless.
 
         Tries again from the first message that failed, so that some may arrive twice.
         """
-        while messages:
-            try:
-                return await self.produce_all(messages)
-            except DeliveryFailed as failure:
-                if failure.hopeless:
-                    raise
-                log.warning("trying again in %.1f s: %s", pause_s, failure)
-                messages = messages[failure.sent :]
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+        with self._outage.call(self._told) as failed:
+            for pause_s in pauses():
+                try:
+                    return await self.produce_all(messages)
+                except DeliveryFailed as failure:
+                    if failure.hopeless:
+                        raise
+                    failed(failure)
+                    messages = messages[failure.sent :]
+                await asyncio.sleep(pause_s)
         return None
 
     async def _hand_over(

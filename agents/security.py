@@ -150,6 +150,10 @@ class Kafka(Protocol):
         """Addresses."""
 
     @property
+    def request_timeout_s(self) -> float:
+        """After which a silent connection is given up."""
+
+    @property
     def security(self) -> KafkaSecurity:
         """The table within."""
 
@@ -160,6 +164,10 @@ class Redis(Protocol):
     @property
     def url(self) -> SecretStr:
         """The address."""
+
+    @property
+    def timeout_s(self) -> float:
+        """After which a silent connection is given up."""
 
     @property
     def security(self) -> RedisSecurity:
@@ -176,6 +184,7 @@ def kafka_config(kafka: Kafka | Sequence[str]) -> dict[str, Any]:
     own = kafka.security
     found = {
         "bootstrap.servers": ",".join(kafka.brokers),
+        "socket.timeout.ms": round(kafka.request_timeout_s * 1_000),
         "security.protocol": own.protocol,
         "sasl.mechanism": own.mechanism if own.username is not None else None,
         "sasl.username": own.username,
@@ -246,6 +255,7 @@ def redis_config(redis: Redis) -> dict[str, Any]:
     """Keyword arguments for `agents.store.connect`; they hold the password, as above."""
     url, own = redis.url.get_secret_value(), redis.security
     found: dict[str, Any] = {"username": own.username, "password": own.secret()}
+    found["timeout_s"] = redis.timeout_s
     if url.startswith("rediss:"):
         found |= {
             "ssl_cert_reqs": "required",

@@ -78,8 +78,8 @@ class Kafka(Table):
     """Time between two signs of life."""
     commit_s: Positive = 1.0
     """Time between two commits of offsets."""
-    request_timeout_s: Positive = 60.0
-    """How long one request to Kafka may take."""
+    request_timeout_s: Annotated[Duration, Field(ge=3)] = 30.0
+    """How long one request to Kafka may take; a connection silent for longer is given up."""
     security: KafkaSecurity = KafkaSecurity()
     """TLS, client certificate and SASL user."""
 
@@ -91,6 +91,12 @@ class Kafka(Table):
                 raise ValueError('must be addresses such as "kafka-1:9092"')
         return brokers
 
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.request_timeout_s < self.session_timeout_s:
+            raise ValueError("request_timeout_s must be at least session_timeout_s")
+        return self
+
 
 class Redis(Table):
     """Where the state is kept. The address may hold a password, so it is a secret."""
@@ -99,6 +105,8 @@ class Redis(Table):
     """Address, user, password and database: redis://, rediss:// (TLS) or unix://. A secret."""
     key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]{1,100}$")] = "driftline"
     """What all keys begin with."""
+    timeout_s: Annotated[Duration, Field(ge=0.1)] = 5.0
+    """How long one answer of Redis, or a connection to it, may take; then it is tried again."""
     security: RedisSecurity = RedisSecurity()
     """ACL user, authority and client certificate; TLS is an address with rediss://."""
 

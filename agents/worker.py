@@ -275,7 +275,12 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     client = connect(**redis_config(settings.redis))
     limits = Limits(value_bytes=MAX_VALUE_BYTES)
     store = Store(client, settings.redis.key_prefix, limits, reach)
-    producer = Producer(settings.kafka, max_message_bytes=topics.max_message_bytes(settings))
+    producer = Producer(
+        settings.kafka,
+        delivery_s=settings.kafka.request_timeout_s,
+        max_message_bytes=topics.max_message_bytes(settings),
+        told=counters.kafka_outages.inc,
+    )
     context = Context(settings, store, producer, counters, counts, ids, reach=reach)
     worker = Worker(context, stages)
     worker.inspect(health)

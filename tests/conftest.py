@@ -12,23 +12,33 @@ import hypothesis
 import pytest
 import redis
 
+from agents.complaints import suggest
 from agents.embedded import EmbeddedRedis
 from tests import servers
 from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
-from tests.workers import HOURLY, Deploy, Deployment
+from tests.workers import ENTRY, HOURLY, Deploy, Deployment
 
 if TYPE_CHECKING:
+    from tests.brokers import ApacheKafka
     from tests.certificates import Papers
+    from tests.outages import Stage
+    from tests.proxies import Proxy
     from tests.secured import SecuredKafka, SecuredRedis
 
 ROOT = Path(__file__).parent.parent
 TAKEN = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutant", help="Break what tests/mutants.py lists under this name.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TAKEN] = {}
+    if name := config.getoption("--mutant"):
+        _mutate(name)
     # A busy machine is no failure; continuous integration asks the same questions every time.
     hypothesis.settings.register_profile(
         "steady",
@@ -37,6 +47,16 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("steady")
+
+
+def _mutate(name: str) -> None:
+    """In this process, and in the workers that it starts."""
+    from tests import mutants  # noqa: PLC0415 - few runs need it
+
+    if name not in mutants.MUTANTS:
+        raise pytest.UsageError(f"--mutant {name!r}: {suggest(name, mutants.MUTANTS)}")
+    mutants.apply(name)
+    ENTRY[:] = ["tests.mutants", name]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -159,6 +179,33 @@ def secured_redis(
     folder = tmp_path_factory.mktemp("redis")
     with or_skipped(), SecuredRedis(folder, papers.authority) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def proxied(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple["ApacheKafka", "Proxy"]]:
+    """A Kafka that may be stopped and started, and the proxy that its clients can stay on."""
+    from tests.proxies import proxied_kafka  # noqa: PLC0415
+
+    with or_skipped(), proxied_kafka(tmp_path_factory.mktemp("proxied") / "kafka") as found:
+        yield found
+
+
+@pytest.fixture
+def stage(
+    proxied: tuple["ApacheKafka", "Proxy"],
+    own_redis: EmbeddedRedis,
+    namespace: str,
+    tmp_path: Path,
+) -> Iterator["Stage"]:
+    """Makes a deployment whose workers reach Kafka and Redis through proxies."""
+    from tests.outages import scene  # noqa: PLC0415
+
+    with contextlib.ExitStack() as stack:
+        yield lambda **more: stack.enter_context(
+            scene(proxied, own_redis, namespace, tmp_path, **more)
+        )
 
 
 @contextlib.contextmanager

@@ -179,7 +179,7 @@ def test_deliver_outlasts_an_outage(broker: Kafka, namespace: str) -> None:
     async def main() -> None:
         port = free_port()
         it = Producer([f"127.0.0.1:{port}"], delivery_s=1.0)
-        sent = asyncio.ensure_future(it.deliver(numbered(namespace, 100), pause_s=0.1))
+        sent = asyncio.ensure_future(it.deliver(numbered(namespace, 100)))
         await asyncio.sleep(2.5)
         assert not sent.done()
         door = await forward(port, broker.bootstrap)
@@ -213,7 +213,7 @@ def test_a_failing_call_takes_the_ones_beside_it_along_but_loses_nothing(
 
     async def main() -> None:
         async with producer(real_kafka) as it:
-            beside = asyncio.ensure_future(it.deliver(numbered(large, 20_000), pause_s=0.01))
+            beside = asyncio.ensure_future(it.deliver(numbered(large, 20_000)))
             for _ in range(3):
                 with pytest.raises(DeliveryFailed):
                     await it.produce_all([Message(small, bytes(9_000), partition=0)])

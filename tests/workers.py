@@ -105,6 +105,7 @@ class Deployment:
         name: str,
         folder: Path,
         tables: str = "",
+        /,
         **settings: Mapping[str, object],
     ) -> None:
         self.kafka, self.name, self.folder = kafka, name, folder
@@ -222,6 +223,7 @@ class Deployment:
             self._producer = ck.Producer(
                 {
                     **self.access,
+                    "enable.idempotence": True,  # also when a broker restarts
                     "linger.ms": 5,
                     "log_level": 2,
                     "message.max.bytes": 3_000_000,
