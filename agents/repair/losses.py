@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agents.store import Store
+
 FIELD = "repairs"
 MOST = 1_000  # repairs that are remembered; of those before them the sum
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
-    """What one repair has given up. topic: the full name; first, last: offsets, or sequences of
-    signals of one ledger partition; about: what they belong to. time: when, RFC 3339.
-    """
+    """What one repair has given up. topic: the full name. about: which records. time: RFC 3339."""
 
     topic: str
     partition: int
@@ -31,6 +31,11 @@ def losses_of(raw: bytes | None) -> list[Loss]:
         return msgspec.json.decode(raw, type=list[Loss])
     except msgspec.DecodeError as error:
         raise ValueError(f"damaged list of repairs: {error}") from error
+
+
+async def losses(store: Store) -> list[Loss]:
+    """What Redis remembers. Raises ValueError where it is damaged."""
+    return losses_of((await store.read_shares("ledger", [0], [FIELD]))[0])
 
 
 def noted(raw: bytes | None, more: Sequence[Loss]) -> bytes:

@@ -13,7 +13,7 @@ import redis
 from agents.clusters import Cluster, Lag
 from agents.repair.groups import Group
 from agents.repair.judgements import Log, Wrong, needed, of_inner, of_source
-from agents.repair.losses import FIELD, Loss, losses_of
+from agents.repair.losses import Loss, losses
 from agents.security import redis_config
 from agents.settings import Settings
 from agents.store import OUTAGES, Store, Unusable, connect
@@ -133,12 +133,11 @@ async def survey(settings: Settings) -> Survey:
         metas = {topic: await _metas(client, store, topic, counts[topic]) for topic in INNER}
         marks = await marks_of(store, len(metas["events"]))
         logs = await logs_of(settings, cluster)  # last: a running worker is never ahead of it
-        raw = (await store.read_shares("ledger", [0], [FIELD]))[0]
         return Survey(
             redis=told,
             stages=list(_stages(metas, logs)),
             sources=list(_sources(logs, marks)),
-            lost=losses_of(raw),
+            lost=await losses(store),
         )
 
 
