@@ -17,6 +17,7 @@ from rich.text import Text
 
 from agents.catalogs import Catalog
 from agents.clusters import Cluster, Lag
+from agents.repair.losses import Loss, losses
 from agents.security import redis_config
 from agents.settings import Settings
 from agents.store import OUTAGES, Store, Unusable, connect
@@ -90,11 +91,12 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. damaged: what in Redis could not be read."""
+    """All of it. damaged: what in Redis could not be read. lost: what repairs have given up."""
 
     lags: list[StageLag]
     models: list[ModelStatus]
     damaged: list[str] = []
+    lost: list[Loss] = []
 
 
 async def gather(settings: Settings) -> Status:
@@ -107,13 +109,14 @@ async def gather(settings: Settings) -> Status:
     client = connect(**redis_config(settings.redis))
     try:
         models, damaged = await _models(settings, client, signals)
+        lost = await losses(Store(client, settings.redis.key_prefix))
     except (redis.RedisError, *OUTAGES) as error:
         raise Unusable(
             f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
         ) from error
     finally:
         await client.aclose()
-    return Status(lags=list(_stages(there, lags)), models=models, damaged=damaged)
+    return Status(lags=list(_stages(there, lags)), models=models, damaged=damaged, lost=lost)
 
 
 def _stages(names: Mapping[str, str], lags: Sequence[Lag]) -> Iterator[StageLag]:
@@ -218,6 +221,9 @@ def show(found: Status, console: Console) -> None:
     console.print(Text(" | ".join(_lag_text(lag) for lag in found.lags)))
     for text in found.damaged:
         console.print(Text(f"cannot be read: {text}", style="red"))
+    for loss in found.lost:
+        told = f"given up {day(loss.time)}: {loss.topic}/{loss.partition} {loss.about}"
+        console.print(Text(told, style="red"))
     if not found.models:
         console.print(Text("No model has been watched yet: send predictions, or `driftline demo`."))
     for model in found.models:
