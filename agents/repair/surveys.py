@@ -91,9 +91,9 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
             log = next((one.log for one in self.stages if one.stage == stage), None)
             if log is not None and log.partitions > counts.get(topic, log.partitions):
                 found.append(
-                    f"topic {log.topic} has {log.partitions} partitions now, the state in Redis was "
-                    f"made with {counts[topic]}: the first {counts[topic]} are used, for what is "
-                    "known of an id or a model cannot move. Nothing is to be repaired"
+                    f"topic {log.topic} has {log.partitions} partitions now, the state in Redis "
+                    f"was made with {counts[topic]}: the first {counts[topic]} are used, for what "
+                    "is known of an id or a model cannot move. Nothing is to be repaired"
                 )
         return found
 
