@@ -12,12 +12,13 @@ import hypothesis
 import pytest
 import redis
 
+from agents.complaints import suggest
 from agents.embedded import EmbeddedRedis
 from tests import servers
 from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
-from tests.workers import HOURLY, Deploy, Deployment
+from tests.workers import ENTRY, HOURLY, Deploy, Deployment
 
 if TYPE_CHECKING:
     from tests.brokers import ApacheKafka
@@ -30,8 +31,14 @@ ROOT = Path(__file__).parent.parent
 TAKEN = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutant", help="Break what tests/mutants.py lists under this name.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TAKEN] = {}
+    if name := config.getoption("--mutant"):
+        _mutate(name)
     # A busy machine is no failure; continuous integration asks the same questions every time.
     hypothesis.settings.register_profile(
         "steady",
@@ -40,6 +47,16 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("steady")
+
+
+def _mutate(name: str) -> None:
+    """In this process, and in the workers that it starts."""
+    from tests import mutants  # noqa: PLC0415 - few runs need it
+
+    if name not in mutants.MUTANTS:
+        raise pytest.UsageError(f"--mutant {name!r}: {suggest(name, mutants.MUTANTS)}")
+    mutants.apply(name)
+    ENTRY[:] = ["tests.mutants", name]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -107,6 +107,17 @@ def test_a_batch_that_was_applied_changes_nothing() -> None:
     assert kept.inputs(REFERENCE)[0].rows == 2
 
 
+def test_a_batch_that_was_applied_is_not_counted_again_where_its_entries_had_no_room() -> None:
+    kept = Kept(dataclasses.replace(SETTINGS, max_pending=1))
+    controlled(kept, *TOLD)
+    batch = batch_of(prediction(1, 5), prediction(2, 6), prediction(3, 7))
+    kept.apply(batch, batch)
+    kept.checkpoint()
+    kept.restart()
+    kept.apply(batch)
+    assert kept.inputs(REFERENCE)[0].rows == 3
+
+
 def test_a_source_topic_that_was_made_anew_is_refused() -> None:
     kept = Kept()
     kept.apply(Batch("predictions", 0, "one", 0, 0, 0, []))

@@ -6,6 +6,7 @@ Whatever is read from the topics of events is checked against its schema and its
 import asyncio
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import confluent_kafka as ck
 import jsonschema
@@ -22,6 +23,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 import schemas
 from agents.clusters import Cluster, Lag
+from agents.crashes import EXIT_CRASHED
 from agents.embedded import free_port
 from agents.settings import TOPICS
 from tests.servers import Kafka
@@ -33,6 +35,8 @@ SCHEMAS = {
     "alerts": "alert.v1",
     "retrain-requests": "retrain-request.v1",
 }
+EXPECTED = (None, 0, -9, EXIT_CRASHED)  # exit codes that are no surprise
+ENTRY = ["agents.commands"]  # the module that is started, and its first arguments
 LOOK_S = 0.1
 PATIENCE_S = 60.0  # a busy machine is no failure
 HOUR_MS = 3_600_000
@@ -64,15 +68,49 @@ class Read:
         return found
 
 
+class Running(Protocol):
+    """A process that was started, as `subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, number: int) -> None:
+        """Unless it has ended."""
+
+
+Start = Callable[[Sequence[str], Path, Mapping[str, str]], Running]
+"""Starts `driftline` with arguments and more variables; what it prints is added to a file."""
+
+
+def start_command(arguments: Sequence[str], log: Path, variables: Mapping[str, str]) -> Running:
+    """The command itself."""
+    with log.open("ab") as file:
+        command = [sys.executable, "-m", *ENTRY, *arguments]
+        environment = os.environ | dict(variables)
+        return cast(Running, subprocess.Popen(command, stdout=file, stderr=file, env=environment))
+
+
 class Process:
     """One `driftline worker`."""
 
-    def __init__(self, config: Path, log: Path, stages: str | None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        stages: str | None,
+        start: Start = start_command,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.log_path = log
-        self._log: IO[bytes] = log.open("ab")
-        command = [sys.executable, "-m", "agents.commands", "worker", "--config", str(config)]
-        command += ["--stages", stages] if stages else []
-        self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        log.touch()
+        arguments = ["worker", "--config", str(config)] + (["--stages", stages] if stages else [])
+        self.process = start(arguments, log, variables or {})
 
     def log(self) -> str:
         """What it printed."""
@@ -92,7 +130,6 @@ class Process:
         """Whatever state it is in, it ends."""
         if self.process.poll() is None:
             self.kill()
-        self._log.close()
 
 
 class Deployment:
@@ -144,14 +181,22 @@ class Deployment:
 
     # workers
 
-    def start(self, stages: str | None = None, *, wait: bool = True, http: bool = False) -> Process:
+    def start(
+        self,
+        stages: str | None = None,
+        *,
+        wait: bool = True,
+        http: bool = False,
+        start: Start = start_command,
+        variables: Mapping[str, str] | None = None,
+    ) -> Process:
         """A worker, which has made the topics once this returns; its counters only with `http`."""
         config = self.config
         if http:
             config = self.folder / "http.toml"
             config.write_text(self.config.read_text().replace("port = 0", f"port = {self.port}", 1))
         log = self.folder / f"worker-{len(self.processes)}.log"
-        process = Process(config, log, stages)
+        process = Process(config, log, stages, start, variables)
         self.processes.append(process)
         if wait:
             self.until(self._topics_exist)
@@ -238,6 +283,12 @@ class Deployment:
         topic = self.topic(name)
         return len(self._client().list_topics(topic, timeout=10).topics[topic].partitions)
 
+    def span(self, name: str, partition: int) -> tuple[int, int]:
+        """The first offset of a partition, and the next one to be written."""
+        at = ck.TopicPartition(self.topic(name), partition)
+        first, end = self._reader().get_watermark_offsets(at, timeout=10)
+        return first, end
+
     def add_partitions(self, name: str, total: int) -> None:
         """Let a topic have more."""
         admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
@@ -318,7 +369,7 @@ class Deployment:
         """Look again and again; fails with the workers' logs when it does not come true."""
         end = time.monotonic() + within_s
         while not true():
-            ended = [p for p in self.processes if p.process.poll() not in (None, 0, -9)]
+            ended = [p for p in self.processes if p.process.poll() not in EXPECTED]
             assert not ended, f"a worker ended with {ended[0].process.poll()}\n{self.logs()}"
             assert time.monotonic() < end, f"not within {within_s:.0f} s\n{self.logs()}"
             time.sleep(LOOK_S)
