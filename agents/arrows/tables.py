@@ -1,7 +1,6 @@
 """Tables: the columns of a message as blocks, one for each model, version and set of columns.
 
-The same rows as JSON make the same blocks, value for value. No loop goes over rows but for the
-hash of each id.
+The same rows as JSON make the same blocks, value for value. No loop goes over rows.
 """
 
 import dataclasses
@@ -20,7 +19,7 @@ from stream.batches.blocks import Kind, rows_of
 from stream.columns import Column, Floats, Ints
 from stream.events import Limits, Rejected
 from stream.events.decode import MAX_REVISION
-from stream.hashes import id_hashes
+from stream.hashes import Texts, text_hashes
 
 REQUIRED: dict[Kind, tuple[str, ...]] = {
     "prediction": ("prediction_id", "model", "version", "time", "features"),
@@ -130,7 +129,7 @@ def _columns(value: bytes | None, kind: Kind, limits: Limits) -> Columns:
     return dict(zip(names, batch.columns, strict=True))
 
 
-def _common(columns: Columns, place: Place) -> tuple[list[str], Ints]:
+def _common(columns: Columns, place: Place) -> tuple[Texts, Ints]:
     ids = values.ids(columns["prediction_id"], "prediction_id", place.limits)
     return ids, values.times(columns["time"], place.record_ms, place.limits)
 
@@ -168,13 +167,13 @@ def _block(kind: Kind, place: Place, times_ms: Ints, **more: object) -> Block:
     )
 
 
-def _named(block: Block, ids: Sequence[str], rows: Ints, model: Column, version: Column) -> Block:
+def _named(block: Block, ids: Texts, rows: Ints, model: Column, version: Column) -> Block:
     """The block of these rows with its model, its version and the hashes of its ids."""
-    own = ids if len(rows) == len(ids) else [ids[i] for i in rows.tolist()]
+    own = ids if len(rows) == len(ids) else ids.take(rows)
     name = _word(model, rows)
     assert name is not None
     return dataclasses.replace(
-        block, model=name, version=_word(version, rows), ids=id_hashes(name, own)
+        block, model=name, version=_word(version, rows), ids=text_hashes(name, own)
     )
 
 

@@ -13,6 +13,7 @@ from stream.columns import Bools, Codes, Column, Floats, Ints
 from stream.events import Limits, Rejected
 from stream.events.decode import YEAR_MS, check_names
 from stream.events.times import FIRST_MS, LAST_MS
+from stream.hashes import Texts
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
@@ -115,18 +116,31 @@ def _must(allowed: Callable[[pa.DataType], Any], array: pa.Array, name: str, wor
         raise Rejected("wrong-type", f"{name}: {array.type}, expected {words}")
 
 
-def ids(array: pa.Array, name: str, limits: Limits) -> list[str]:
+def ids(array: pa.Array, name: str, limits: Limits) -> Texts:
     """A column of ids: text, each of 1 to max_name_chars characters and without NUL."""
     if not (types.is_string(array.type) or types.is_large_string(array.type)):
         raise Rejected("wrong-type", f"{name}: {array.type}, expected utf8 or large_utf8")
     present(array, name)
-    lengths = pc.utf8_length(array).to_numpy()
-    refuse("empty-id", name, lengths == 0, "is empty")
+    found = texts(array)
+    refuse("empty-id", name, found.lengths == 0, "is empty")
     longest = limits.max_name_chars
-    refuse("name-too-long", name, lengths > longest, f"is longer than {longest} characters")
-    refuse("bad-name", name, mask(pc.match_substring(array, "\x00")), "holds a NUL character")
-    found: list[str] = array.to_pylist()
+    if found.lengths.max(initial=0) > longest:  # bytes; of characters there may be fewer
+        chars = pc.utf8_length(array).to_numpy()
+        refuse("name-too-long", name, chars > longest, f"is longer than {longest} characters")
+    if not found.data.all():
+        refuse("bad-name", name, mask(pc.match_substring(array, "\x00")), "holds a NUL character")
     return found
+
+
+def texts(array: pa.Array) -> Texts:
+    """A column of text without nulls, as it lies in Arrow's buffers."""
+    _, places, data = array.buffers()
+    wide = types.is_large_string(array.type)
+    ends = np.frombuffer(places, "<i8" if wide else "<i4")[array.offset :][: len(array) + 1]
+    starts = ends.astype(np.int64)
+    held = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    first, last = int(starts[0]), int(starts[-1])
+    return Texts(held[first:last], starts[:-1] - first, np.diff(starts))
 
 
 def names(array: pa.Array, name: str, limits: Limits, *, optional: bool = False) -> Column:
