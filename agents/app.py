@@ -26,6 +26,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     KafkaError,
 )
 from faust.app.base import BootStrategy
+from faust.exceptions import ConsumerNotStarted
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
@@ -125,6 +126,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             await super().on_thread_stop()
         except asyncio.CancelledError:  # of aiokafka's own fetches; would hang the shutdown
             log.warning("disconnected from Kafka in the middle of a fetch")
+
+    async def call_thread(self, *args: Any, **kwargs: Any) -> Any:
+        """The answer of the thread. Raises ConsumerNotStarted where it has ended already."""
+        try:
+            return await super().call_thread(*args, **kwargs)
+        except RuntimeError as error:
+            if self.thread_loop.is_closed():
+                raise ConsumerNotStarted("the consumer has ended") from error
+            raise
 
     async def read(
         self, lanes: list[Lane], room: dict[str, int], limit: int, wait_s: float

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import redis
 from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import IllegalStateError, KafkaError  # type: ignore[import-untyped]
+from faust.exceptions import ConsumerNotStarted
 
 from agents import topics
 from agents.app import App, Options, create_app, run_app
@@ -171,7 +172,7 @@ class Worker:
         try:
             ends = await self.app.consumer.highwaters(*map(_key, ready)) if ready else {}
             positions = {tp: await self.app.consumer.position(_key(tp)) for tp in ready}
-        except (KafkaError, IllegalStateError) as error:
+        except (KafkaError, IllegalStateError, ConsumerNotStarted) as error:
             log.info("not known which source partitions are idle: %r", error)
             return set()
         return {
