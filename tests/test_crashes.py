@@ -148,7 +148,8 @@ def play(point: str, d: Deployment, nursery: Nursery) -> None:
     story = Story(d, nursery, len(deaths) + 1)
     first = story.worker()
     if point in ALONE:
-        assert first.stop() == OK
+        first.kill()
+        bury(d)
         story.send_reference()
     else:
         story.send_reference()
