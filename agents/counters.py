@@ -48,6 +48,9 @@ class Counters:
             "kind",
         )
         self.alerts = self._gauge("alerts", "causes by the state of their alert", "state")
+        self.outbox = self._gauge(
+            "outbox_messages", "messages that are durable and not published yet", "stage"
+        )
         self.checkpoint_age = self._gauge(
             "checkpoint_age_seconds", "how long the oldest unsaved work has waited", "stage"
         )

@@ -93,9 +93,12 @@ class Inspection:
         states = Counter(x.state for m in self._memories() for x in m.alerts.values())
         self._tell(counters.alerts, {(state,): float(n) for state, n in states.items()})
         ages: Readings = {}
+        waiting: Readings = {}
         for keeper in keepers.values():
             ages[keeper.stage,] = max(ages.get((keeper.stage,), 0.0), keeper.unsaved_s())
+            waiting[keeper.stage,] = waiting.get((keeper.stage,), 0.0) + keeper.partition.backlog
         self._tell(counters.checkpoint_age, ages)
+        self._tell(counters.outbox, waiting)
         counters.cover()
 
     def _memories(self) -> Iterator[Memory]:

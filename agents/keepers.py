@@ -65,6 +65,7 @@ class Keeper:
         self.lock = asyncio.Lock()
         self.next: int | None = None
         self.dirty_s: float | None = None  # since when, by the monotonic clock
+        self.unsaved = 0  # bytes of records that Redis does not have yet
         self.live = False
         self.refused = False
 
@@ -116,6 +117,9 @@ class Keeper:
                 await self.core.apply(self.partition, records)
                 self.next = after
                 self._soil()
+                self.unsaved += sum(len(record.value or b"") for record in records)
+                if self.unsaved >= self.context.settings.worker.max_unsaved_bytes:
+                    await self._checkpoint()
                 self.context.reach("after take")
 
     async def _skip(self, base: int) -> None:
@@ -179,7 +183,7 @@ class Keeper:
             prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
             await self._wait(lambda: self.partition.checkpoint(prepared))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
-        self.dirty_s = None
+        self.dirty_s, self.unsaved = None, 0
         self._count(changes)
         if self.next is not None:
             self.context.reach("before ack")

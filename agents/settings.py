@@ -154,6 +154,8 @@ class Worker(Table):
     """Records that are worked on at once."""
     max_buffer_bytes: Annotated[int, Field(ge=2**20)] = 64 * 2**20
     """Memory for records that were fetched and not yet worked on."""
+    max_unsaved_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
+    """Bytes of records of one partition after which a checkpoint does not wait for its time."""
 
 
 class Http(Table):

@@ -196,8 +196,14 @@ def _model(memory: Memory, references: Mapping[str, Reference | None]) -> ModelS
             requested=rfc3339(told.requested_ms) if told.request_id else None,
             changed=rfc3339(told.changed_ms) if told.request_id else None,
         ),
-        counts=dict(memory.counts),
+        counts=memory.counts | _left_out(memory),
     )
+
+
+def _left_out(memory: Memory) -> dict[str, int]:
+    """Values for detectors for which there was no room."""
+    refused = sum(track.refused for track in memory.tracks.values())
+    return {"values-left-out": refused} if refused else {}
 
 
 def _standing(since_ms: int, ref: str, found: Reference | None) -> ReferenceStanding:

@@ -52,8 +52,9 @@ class Book:
         self.model, self.version, self.settings = model, version, settings
         self.key = model_key(model, version)
         pane_ms, keep = settings.pane_s * 1000, settings.panes_kept
-        self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep)
-        self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep)
+        most = {"most_open": settings.max_open_panes, "most_revisions": settings.max_revisions}
+        self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep, **most)
+        self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep, **most)
         self.front = Front()
         self.sequence = 0
         self.active: list[tuple[int, str]] = []  # (from event time, reference id), in that order
@@ -201,6 +202,10 @@ class Book:
             if pane in told:
                 cohorts.merge(told[pane])
             yield self._name("quality", pane, revision, "", cohorts.rows), cohorts.to_bytes()
+        for pages in (self.inputs, self.quality):
+            self.count("panes-sealed-early", pages.early)
+            self.count("panes-put-off", pages.put_off)
+            pages.early = pages.put_off = 0
 
     def _name(self, kind: Kind, pane: int, revision: int, ref: str, rows: int) -> ShareName:
         self.touched = self.news = True

@@ -13,7 +13,6 @@ from stream.panes import BEFORE_ALL
 from stream.signals import Kind
 
 Page = TypeVar("Page")
-MAX_OPEN = 256  # more open panes than that are sealed early, the oldest first
 
 
 @dataclasses.dataclass(slots=True)
@@ -21,7 +20,9 @@ class Pages(Generic[Page]):
     """Open pages by pane start, and how many revisions of each pane have been sealed.
 
     keep: panes that are remembered behind `until_ms`, up to which all is sealed. sealed: whether
-    `revisions` changed since it was saved.
+    `revisions` changed since it was saved. most_open: panes that may be open at once;
+    most_revisions: how often a pane is sealed before what comes waits until it is forgotten.
+    early, put_off: panes to which these limits applied, since somebody looked.
     """
 
     kind: Kind
@@ -32,6 +33,10 @@ class Pages(Generic[Page]):
     until_ms: int = BEFORE_ALL
     dirty: set[int] = dataclasses.field(default_factory=set)
     sealed: bool = False
+    most_open: int = 256
+    most_revisions: int = 100
+    early: int = 0
+    put_off: int = 0
 
     @property
     def oldest_ms(self) -> int:
@@ -43,6 +48,7 @@ class Pages(Generic[Page]):
         self.dirty.add(pane)
         if pane not in self.open:
             self.open[pane] = new()
+            self.put_off += self._waits(pane)
         return self.open[pane]
 
     def too_old(self, pane: int) -> bool:
@@ -57,13 +63,22 @@ class Pages(Generic[Page]):
         """
         until = watermark_ms // self.pane_ms * self.pane_ms
         due = until > self.until_ms
-        if not due and len(self.open) <= MAX_OPEN:
+        if not due and len(self.open) <= self.most_open:
             return
         self.until_ms = max(until, self.until_ms)
         panes = sorted(self.open)
         passed = bisect.bisect_left(panes, until) if due else 0
-        for pane in panes[: max(passed, len(panes) - MAX_OPEN)]:
+        ripe = [pane for pane in panes[:passed] if not self._waits(pane)]
+        surplus = max(0, len(panes) - len(ripe) - self.most_open)
+        more = sorted(set(panes) - set(ripe))[:surplus]
+        self.early += sum(pane >= until for pane in more)
+        for pane in sorted(ripe + more):
             yield self._close(pane)
+
+    def _waits(self, pane: int) -> bool:
+        """Whether a pane has been sealed so often that it is sealed once more at its end alone."""
+        often = self.revisions.get(pane, 0) >= self.most_revisions
+        return often and pane - self.pane_ms >= self.oldest_ms
 
     def _close(self, pane: int) -> tuple[int, int, Page]:
         revision = self.revisions.get(pane, 0)

@@ -96,6 +96,14 @@ class ModelSettings:
     """Raw rows kept of a pane before there is a reference."""
     max_pending: int = 10_000_000
     """Predictions and truths of one ledger partition that wait for each other."""
+    max_open_panes: int = 256
+    """Panes of one kind and partition that are counted at once; more are sealed early."""
+    max_revisions: int = 100
+    """Times that a pane is sealed; what comes later is told once, when the pane is forgotten."""
+    max_held: int = 1_000_000
+    """Values for detectors that wait for the watermark, 24 bytes each; more are left out."""
+    max_alerts: int = 10_000
+    """Causes that are not ok at once; more are evaluated but raise no alert."""
 
     def __post_init__(self) -> None:
         for key, ok, allowed in _rules(self):
@@ -134,4 +142,8 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("max_categories", s.max_categories >= 2, "2 or more"),
         ("max_sample_rows", s.max_sample_rows >= s.minimum_rows, "minimum_rows or more"),
         ("max_pending", s.max_pending >= 1, "1 or more"),
+        ("max_open_panes", s.max_open_panes >= 1, "1 or more"),
+        ("max_revisions", s.max_revisions >= 1, "1 or more"),
+        ("max_held", s.max_held >= 1, "1 or more"),
+        ("max_alerts", s.max_alerts >= 1, "1 or more"),
     ]

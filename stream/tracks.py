@@ -18,7 +18,6 @@ from stream.signals import Series, concatenate
 
 Scale = tuple[float, float]  # mean and standard deviation of a signal in the reference
 MAX_PULSES = 100
-MAX_HELD = 1_000_000  # values of a track that wait for the low watermark, 24 bytes each
 RESCALED = "its values are standardised with another reference from here on"
 
 
@@ -102,7 +101,7 @@ class Track:
     was no room.
     """
 
-    def __init__(self, watched: list[Watched], most: int = MAX_HELD) -> None:
+    def __init__(self, watched: list[Watched], most: int = 1_000_000) -> None:
         self.watched, self.most = watched, most
         self.signals = {w.settings.signal for w in watched}
         self.fed_ms = BEFORE_ALL

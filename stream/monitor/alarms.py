@@ -11,8 +11,6 @@ from stream.notices import Evidence, alert, ranges, retrain_request
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
 
-MAX_CAUSES = 10_000  # causes that are not ok at once; more are evaluated but raise no alert
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sight:
@@ -56,7 +54,10 @@ def observe(m: Memory, of: Subject, sight: Sight) -> None:
     """Let one reading speak: the state of its cause may change, and an alert go out."""
     s, cause, reading = m.settings, sight.cause, sight.reading
     before = m.alerts.get(cause, QUIET)
-    if before is QUIET and len(m.alerts) >= MAX_CAUSES:
+    if before is QUIET and len(m.alerts) >= s.max_alerts:
+        if _seen(reading) == "bad":
+            m.counts["alerts-left-out"] = m.counts.get("alerts-left-out", 0) + 1
+            m.touched = True
         return
     rule = sight.rule or Rule(s.hold, s.clear, s.cooldown_s * 1000)
     start_ms = of.start_ms if sight.since_ms is None else sight.since_ms

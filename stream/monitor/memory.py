@@ -138,13 +138,14 @@ def causes(settings: ModelSettings) -> list[str]:
 
 
 def _tracks(model: str, version: str, settings: ModelSettings) -> dict[Kind, Track]:
+    most = settings.max_held
     watched = [
         Watched.of(d, cause, seed_of(model, version, cause), settings.task)
         for d, cause in zip(settings.detectors, causes(settings), strict=True)
     ]
     return {
-        "inputs": Track([w for w in watched if w.settings.signal != "error"]),
-        "quality": Track([w for w in watched if w.settings.signal == "error"]),
+        "inputs": Track([w for w in watched if w.settings.signal != "error"], most),
+        "quality": Track([w for w in watched if w.settings.signal == "error"], most),
     }
 
 
