@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.pages import MAX_OPEN, Pages
+from stream.pages import Pages
 from stream.panes import BEFORE_ALL
 
 
@@ -53,10 +53,11 @@ def test_before_anything_was_seen_nothing_is_sealed() -> None:
 
 def test_more_open_panes_than_allowed_are_sealed_early_the_oldest_first() -> None:
     book = pages()
-    for pane in range(0, 10 * (MAX_OPEN + 3), 10):
+    book.most_open = 20
+    for pane in range(0, 10 * (20 + 3), 10):
         book.page(pane, list)
     assert [pane for pane, _, _ in book.seal(BEFORE_ALL)] == [0, 10, 20]
-    assert len(book.open) == MAX_OPEN
+    assert (len(book.open), book.early) == (20, 3)
     assert book.until_ms == BEFORE_ALL
 
 
@@ -69,3 +70,25 @@ def test_panes_past_what_is_kept_expire_with_all_their_revisions() -> None:
     assert not book.too_old(20)
     assert list(book.expired()) == [(0, 0), (0, 1), (0, 2)]
     assert not list(book.expired())
+
+
+def test_a_pane_that_was_sealed_often_waits_until_it_is_forgotten() -> None:
+    book = pages(keep=10)
+    book.most_revisions = 2
+    told = []
+    for end in range(10, 110, 10):
+        book.page(0, list)
+        told += [(end, revision) for pane, revision, _ in book.seal(end) if pane == 0]
+    assert told == [(10, 0), (20, 1), (100, 2)]
+    assert book.put_off == 1
+
+
+def test_panes_that_wait_are_among_those_that_may_be_open() -> None:
+    book = pages()
+    book.most_revisions, book.most_open = 1, 2
+    for pane in (0, 10, 20):
+        book.page(pane, list)
+    assert [pane for pane, _, _ in book.seal(30)] == [0, 10, 20]
+    for pane in (0, 10, 20):
+        book.page(pane, list)
+    assert [(pane, revision) for pane, revision, _ in book.seal(40)] == [(0, 1)]
