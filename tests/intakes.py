@@ -45,6 +45,7 @@ class Outcome:
     batches: list[Batch]
     letters: list[Message]
     acked: list[int]
+    counters: Counters
 
     @property
     def rows(self) -> list[int]:
@@ -59,17 +60,21 @@ class Outcome:
         return {int(t["driftline-offset"]): t["driftline-reason"].decode() for t in told}
 
 
-def taken_in(topic: str, values: Sequence[Sent | bytes | None]) -> Outcome:
-    """One chunk of a source topic through the real Intake, offsets from 0."""
+def taken_in(
+    topic: str, values: Sequence[Sent | bytes | None], told: Settings | None = None
+) -> Outcome:
+    """One chunk of a source topic through the real Intake, offsets from 0. told: its settings."""
     sent = [value if isinstance(value, Sent) else Sent(value) for value in values]
     records = [dataclasses.replace(one, offset=offset) for offset, one in enumerate(sent)]
-    settings, kept, acked = Settings(), Kept(), list[int]()
+    settings, kept, acked = told or Settings(), Kept(), list[int]()
+    counters = Counters()
     counts = {settings.topics.name(name): PARTITIONS for name in (*SOURCES, "events")}
     producer, nothing = cast(Any, kept), cast(Any, None)
-    context = Context(settings, nothing, producer, Counters(), counts, {})
+    context = Context(settings, nothing, producer, counters, counts, {})
     context.ack = lambda _, position: acked.append(position)
     chunk = Chunk(settings.topics.name(topic), 0, records, 0, len(records))
     asyncio.run(Intake(context).handle(chunk))
     events = settings.topics.name("events")
     batches = [decode_batch(m.value or b"") for m in kept.messages if m.topic == events]
-    return Outcome(batches, [m for m in kept.messages if m.topic != events], acked)
+    letters = [m for m in kept.messages if m.topic != events]
+    return Outcome(batches, letters, acked, counters)
