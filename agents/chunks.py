@@ -7,7 +7,7 @@ it belongs to one event loop. Asyncio, counts and offsets; no I/O of its own.
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -64,6 +64,21 @@ class Chunk:
     def tp(self) -> TP:
         """Topic and partition as a key."""
         return TP(self.topic, self.partition)
+
+    def parts(self, most: int) -> Iterator["Chunk"]:
+        """The same as chunks of at most so many records, as long as the partition is ours.
+
+        Whoever waits for a partition to be given back waits for one of them, not for all.
+        """
+        for first in range(0, len(self.records), most):
+            if self.lane is None or self.lane.live:
+                yield self._part(first, first + most)
+
+    def _part(self, first: int, stop: int) -> "Chunk":
+        records = self.records[first:stop]
+        base = records[0].offset if first else self.base
+        after = self.records[stop].offset if stop < len(self.records) else self.next
+        return dataclasses.replace(self, records=records, base=base, next=after)
 
 
 Handler = Callable[[Chunk], Awaitable[None]]

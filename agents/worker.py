@@ -36,6 +36,7 @@ from stream.sources import Replaced
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0  # a slice of what is pending is looked through as often
+PART_RECORDS = 250  # between two looks at whether a partition is to be given back, or saved
 EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
 UNFIT = (Unfit, Replaced, Gap, Damaged, TooLarge)  # what words explain better than a traceback
 MAX_VALUE_BYTES = 64 * 2**20
@@ -116,7 +117,8 @@ class Worker:
         keeper = self.keepers.get(chunk.tp)
         if keeper is not None:
             with self._fit():
-                await keeper.handle(chunk.records, chunk.base, chunk.next)
+                for part in chunk.parts(PART_RECORDS):
+                    await keeper.handle(part.records, part.base, part.next)
 
     async def _take_in(self, chunk: Chunk) -> None:
         with self._fit():

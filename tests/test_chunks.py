@@ -56,6 +56,22 @@ def test_a_position_never_goes_back_within_an_assignment(offsets: list[int]) -> 
     assert positions.committable() == {A: max(offsets)}
 
 
+def test_parts_of_a_chunk_join_on_also_over_holes() -> None:
+    chunk = Chunk("a", 0, [Raw(offset) for offset in (5, 6, 9, 12, 13)], 4, 20)
+    parts = list(chunk.parts(2))
+    assert [[r.offset for r in part.records] for part in parts] == [[5, 6], [9, 12], [13]]
+    assert [(part.base, part.next) for part in parts] == [(4, 9), (9, 13), (13, 20)]
+
+
+def test_a_chunk_ends_with_the_part_in_which_its_partition_is_given_back() -> None:
+    positions = Positions(8, 1_000)
+    (lane,) = ready(positions, A)
+    parts = fetched(positions, lane, count=9).parts(3)
+    assert next(parts).next == 3
+    positions.close([A])
+    assert list(parts) == []
+
+
 def test_partitions_given_back_commit_until_they_are_forgotten() -> None:
     positions = Positions(8, 1_000)
     ready(positions, A)
