@@ -219,6 +219,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if offset is not None:
                 self._ensure_consumer().seek(TopicPartition(*tp), offset)
 
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the group's partitions are to go on, of those for which Kafka was told."""
+        found: dict[TP, int] = await self.call_thread(self._committed, tps)
+        return found
+
+    async def _committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        coordinator = self._ensure_consumer()._coordinator
+        found = await coordinator.fetch_committed_offsets([TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): at.offset for tp, at in found.items() if at.offset >= 0}
+
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         """Tell Kafka; it is only a hint, so failing is a warning. Never crashes the worker."""
         told = {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
@@ -398,6 +408,12 @@ class App(faust.App):
 
     def _on_rebalance_when_stopped(self) -> None:
         """The consumer closes itself, in its own thread; closing it from here breaks it."""
+
+    async def committed(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        """Where Kafka was told that partitions are to go on. Raises KafkaError."""
+        consumer: Any = self._consumer
+        found: Mapping[TP, int] = await consumer._thread.committed(tps)
+        return found
 
     async def _stop_consumer(self) -> None:
         consumer: Any = self._consumer

@@ -1,7 +1,7 @@
 """The context: what all stages of one worker share."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 from agents.chunks import TP
@@ -23,6 +23,11 @@ def _nothing(*_: object) -> None:
     """Until the app is there."""
 
 
+async def _nowhere(_: Collection[TP]) -> Mapping[TP, int]:
+    """Until the app is there."""
+    return {}
+
+
 async def _at_zero(_: TP) -> int:
     """Until the app is there."""
     return 0
@@ -33,6 +38,7 @@ class Context:
     """partitions: of every topic, by its full name. topic_ids: the same, "" where not known.
 
     ack: told of positions that are durable. lost: told of a partition that somebody else claimed.
+    committed: asks Kafka where it was told that partitions are to go on.
     log_start: asks Kafka for the first offset that it still has of a partition.
     reach: told of every step, see `agents.crashes`.
     """
@@ -46,6 +52,7 @@ class Context:
     ack: Callable[[tuple[str, int], int], None] = _nothing
     lost: Callable[[tuple[str, int]], None] = _nothing
     log_start: Callable[[TP], Awaitable[int]] = _at_zero
+    committed: Callable[[Collection[TP]], Awaitable[Mapping[TP, int]]] = _nowhere
     reach: Hook = nothing
     redis: Outage = dataclasses.field(default_factory=lambda: Outage("Redis"))
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)

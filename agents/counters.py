@@ -28,6 +28,14 @@ class Counters:
         )
         self.checkpoints = self._counter("checkpoints", "checkpoints committed", "stage")
         self.refusals = self._counter("refusals", "writes that Redis refused", "stage", "kind")
+        self.rollbacks = self._counter(
+            "rollbacks", "partitions found to be older in Redis than they had been", "stage"
+        )
+        self.void = self._counter(
+            "void_signals",
+            "messages to the watch that were passed over: of checkpoints that Redis has lost, and "
+            "that were made again",
+        )
         self.outages = self._counter("outages", "calls that had to wait for Redis", "stage")
         self.kafka_outages = self._counter(
             "kafka_outages", "deliveries to Kafka that failed and were tried again"

@@ -17,9 +17,11 @@ from agents.chunks import TP, Record
 from agents.context import Context
 from agents.producers import DeliveryFailed, Message
 from agents.repair.judgements import of_identity, of_position
+from agents.rollbacks import NOTHING, Told, recognised
 from agents.store import Changes as Stored
 from agents.store import Claim, OutMessage, Partition, Refused
-from stream.changes import Changes
+from stream.changes import Changes, Headers
+from stream.changes import OutMessage as Said
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -36,6 +38,9 @@ class Core(Protocol):
 
     def changes(self) -> Changes:
         """What is to be made durable since the last call."""
+
+    async def confirm(self) -> None:
+        """Raises Refused where `changes` rests on what is not in Redis any more; OUTAGES."""
 
     async def housekeeping(self, partition: Partition) -> bool:
         """Look after what grows old; whether the next checkpoint has something to remove."""
@@ -80,11 +85,15 @@ class Keeper:
         topic = self.tp.topic
         return f"{self.context.topic_ids.get(topic, '')}:{self.context.partitions[topic]}"
 
-    async def open(self) -> int:
-        """Claim the partition and load it; where to read from. Raises Replaced."""
+    async def open(self, told: Told = NOTHING) -> int:
+        """Claim the partition and load it; where to read from. Raises Replaced, Missing.
+
+        told: what was known of it, to recognise a Redis that was rolled back.
+        """
         async with self.lock:
             claim = await self._wait(self.partition.claim)
             self._check(claim)
+            await self._look_back(claim, told)
             with self._ending():
                 self.context.reach("before restore")
                 await self._wait(lambda: self.core.restore(self.partition))
@@ -94,6 +103,25 @@ class Keeper:
                 if claim.backlog:
                     await self._relay()
         return claim.next or 0
+
+    async def _look_back(self, claim: Claim, told: Told) -> None:
+        """Say what Redis has lost. Raises Missing where Kafka has it no more.
+
+        The watch's messages are numbered: it sees by itself whether one is missing, and those that
+        the ledgers make again come behind all that Kafka has.
+        """
+        found = recognised(f"{self.tp.topic}/{self.tp.partition}", claim, told)
+        if found is None:
+            return
+        self.context.counters.rollbacks.labels(self.stage).inc()
+        first = await self.context.log_start(self.tp)
+        if self.stage == "ledger" and first > found.start:
+            raise Missing(
+                f"{found}. Kafka's log begins at {first}, so that what was counted of records "
+                f"{found.start} to {first - 1} cannot be had again. Restore a newer copy of Redis, "
+                "or see what driftline repair says"
+            )
+        log.warning("%s; reading again from offset %d on", found, max(first, found.start))
 
     def _check(self, claim: Claim) -> None:
         """Raises Replaced."""
@@ -147,10 +175,11 @@ class Keeper:
                     await self._checkpoint()
 
     async def housekeeping(self) -> None:
-        """Let the core look after what grows old."""
+        """Look whether Redis has what was written, and let the core look after what grows old."""
         async with self.lock:
             if self.live:
                 with self._ending():
+                    await self._wait(self.partition.verify)
                     if await self.core.housekeeping(self.partition):
                         self._soil()
 
@@ -181,7 +210,7 @@ class Keeper:
                 await self._wait(functools.partial(self.context.store.put_reference, *known))
                 self.context.reach("after reference")
             prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
-            await self._wait(lambda: self.partition.checkpoint(prepared))
+            await self._wait(lambda: self.partition.checkpoint(prepared, self.core.confirm))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s, self.unsaved = None, 0
         self._count(changes)
@@ -201,12 +230,17 @@ class Keeper:
 
     def _stored(self, changes: Changes) -> Stored:
         outbox = [
-            OutMessage(m.topic, m.key, m.value, m.headers, self.context.place(m))
+            OutMessage(m.topic, m.key, m.value, self._headers(m), self.context.place(m))
             for m in changes.outbox
         ]
         return Stored(
             changes.puts, changes.deletes, changes.pending_puts, changes.pending_deletes, outbox
         )
+
+    def _headers(self, m: Said) -> Headers:
+        """Signals say which checkpoint they are of, see `agents.origins`."""
+        stamp = self.partition.stamp.header()
+        return (*m.headers, stamp) if m.topic == "signals" else m.headers
 
     async def _relay(self) -> None:
         """Publish what the outbox holds, in order; removed once Kafka has it. Raises Refused."""

@@ -69,6 +69,9 @@ class LedgerCore:
         self.ledger.expire(entries)
         return bool(entries)
 
+    async def confirm(self) -> None:
+        """Nothing: what a ledger knows, it knows from its own log."""
+
     def changes(self) -> Changes:
         """What is to be made durable."""
         found = self.ledger.changes()

@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from agents import origins
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
-from agents.store import Partition
+from agents.origins import Origins
+from agents.store import Partition, stamp_of
 from stream.changes import Changes, OutMessage
 from stream.signals import ShareName
 from stream.watch import Watch
@@ -23,25 +25,50 @@ class WatchCore:
         self.context, self.number = context, number
         self.topic = context.topic("signals")
         self.watch = Watch(context.model)
+        self.origins = Origins(context)
         self.letters: list[OutMessage] = []
 
     async def restore(self, partition: Partition) -> None:
         """Take up the state in Redis."""
         fields = await partition.load()
-        self.watch = Watch(self.context.model)
+        bases = origins.bases_of(fields.pop(origins.FIELD, None))
+        await origins.check(self.context, f"{self.topic}/{self.number}", bases)
+        self.watch, self.origins = Watch(self.context.model), Origins(self.context, bases)
         self.watch.restore(fields)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Take in signals and do what is due. What is no message becomes a dead letter."""
         del partition  # what is needed lies with the ledgers' partitions
-        for record in records:
+        for record in await self._sifted(records):
             try:
                 self.watch.receive(record.value or b"")
             except ValueError as error:
-                log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
-                where = (self.topic, self.number)
-                self.letters.append(letter(record, where, "not-a-signal", str(error)))
+                self._refuse(record, error)
         await self._advance()
+
+    async def _sifted(self, records: Sequence[Record]) -> list[Record]:
+        """Those of ledgers' checkpoints that Redis has."""
+        readable, stamps = [], []
+        for record in records:
+            try:
+                stamps.append(stamp_of(record.headers))
+                readable.append(record)
+            except ValueError as error:
+                self._refuse(record, error)
+        stands = await self.origins.sift(stamps)
+        void = [r.offset for r, stood in zip(readable, stands, strict=True) if not stood]
+        if void:
+            log.warning(
+                "%s/%d: passed over %d messages from offset %d to %d: they are of checkpoints of "
+                "the ledger that Redis has lost, and are made again",
+                *(self.topic, self.number, len(void), void[0], void[-1]),
+            )
+        return [record for record, stood in zip(readable, stands, strict=True) if stood]
+
+    def _refuse(self, record: Record, error: ValueError) -> None:
+        log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
+        where = (self.topic, self.number)
+        self.letters.append(letter(record, where, "not-a-signal", str(error)))
 
     async def _advance(self) -> None:
         more = True
@@ -65,7 +92,10 @@ class WatchCore:
         values = await self.context.shares(numbers, fields)
         self.context.reach("after shares")
         found = dict(zip(names, values, strict=True))
-        for name in (name for name, value in found.items() if value is None):
+        gone = [name for name, value in found.items() if value is None]
+        if gone:
+            await self.origins.doubt({f"ledger:{name.partition}" for name in gone})
+        for name in gone:
             log.warning("%s of ledger %d is not kept any more", name.field(key), name.partition)
         return found
 
@@ -79,4 +109,10 @@ class WatchCore:
         found = self.watch.changes()
         found.outbox += self.letters
         self.letters = []
+        for field, value in self.origins.changes().items():
+            found.put(field, value)
         return found
+
+    async def confirm(self) -> None:
+        """Raises Refused where what was taken in is not in Redis any more."""
+        await self.origins.confirm()

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import redis
 from aiokafka import TopicPartition  # type: ignore[import-untyped]
@@ -26,6 +26,7 @@ from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
 from agents.repair.surveys import Survey, patient
+from agents.rollbacks import Told
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
 from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
@@ -65,6 +66,7 @@ class Worker:
         self.context.ack = app.positions.ack
         self.context.lost = self._lost
         self.context.log_start = self._log_start
+        self.context.committed = self._committed
         app.task(self._checkpoints)
         app.task(self._housekeeping)
         if "intake" in self.stages:
@@ -80,15 +82,18 @@ class Worker:
     async def _assigned(self, tps: set[TP]) -> Mapping[TP, int | None]:
         """Open what is ours now; where each partition is to be read from."""
         starts: dict[TP, int | None] = {}
+        committed = await self.context.committed([tp for tp in tps if tp.topic in self.topics])
         for tp in sorted(tps):
             if tp.partition >= self.context.partitions[tp.topic] and tp.topic in self.topics:
                 starts[tp] = None  # more than the state was made with: nothing is sent there
             elif tp.topic in self.topics:
                 stage = self.topics[tp.topic]
+                before = self.keepers.get(tp)
+                told = Told(committed.get(tp), before.partition.seq if before else 0)
                 keeper = Keeper(self.context, stage, tp, self._core(stage, tp))
                 self.keepers[tp] = keeper
                 with self._fit():
-                    starts[tp] = await keeper.open()
+                    starts[tp] = await keeper.open(told)
             else:
                 self.intake.assigned(tp)
                 starts[tp] = None
@@ -186,6 +191,14 @@ class Worker:
     def _in_hand(self, tp: TP) -> bool:
         lane = self.app.positions.lane(tp)
         return lane is None or lane.chunks > 0
+
+    async def _committed(self, tps: Collection[TP]) -> Mapping[TP, int]:
+        """A hint, so that not getting it is no failure."""
+        try:
+            return await self.app.committed(tps)
+        except KafkaError as error:
+            log.warning("not known where the group was: %r", error)
+            return {}
 
     async def _log_start(self, tp: TP) -> int:
         found = await self.app.consumer.earliest_offsets(_key(tp))

@@ -52,6 +52,9 @@ class Adder:
         ]
         return found
 
+    async def confirm(self) -> None:
+        """Nothing."""
+
     async def housekeeping(self, partition: Partition) -> bool:
         del partition
         self.total += 1

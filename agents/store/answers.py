@@ -5,12 +5,13 @@ from typing import Literal, cast
 
 import redis
 
-Kind = Literal["epoch", "seq", "redo", "order"]
+Kind = Literal["epoch", "seq", "redo", "order", "ledger"]
 REASONS = {
     "epoch": "another owner has claimed the partition since",
     "seq": "its checkpoint number has been used by another attempt",
     "redo": "an earlier checkpoint is committed but not applied",
     "order": "messages leave the outbox from its head, without holes",
+    "ledger": "what was taken in from it is not in Redis any more",
 }
 
 

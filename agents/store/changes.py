@@ -23,7 +23,8 @@ class Limits:
     4.5 ms to apply, measured): split what may grow larger over several fields.
     lookups: hashes in one script. fill: pending entries of a bucket on average; a bucket holds up
     to twice as many, and with more than 512 Redis would keep it unpacked. scan_bytes: of values
-    that one look at the buckets reads.
+    that one look at the buckets reads. claims: owners of a partition that are remembered, of
+    those that made a checkpoint.
     """
 
     chunk_bytes: int = 256 * 1024
@@ -31,11 +32,12 @@ class Limits:
     request_bytes: int = 4 * 1024 * 1024
     value_bytes: int = 1024 * 1024
     lookups: int = 250
-    fill: int = 128
+    fill: int = 64
     scan_bytes: int = 256 * 1024
     reference_bytes: int = 64 * 1024 * 1024
     outbox_bodies: int = 16
     orphans: int = 100
+    claims: int = 1000
 
     @property
     def steps(self) -> int:

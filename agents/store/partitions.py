@@ -10,7 +10,7 @@ The caller holds one lock a partition: no two coroutines may use one Partition a
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,11 +26,13 @@ from agents.store.changes import (
     messages_of,
     redo_of,
 )
+from agents.store.claims import Stamp
 from agents.store.pending import entries_of, found_of
 from agents.store.scripts import Call, Scripts
 from stream.columns import Hashes
 
 T = TypeVar("T")
+Confirm = Callable[[], Awaitable[None]]
 TOGETHER = 2
 """Scripts in one pipeline. Redis runs what one client has sent before it looks at the others."""
 
@@ -58,14 +60,17 @@ class Partition:
         return self.key("pending", "b")
 
     def key(self, *parts: str) -> str:
-        """The Redis key of a part: meta, state, staged, outbox, redo ID, out ID, pending bBUCKET."""
+        """The Redis key of a part: meta, state, staged, claims, outbox, redo ID, out ID, pending
+        bBUCKET.
+        """
         return ":".join((self._tag, *parts))
 
     async def claim(self) -> Claim:
         """Take over under a new epoch, finish what was committed, sweep what never will be."""
-        values = (secrets.token_hex(8), self._limits.orphans)
+        values = (secrets.token_hex(8), self._limits.orphans, self._limits.claims)
+        keys = (self.key("meta"), self.key("staged"), self.key("claims"))
         self._owner = ""  # so that a claim that fails half-way leaves nothing to write with
-        reply = await self._scripts.run("claim", ((self.key("meta"), self.key("staged")), values))
+        reply = await self._scripts.run("claim", (keys, values))
         owner, epoch, seq, next_, topic_id, redo, chunks, *rest = reply
         pending, buckets, head, tail, orphans = rest
         self.seq = int(seq or 0)
@@ -170,13 +175,35 @@ class Partition:
             counts=counts,
         )
 
-    async def checkpoint(self, prepared: Prepared) -> None:
+    @property
+    def stamp(self) -> Stamp:
+        """The next checkpoint, for what is to be published with it."""
+        return Stamp(self.name, self.seq + 1, self._owner)
+
+    async def verify(self) -> None:
+        """Raises Refused where Redis does not hold what this process wrote last."""
+        reply: Any = self._client.hmget(self.key("meta"), ["owner", "seq", "redo"])
+        owner, seq, redo = await reply
+        if owner != self._owner.encode():
+            raise Refused("epoch", self.name)
+        if int(seq or 0) != self.seq:
+            raise Refused("seq", self.name)
+        if redo is not None:
+            raise Refused("redo", self.name)
+
+    async def checkpoint(self, prepared: Prepared, confirm: Confirm | None = None) -> None:
         """Commit and apply. Returns when the state in Redis is that of the attempt.
+
+        confirm: called between staging and committing; it raises where the attempt must not be
+        committed. Once it returns, a Redis that is rolled back behind what it saw has lost the
+        staged chunks as well, and the commit fails.
 
         Raises Refused, or one of OUTAGES when the outcome is not known: call it again with the
         same object, which recognises that an earlier try has won.
         """
         await self._stage(prepared)
+        if confirm is not None:
+            await confirm()
         await self._commit(prepared)
         if prepared.redo:
             orphans = await self._finish(prepared.id, len(prepared.redo))
@@ -215,14 +242,15 @@ class Partition:
         keys = (self.key("meta"), redo, self.key("state"), self._bucket)
         numbers = (self._limits.fill, self._limits.steps)
         calls: list[Call] = [(keys, (record, number, *numbers)) for number in range(chunks)]
-        for some in _slices(calls, TOGETHER):
-            await self._scripts.run_all("apply", some)
         call = (self.key("meta"), redo, self.key("staged")), (record, self._limits.orphans)
-        reply, pending, orphans = await self._scripts.run("finish", call)
-        if reply == b"unapplied":
-            raise Damaged(f"{self.name}: redo record {record} has chunks that nobody knows")
-        self.pending_count = int(pending)
-        return list(orphans)
+        for _ in range(2):  # a Redis that is rolled back in between has them all again
+            for some in _slices(calls, TOGETHER):
+                await self._scripts.run_all("apply", some)
+            reply, pending, orphans = await self._scripts.run("finish", call)
+            if reply != b"unapplied":
+                self.pending_count = int(pending)
+                return list(orphans)
+        raise Damaged(f"{self.name}: redo record {record} has chunks that nobody knows")
 
     async def _migrate(self) -> None:
         """Take over pending entries from buckets whose number was fixed."""
@@ -248,27 +276,33 @@ class Partition:
 
     async def outbox(self, limit: int = 1000) -> list[tuple[int, OutMessage]]:
         """The first messages with their positions, in order. Raises Refused("epoch")."""
+        head, entries = await self._entries()
+        bodies = await self._bodies(entries)
+        if None in bodies:  # somebody else's by now, or Redis was rolled back in between?
+            head, entries = await self._entries()
+            bodies = await self._bodies(entries)
+        found: list[tuple[int, OutMessage]] = []
+        for entry, body in zip(entries, bodies, strict=True):
+            if body is None:
+                told = entry.decode()
+                raise Damaged(f"{self.name}: the outbox names {told}, whose messages are gone")
+            found.extend(enumerate(messages_of(body), int(entry.split(b" ", 1)[0])))
+        return [(ref, message) for ref, message in found if ref >= head][:limit]
+
+    async def _entries(self) -> tuple[int, list[bytes]]:
         keys = (self.key("meta"), self.key("outbox"))
         call = (keys, (self._owner, self._limits.outbox_bodies))
         reply, head, entries = await self._scripts.run("outbox", call)
         accepted(reply, self.name)
         self.backlog = self._tail - int(head)
-        found: list[tuple[int, OutMessage]] = []
-        for first, body in await self._bodies(entries):
-            found.extend(enumerate(messages_of(body), first))
-        return [(ref, message) for ref, message in found if ref >= head][:limit]
+        return int(head), list(entries)
 
-    async def _bodies(self, entries: list[bytes]) -> list[tuple[int, bytes]]:
+    async def _bodies(self, entries: list[bytes]) -> list[bytes | None]:
         parsed = [entry.decode().split(" ") for entry in entries]
         async with self._client.pipeline(transaction=False) as pipe:
             for _, _, record, number in parsed:
                 pipe.hget(self.key("out", record), number)
-            bodies: list[bytes | None] = await pipe.execute() if parsed else []
-        found = []
-        for (first, _, record, _), body in zip(parsed, bodies, strict=True):
-            if body is None:
-                raise Damaged(f"{self.name}: the outbox names {record}, whose messages are gone")
-            found.append((int(first), body))
+            found: list[bytes | None] = await pipe.execute() if parsed else []
         return found
 
     async def remove(self, refs: Sequence[int]) -> None:

@@ -17,6 +17,7 @@ Call = tuple[Sequence[str], Sequence[bytes | str | int]]
 NAMES = (
     "apply",
     "claim",
+    "claims",
     "commit",
     "finish",
     "migrate",

@@ -1,7 +1,7 @@
 """The store: partitions, what they share, and the check of Redis at start."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -10,8 +10,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from agents.store.changes import Limits, TooLarge
+from agents.store.claims import History, history_of
 from agents.store.partitions import Partition
-from agents.store.scripts import OUTAGES, Hook, Scripts, nothing, sources
+from agents.store.scripts import OUTAGES, Call, Hook, Scripts, nothing, sources
 
 ADVICE = "Look at [redis]: is it running at `url`, does it want rediss:// or [redis.security]?"
 
@@ -57,7 +58,9 @@ class Store:
 
     def partition(self, stage: str, number: int) -> Partition:
         """A partition's state, not yet claimed."""
-        name = f"{stage}:{number}"
+        return self._named(f"{stage}:{number}")
+
+    def _named(self, name: str) -> Partition:
         return Partition(self._client, self._scripts, self._prefix, name, self._limits)
 
     async def put_reference(self, reference_id: str, value: bytes) -> bool:
@@ -83,6 +86,23 @@ class Store:
                 pipe.hget(self.partition(stage, number).key("state"), field)
             found: list[bytes | None] = await pipe.execute() if numbers else []
         return found
+
+    async def histories(
+        self, owners: Mapping[str, Collection[str]], together: int = 16
+    ) -> dict[str, History]:
+        """What Redis says of owners of partitions, by the names of these ("ledger:3")."""
+        asked = [(name, sorted(some)) for name, some in sorted(owners.items())]
+        calls: list[Call] = []
+        for name, some in asked:
+            partition = self._named(name)
+            calls.append(((partition.key("meta"), partition.key("claims")), some))
+        replies: list[list[Any]] = []
+        for at in range(0, len(calls), together):
+            replies += await self._scripts.run_all("claims", calls[at : at + together])
+        return {
+            name: history_of(reply, some)
+            for (name, some), reply in zip(asked, replies, strict=True)
+        }
 
     async def answers(self) -> str:
         """What is wrong with Redis at this moment; nothing where it answers."""
