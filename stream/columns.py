@@ -33,8 +33,8 @@ class Column:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def take(self, rows: Ints | Bools) -> "Column":
-        """The rows of an index or mask, in its order."""
+    def take(self, rows: Ints | Bools | slice) -> "Column":
+        """The rows of an index, mask or slice, in its order."""
         codes = None if self.codes is None else self.codes[rows]
         return Column(self.numbers[rows], codes, self.words)
 

@@ -84,7 +84,9 @@ def _folded(a: Hashes, b: Hashes) -> Hashes:
     low, cross = a_low * b_low, a_high * b_low
     middle = (low >> _HALF) + (cross & _LOW) + a_low * b_high
     high = (cross >> _HALF) + (middle >> _HALF) + a_high * b_high
-    found: Hashes = high ^ (middle << _HALF | low & _LOW)
+    found: Hashes = middle << _HALF
+    found |= low & _LOW
+    found ^= high
     return found
 
 

@@ -74,9 +74,9 @@ class Batch:
     marks: tuple[Mark, ...] = ()
 
 
-def rows_of(block: Block, rows: np.ndarray) -> Block:
-    """The rows of a block that an index or mask names."""
-    if len(rows) == len(block) and rows.dtype == np.bool_ and rows.all():
+def rows_of(block: Block, rows: np.ndarray | slice) -> Block:
+    """The rows of a block that an index, mask or slice names; a slice makes views."""
+    if not isinstance(rows, slice) and rows.dtype == np.bool_ and rows.all():
         return block
     probabilities = block.probabilities
     return dataclasses.replace(

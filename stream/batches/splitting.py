@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from stream.batches.blocks import Batch, Block, ControlRow
+import numpy as np
+
+from stream.batches.blocks import Batch, Block, ControlRow, rows_of
 from stream.batches.gathering import Hashed, blocks_of
-from stream.batches.tables import divided
-from stream.batches.wire import encoded_size
+from stream.batches.tables import always, divided
+from stream.batches.wire import encoded_size, most_size
 from stream.events import Prediction, Truth
 from stream.hashes import id_hash
 
@@ -23,15 +25,15 @@ class _Slice:
     last: int
     rows: Sequence[Hashed]
     controls: Sequence[ControlRow]
-    blocks: Sequence[Block] = ()  # each of one source offset
+    blocks: Sequence[Block] = ()  # each ascending in source offset
 
     def offsets(self) -> list[int]:
         """The offsets that hold anything, ascending."""
         found = {r[0] for r in self.rows} | {c[0] for c in self.controls}
-        return sorted(found | {int(b.offsets[0]) for b in self.blocks})
+        return sorted(found.union(*(np.unique(b.offsets).tolist() for b in self.blocks)))
 
 
-def batches_of(
+def batches_of(  # noqa: PLR0913 - where from, what, and how it is split
     topic: str,
     topic_id: str,
     partition: int,
@@ -40,16 +42,21 @@ def batches_of(
     partitions: int,
     max_bytes: int,
     covered: tuple[int, int] | None = None,
+    *,
+    joined: Callable[[str], bool] = always,
 ) -> dict[int, list[Batch]]:
     """Batches for each partition of the internal log that gets any, in order of source offset.
 
     A row goes to partition id_hash % partitions, a control event to all. The batches of one
     partition cover the offsets `covered` (first and last; by default its own) without a hole.
     A batch has at most `max_bytes`, unless one source offset alone needs more: none is split.
+
+    joined: whether the rows of a model are to meet others of their ids. Blocks of those that are
+    not may go anywhere: all rows of a record go to partition offset % partitions.
     """
     source = Batch(topic, partition, topic_id, 0, 0, -1, [])
     parts = _by_partition(rows, partitions)
-    tables = divided([row for row in rows if isinstance(row, Block)], partitions)
+    tables = divided([row for row in rows if isinstance(row, Block)], partitions, joined)
     found: dict[int, list[Batch]] = {}
     for p in range(partitions) if controls else sorted(parts.keys() | tables.keys()):
         own = sorted(parts.get(p, []), key=lambda r: r[0])
@@ -78,6 +85,8 @@ def _by_partition(rows: Sequence[Row], partitions: int) -> dict[int, list[Hashed
 def _fitting(source: Batch, part: _Slice, max_bytes: int) -> list[Batch]:
     """One batch, or as many as it takes: halved between two offsets until each fits."""
     batch = _batch(source, part)
+    if most_size(batch) <= max_bytes:  # nearly always, and at no cost
+        return [batch]
     offsets = part.offsets()
     if len(offsets) == 1 or encoded_size(batch) <= max_bytes:
         return [batch]
@@ -87,21 +96,21 @@ def _fitting(source: Batch, part: _Slice, max_bytes: int) -> list[Batch]:
         middle - 1,
         [r for r in part.rows if r[0] < middle],
         [c for c in part.controls if c[0] < middle],
-        [b for b in part.blocks if b.offsets[0] < middle],
+        [b for block in part.blocks if len(b := rows_of(block, block.offsets < middle))],
     )
     high = _Slice(
         middle,
         part.last,
         [r for r in part.rows if r[0] >= middle],
         [c for c in part.controls if c[0] >= middle],
-        [b for b in part.blocks if b.offsets[0] >= middle],
+        [b for block in part.blocks if len(b := rows_of(block, block.offsets >= middle))],
     )
     return _fitting(source, low, max_bytes) + _fitting(source, high, max_bytes)
 
 
 def _batch(source: Batch, part: _Slice) -> Batch:
     times = [r[1] for r in part.rows] + [c[1] for c in part.controls]
-    times += [int(b.record_ms[0]) for b in part.blocks]
+    times += [int(b.record_ms.max()) for b in part.blocks]
     return dataclasses.replace(
         source,
         first=part.first,

@@ -2,22 +2,53 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from stream.batches.blocks import Block, rows_of
+from stream.batches.joining import gathered
 from stream.columns import Column, Floats
 
 
-def divided(blocks: Iterable[Block], partitions: int) -> dict[int, list[Block]]:
-    """Each row in the partition id_hash % partitions, in its order."""
-    found: dict[int, list[Block]] = defaultdict(list)
+def always(_: str) -> bool:
+    """Every model's rows are to meet others of their ids."""
+    return True
+
+
+def divided(
+    blocks: Iterable[Block], partitions: int, joined: Callable[[str], bool] = always
+) -> dict[int, list[Block]]:
+    """Each row in the partition id_hash % partitions, in its order; blocks alike as one.
+
+    Blocks of models that are not joined are of one record each: they go whole, by their offset.
+    """
+    split: list[Block] = []
+    whole: dict[int, list[Block]] = defaultdict(list)
     for block in blocks:
-        places = block.ids % np.uint64(partitions)
-        for partition in np.unique(places).tolist():
-            found[partition].append(tidy(rows_of(block, places == partition)))
+        own = split if joined(block.model) else whole[int(block.offsets[0]) % partitions]
+        own.append(block)
+    found: dict[int, list[Block]] = defaultdict(list)
+    for block in gathered(split):
+        for partition, part in _parts(block, partitions):
+            found[partition].append(tidy(part))
+    for partition, some in whole.items():
+        found[partition] += map(tidy, gathered(some))
     return found
+
+
+def _parts(block: Block, partitions: int) -> Iterator[tuple[int, Block]]:
+    """One copy in order of partition, and a view of it for each."""
+    if partitions == 1:
+        yield 0, block
+        return
+    kind = np.uint8 if partitions <= 256 else np.uint32
+    places = (block.ids % np.uint64(partitions)).astype(kind)
+    ordered = rows_of(block, np.argsort(places, kind="stable"))
+    ends = np.cumsum(np.bincount(places, minlength=partitions)).tolist()
+    for partition, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        if end > start:
+            yield partition, rows_of(ordered, slice(start, end))
 
 
 def tidy(block: Block) -> Block:
@@ -40,9 +71,10 @@ def in_order(column: Column) -> Column:
     """Only the words that occur, in order of their first use; no codes where none does."""
     if column.codes is None:
         return column
-    used, first = np.unique(column.codes, return_index=True)
-    used = used[np.argsort(first)]
-    used = used[used >= 0]
+    n, size = len(column), len(column.words)
+    first = np.full(size + 1, n)
+    first[column.codes[::-1]] = np.arange(n - 1, -1, -1)  # the last one written is the first row
+    used = np.argsort(first[:size], kind="stable")[: int((first[:size] < n).sum())]
     if len(used) == 0:
         return Column(column.numbers)
     if len(used) == len(column.words) and (used[:-1] < used[1:]).all():

@@ -73,6 +73,19 @@ def encoded_size(batch: Batch) -> int:
     return packed_size(*_parts(batch))
 
 
+def most_size(batch: Batch) -> int:
+    """No less than `encoded_size`, from the numbers of rows, columns and characters alone."""
+    size = 400 + sum(3 * len(row[2]) for row in batch.control) + 8 * len(batch.topic)
+    for block in batch.blocks:
+        named = _named(block)
+        texts = sum(len(w) for _, _, c in named for w in c.words) + sum(len(n) for _, n, _ in named)
+        words = sum(len(c.words) for _, _, c in named)
+        codes = 4 * sum(c.codes is not None for _, _, c in named)
+        size += len(block) * (48 + 8 * len(named) + codes) + 30 * (len(named) + 1)
+        size += 4 * (texts + len(block.model) + len(block.version or "")) + 6 * words
+    return size
+
+
 def decode_batch(value: bytes) -> Batch:
     """The batch of a message, as read-only views of it; ValueError on anything else."""
     reader = Reader(value)
