@@ -204,6 +204,20 @@ def test_memory_of_a_cancelled_checkpoint_is_never_written(
     asyncio.run(_run(House(own_redis.url, mock_kafka.bootstrap, namespace), scenario))
 
 
+def test_so_many_bytes_do_not_wait_for_their_time(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        worker = house.context.settings.worker.model_copy(update={"max_unsaved_bytes": 3})
+        house.context.settings = house.context.settings.model_copy(update={"worker": worker})
+        keeper = await house.opened()
+        await keeper.handle(rows(0, 1, 2), 0, 2)
+        assert (house.acked, keeper.unsaved) == ([], 2)
+        await keeper.handle(rows(2, 4, 8), 2, 4)
+        assert (house.acked, keeper.unsaved) == ([(house.tp, 4)], 0)
+        assert keeper.partition.backlog == 0  # published, before anything more is taken in
+
+    play(scenario)
+
+
 class Failing(Adder):
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         await super().apply(partition, records[:1])
