@@ -15,6 +15,8 @@ from agents import contracts, keys
 from agents.counters import Counters
 from agents.crashes import EXIT_CRASHED, POINTS, VARIABLE
 from agents.health import CHECKS, ENDPOINTS
+from agents.limits import LIMITS
+from agents.repair.advice import REPAIR
 from agents.settings import PREFIX
 
 MADE = "<!-- Made by `python -m agents.pages`; change the code, not this page. -->\n"
@@ -62,6 +64,11 @@ def operation() -> str:
             "What `/metrics` answers, in Prometheus' text format, of this worker alone: add up"
             " the\nworkers of a group.\n",
             table(("name", "kind", "labels", "meaning"), counters()),
+            "## Limits\n",
+            "Whatever grows with what comes in has a bound; a test reaches each of them.\n",
+            table(("what", "bound", "default", "what happens there", "counted as"), limits()),
+            "## Repair\n",
+            REPAIR,
             "## Crash points\n",
             f'For tests: a worker with `{VARIABLE}="after commit:3"` in its environment ends'
             " itself the third time\nthat it reaches the point `after commit`, with exit code"
@@ -148,6 +155,21 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events,
     "operation.md": operation,
 }
+
+
+def limits() -> list[tuple[str, ...]]:
+    """What is bounded, by what, and what happens there."""
+    return [
+        (name, _bound(limit.key), limit.default, limit.happens, limit.counted)
+        for name, limit in LIMITS.items()
+    ]
+
+
+def _bound(key: str | int) -> str:
+    if isinstance(key, int):
+        return "fixed"
+    owner, _, name = key.partition(".")
+    return f"`{name}` of [{owner}]"
 
 
 def counters() -> list[tuple[str, str, str, str]]:
