@@ -18,8 +18,8 @@ reach online detectors, and the messages are counted as `lost-signals` |
 | a source topic was deleted and made anew, or was cut off | `driftline repair sources` | nothing \
 that was taken in; the old topic's records are counted once, the new one's from the first on |
 | retention took records of a source topic while all workers were stopped | \
-`driftline repair skip` | these records: named by partition and offsets, remembered in Redis, shown \
-by `driftline status` and as `driftline_given_up_records` |
+`driftline repair skip` | these records: named by partition and offsets, remembered in Redis, \
+shown by `driftline status` and as `driftline_given_up_records` |
 | Redis was rolled back | none: the workers read again what Redis has lost | nothing, as long as \
 Kafka has it; else as above |
 | partitions were added to `events` or `signals` | none: they stay unused, and the worker \
