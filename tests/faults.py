@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka.admin import AdminClient
 
 from agents.settings import load
-from stream.events import decode_prediction, decode_truth
+from stream.events import Limits, decode_prediction, decode_truth
 from stream.pipeline import Pipeline
 from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth
 
@@ -56,7 +56,7 @@ def oracle(d: Deployment, parts: Iterable[tuple[int, int]]) -> dict[str, Any]:
             decode: Any = decode_prediction if topic == "predictions" else decode_truth
             for number in range(PARTITIONS):
                 rows = [
-                    (offset, e["time"], decode(msgspec.json.encode(e), None, e["time"]))
+                    (offset, e["time"], decode(msgspec.json.encode(e), None, e["time"], Limits()))
                     for offset, e in enumerate(
                         events[number::PARTITIONS], offsets.get((topic, number), 0)
                     )
