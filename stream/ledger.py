@@ -56,7 +56,8 @@ class Ledger:
     def wanted(self, batch: Batch) -> Hashes:
         """Id hashes whose pending entries `apply` needs, shape (n,)."""
         applied = self.sources.applied((batch.topic, batch.partition), batch.topic_id)
-        ids = [block.ids[block.offsets > applied] for block in batch.blocks]
+        joined = [block for block in batch.blocks if self._joined(block)]
+        ids = [block.ids[block.offsets > applied] for block in joined]
         found = np.unique(np.concatenate(ids)) if ids else np.array([], dtype=np.uint64)
         changed = self.matches.changed
         return np.array([h for h in found.tolist() if h not in changed], dtype=np.uint64)
@@ -85,11 +86,12 @@ class Ledger:
     def _predictions(self, block: Block, source: Source) -> bool:
         """Join and count predictions; False where there is no room for their model."""
         book = self.shelf.book(block.model, block.version or "")
-        if book is None or not self.matches.admits(book.model, book.version):
+        joined = self._joined(block)
+        if book is None or (joined and not self.matches.admits(book.model, book.version)):
             return False
         kept = self._kept(block, book.inputs.oldest_ms)
         book.count("too-old-predictions", len(block) - len(kept))
-        fresh = rows_of(kept, self.matches.forecasts(book, kept))
+        fresh = rows_of(kept, self.matches.forecasts(book, kept)) if joined else kept
         book.touched = True
         if len(fresh):
             _count_rows(book, fresh, source)
@@ -98,6 +100,11 @@ class Ledger:
 
     def _truths(self, block: Block, source: Source) -> bool:
         """Join truth; False where there is no room for its model."""
+        if not self._joined(block):
+            self._tell(
+                self.shelf.books_of(block.model), block.version, "unexpected-truths", len(block)
+            )
+            return True
         truths = self.shelf.truths_of(block.model)
         if truths is None or not self.matches.admits(block.model, block.version):
             return False
@@ -112,6 +119,10 @@ class Ledger:
             offsets = kept.offsets[panes == pane]
             truths.came_from(pane, source, int(offsets.min()), int(offsets.max()))
         return True
+
+    def _joined(self, block: Block) -> bool:
+        """Whether predictions of a model wait for truth."""
+        return self.settings(block.model).expects_truth
 
     def _kept(self, block: Block, oldest_ms: int) -> Block:
         """The rows that are not too old to be told from their duplicates and to be counted."""

@@ -48,6 +48,8 @@ class ModelSettings:
     """Record time without news after which a source partition holds the others back no more."""
     horizon_s: int = MONTH_S
     """How long after its prediction the truth still counts, and a prediction waits for it."""
+    expects_truth: bool = True
+    """False: no truth will come, so no prediction waits for it. One sent twice counts twice."""
     panes_kept: int = 1_000
     """Panes of history that are kept, for windows and for late rows."""
     # checks

@@ -266,3 +266,49 @@ def test_arrays_that_are_missing_are_refused() -> None:
     for wrong in (arrays[:-1], [*arrays, arrays[0]], []):
         with pytest.raises(ValueError, match="batch"):
             decode_batch(pack(header, wrong))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(1, 4), st.booleans())
+def test_tables_are_divided_like_their_rows(sizes: list[int], partitions: int, alone: bool) -> None:
+    """Blocks of one record each; those of models that are not joined stay whole."""
+    blocks = []
+    for offset, size in enumerate(sizes):
+        ids = np.random.default_rng(offset).integers(0, 2**64, size, dtype=np.uint64)
+        words = Column(np.full(size, np.nan), (np.arange(size) % 3).astype(np.int32), tuple("abc"))
+        own = np.full(size, offset, np.int64)
+        numbers = Column(np.arange(size).astype(np.float64))
+        columns = {"x": numbers, "w": words}
+        blocks.append(Block("prediction", "m", "1", own, own, own, ids, columns, prediction=words))
+    split = batches_of("t", "", 0, blocks, (), partitions, 10**6, joined=lambda _: not alone)
+    found = []
+    for partition, batches in split.items():
+        for block in (block for batch in batches for block in batch.blocks):
+            assert (np.diff(block.offsets) >= 0).all()
+            places = block.offsets if alone else block.ids
+            assert (places.astype(np.uint64) % np.uint64(partitions) == partition).all()
+            named = zip(block.features["w"].names(), block.prediction.names(), strict=True)  # type: ignore[union-attr]
+            told = zip(block.offsets, block.ids, block.features["x"].numbers, named, strict=True)
+            found += [(int(o), int(i), float(x), *w) for o, i, x, w in told]
+    expected = [
+        (int(o), int(i), float(x), "abc"[int(x) % 3], "abc"[int(x) % 3])
+        for b in blocks
+        for o, i, x in zip(b.offsets, b.ids, b.features["x"].numbers, strict=True)
+    ]
+    assert sorted(found) == sorted(expected)
+    assert all(len(batch.blocks) == 1 for batches in split.values() for batch in batches)
+
+
+@given(st.integers(1, 200), st.integers(0, 3), st.text(max_size=9), st.data())
+def test_the_bound_on_a_batchs_size_holds(
+    rows: int, words: int, name: str, data: st.DataObject
+) -> None:
+    size = np.arange(rows)
+    known = tuple(data.draw(st.text(max_size=5)) + str(i) for i in range(words))
+    codes = (size % words).astype(np.int32) if words else None
+    columns = {
+        name: Column(size.astype(np.float64), codes, known),
+        "x": Column(size.astype(np.float64)),
+    }
+    block = Block("prediction", name, "1", size, size, size, size.astype(np.uint64), columns)
+    batch = Batch(name, 0, "id", 0, 1, 2, [block, block], [(0, 1, name.encode())])
+    assert encoded_size(batch) <= wire.most_size(batch)

@@ -389,3 +389,27 @@ def test_expiry_changes_no_tally_where_nothing_is_late(data: st.DataObject) -> N
 def test_the_watermark_of_a_model_nobody_has_seen_is_before_all() -> None:
     kept = Kept()
     assert kept.ledger._line_ms("nobody") < BEFORE_ALL
+
+
+# Truth that is not expected
+
+
+def test_without_truth_predictions_are_counted_and_none_waits() -> None:
+    kept = Kept(dataclasses.replace(SETTINGS, expects_truth=False))
+    controlled(kept, *TOLD)
+    batch = batch_of(prediction(1, 5), prediction(2, 6), prediction(1, 5))
+    assert len(kept.ledger.wanted(batch)) == 0
+    kept.apply(batch, batch)
+    assert not kept.checkpoint().pending_puts
+    kept.restart()
+    assert kept.inputs(REFERENCE)[0].rows == 3
+    assert kept.ledger.matches.pending == 0
+
+
+def test_truth_that_is_not_expected_is_told_and_not_kept() -> None:
+    kept = Kept(dataclasses.replace(SETTINGS, expects_truth=False))
+    kept.apply(batch_of(prediction(1, 5)), batch_of(truth(1, 7), truth(2, 7)))
+    kept.checkpoint()
+    assert kept.ledger.counted()["unexpected-truths"] == 2
+    assert not kept.state.pending
+    assert not kept.quality()
