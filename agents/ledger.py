@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
-from agents.store import Partition
+from agents.store import Damaged, Partition
 from stream.batches import decode_batch
+from stream.batches.packing import MAGIC
 from stream.changes import Changes, OutMessage
 from stream.ledger import Ledger
 
 log = logging.getLogger(__name__)
 OWN_FIELDS = "[lbo]*"  # ledger..., book..., open-...; the sealed shares stay in Redis
+OURS = MAGIC[:3]  # of any version
 SLICE = 500  # pending entries that one round of housekeeping looks at
 
 
@@ -47,6 +49,7 @@ class LedgerCore:
             try:
                 batch = decode_batch(record.value or b"")
             except ValueError as error:
+                self._check_foreign(record, error)
                 log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
                 where = (self.topic, self.number)
                 self.letters.append(letter(record, where, "not-a-batch", str(error)))
@@ -54,6 +57,15 @@ class LedgerCore:
             wanted = self.ledger.wanted(batch)
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
             self.ledger.apply(batch, found)
+
+    def _check_foreign(self, record: Record, error: ValueError) -> None:
+        """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""
+        if (record.value or b"").startswith(OURS):
+            raise Damaged(
+                f"{self.topic}/{self.number} offset {record.offset}: {error}. It begins as intake's "
+                "batches do, so rows may be missing. Stop all workers and run: driftline repair "
+                "events --again"
+            ) from error
 
     async def housekeeping(self, partition: Partition) -> bool:
         """Look at the next slice of pending entries; the next checkpoint removes what has expired.

@@ -39,7 +39,8 @@ class Clocks:
         if signals.sequence > last + 1:
             raise Gap(
                 f"{signals.model} {signals.version}: message {signals.sequence} of partition "
-                f"{signals.partition} came after message {last}"
+                f"{signals.partition} came after message {last}. Stop all workers and run: "
+                "driftline repair signals"
             )
         return signals.sequence == last + 1
 
