@@ -22,8 +22,10 @@ EXIT_CRASHED: Final = 86
 SCRIPTS: dict[str, tuple[str, str]] = {
     "apply": ("a run of chunks of a committed checkpoint is to be applied", "it is applied"),
     "claim": ("a partition is to be claimed", "it is claimed, nothing is loaded"),
+    "claims": ("the owners of a ledger's checkpoints are to be asked for", "they are known"),
     "commit": ("all is staged", "the checkpoint is committed, its answer not seen"),
     "finish": ("all is applied", "the redo record is removed"),
+    "migrate": ("an old bucket of pending entries is to be taken over", "it is taken over"),
     "outbox": ("the outbox is to be read", "messages are read, none is published"),
     "pending": ("pending entries are to be looked up", "they are looked up"),
     "remove": ("messages are published", "they are removed from the outbox"),

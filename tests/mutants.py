@@ -132,7 +132,7 @@ MUTANTS: dict[str, Mutant] = {
         (Edit("agents.keepers:Keeper._ending", "self.live, self.refused = False, True", ""),),
     ),
     "memory kept after an error": Mutant(
-        KEEPERS + "test_memory_after_an_error_is_never_written",
+        REFUSALS + "test_half_a_chunk_is_never_written_with_the_work_before_it",
         (Edit("agents.keepers:Keeper._ending", "self.live = False\n        raise", "raise"),),
     ),
     "relay out of order": Mutant(

@@ -9,10 +9,12 @@ import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import msgspec
 import pytest
+import redis
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.protocol.group import LeaveGroupRequest  # type: ignore[import-untyped]
 
@@ -56,7 +58,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "worker": {"checkpoint_s": 0.1, "max_chunk_records": 25},
 }
 DAMAGED = b"no JSON"
-AT_ONCE = 4
+AT_ONCE = 3
+OLD_BUCKETS = 4
 
 
 def chain(point: str) -> list[tuple[str, int]]:
@@ -64,6 +67,22 @@ def chain(point: str) -> list[tuple[str, int]]:
     if point.endswith("sweep"):  # nothing is swept but what an attempt has left
         return [("after stage", 1), (point, 1)] * 2
     return [(point, 1), (point, 1), (point, LATEST.get(point, LATER))]
+
+
+def old_buckets(d: Deployment) -> None:
+    """What is pending lies as an earlier version kept it: in a fixed number of buckets."""
+    with closing(redis.Redis.from_url(str(d.told["redis"]["url"]))) as client:
+        for number in range(PARTITIONS):
+            tag = f"{d.name}:{{ledger:{number}}}:"
+            keys: Any = list(client.scan_iter(f"{tag}pending:*"))
+            entries: dict[bytes, bytes] = {}
+            for key in keys:
+                entries |= client.hgetall(key)  # type: ignore[arg-type]
+            client.delete(*keys)
+            for name, value in entries.items():
+                client.hset(f"{tag}pending:{name[0] * OLD_BUCKETS // 256}", name, value)
+            client.hdel(f"{tag}meta", "spread")
+            client.hset(f"{tag}meta", "buckets", OLD_BUCKETS)
 
 
 class Story:
@@ -157,6 +176,8 @@ def play(point: str, d: Deployment, nursery: Nursery) -> None:
         assert first.stop() == OK
     for part, (step, hit) in zip(story.parts, deaths, strict=False):
         story.send([] if point in ALONE else part)
+        if point.endswith("migrate"):
+            old_buckets(d)
         story.dies(step, hit)
     story.worker()
     d.until_taken_in()
@@ -173,12 +194,12 @@ def played(
     """Every point that was asked for, some side by side: each is mostly waited for."""
     asked = [_point(item) for item in request.session.items]
     wanted = [point for point in asked if point]
-    with Nursery() as nursery, EmbeddedRedis(servers.redis_binary()) as redis:
+    with Nursery() as nursery, EmbeddedRedis(servers.redis_binary()) as server:
 
         def one(point: str) -> None:
             folder = tmp_path_factory.mktemp("crash")
             name = f"c{uuid.uuid4().hex[:10]}"
-            with Deployment(real_kafka, redis.url, name, folder, MODEL, **SETTINGS) as d:
+            with Deployment(real_kafka, server.url, name, folder, MODEL, **SETTINGS) as d:
                 play(point, d, nursery)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:

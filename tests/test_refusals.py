@@ -65,6 +65,34 @@ def test_what_was_never_committed_is_never_published(
     play(scenario)
 
 
+class Failing(Adder):
+    """Fails in the middle of a chunk, when it is told to."""
+
+    failing = False
+
+    async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
+        await super().apply(partition, records[:1])
+        if self.failing:
+            raise ArithmeticError("half-way")
+        await super().apply(partition, records[1:])
+
+
+def test_half_a_chunk_is_never_written_with_the_work_before_it(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        core = Failing()
+        keeper = await house.opened(core)
+        await keeper.handle(rows(0, 1, 1), 0, 2)
+        core.failing = True
+        with pytest.raises(ArithmeticError):
+            await keeper.handle(rows(2, 10, 20), 2, 4)
+        await keeper.close()
+        successor = Adder()
+        position = await house.keeper(successor).open()
+        assert (position, successor.total) == (0, 0)
+
+    play(scenario)
+
+
 class Slow(Adder):
     """Gives way to others in the middle of a chunk."""
 
