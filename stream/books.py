@@ -52,9 +52,10 @@ class Book:
         self.model, self.version, self.settings = model, version, settings
         self.key = model_key(model, version)
         pane_ms, keep = settings.pane_s * 1000, settings.panes_kept
-        most = {"most_open": settings.max_open_panes, "most_revisions": settings.max_revisions}
-        self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep, **most)
-        self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep, **most)
+        self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep)
+        self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep)
+        for pages in (self.inputs, self.quality):
+            pages.most_open, pages.most_revisions = settings.max_open_panes, settings.max_revisions
         self.front = Front()
         self.sequence = 0
         self.active: list[tuple[int, str]] = []  # (from event time, reference id), in that order
