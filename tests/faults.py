@@ -28,6 +28,17 @@ reference_rows = 100
 DETECTORS = TABLES + 'detectors = [{ name = "ADWIN", signal = "x", raw = true }]\n'
 
 
+REFERENCE = {
+    "type": "reference",
+    "model": "m",
+    "version": "1",
+    "time": START_MS,
+    "active_from": START_MS,
+    "task": "classification",
+    "features": {"x": {"values": [float(i % 7) for i in range(500)]}},
+}
+
+
 def story(first: int, last: int) -> tuple[list[Any], list[Any]]:
     """Predictions spread over three hours, every fifth with its truth half a minute later."""
     predictions, truths = [], []
@@ -50,6 +61,7 @@ def tell(d: Deployment, first: int, last: int) -> None:
 def oracle(d: Deployment, parts: Iterable[tuple[int, int]]) -> dict[str, Any]:
     """The evaluations of these parts of the story, by id, of the same core in memory."""
     pipeline = Pipeline(load(d.config).model, PARTITIONS, PARTITIONS)
+    pipeline.control(REFERENCE)
     offsets: dict[tuple[str, int], int] = {}
     for first, last in parts:
         for topic, events in zip(("predictions", "ground-truth"), story(first, last), strict=True):

@@ -16,7 +16,7 @@ from agents.ledger import LedgerCore
 from agents.producers import Producer
 from agents.settings import Bounds, Settings
 from agents.store import Changes as Stored
-from agents.store import Partition, Store
+from agents.store import Damaged, Partition, Store
 from stream.batches import Batch, encode_batch
 from tests.ledgers import batch_of, prediction, truth
 
@@ -105,6 +105,16 @@ def test_what_is_no_batch_becomes_a_dead_letter_and_the_rest_goes_on(redis_url: 
         assert [m.value for m in letters] == [b"junk"]
         assert dict(letters[0].headers)["driftline-reason"] == b"not-a-batch"
         assert world.rows("predictions") == 1
+
+    play(redis_url, scenario)
+
+
+def test_a_damaged_batch_of_intakes_own_is_a_loss_and_ends_the_worker(redis_url: str) -> None:
+    async def scenario(world: World) -> None:
+        whole = encode_batch(batch_of(prediction(1, 5)))
+        for damaged in (whole[:-9], whole[:20] + b"\0" + whole[21:], b"DLB9" + whole[4:]):
+            with pytest.raises(Damaged, match=r"driftline repair events --again$"):
+                await world.apply(damaged)
 
     play(redis_url, scenario)
 

@@ -20,6 +20,7 @@ from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
 from stream.references import MAX_INCOMPLETE, Parts, Reference
+from stream.samples import Sample
 from stream.settings import DetectorSettings, ModelSettings
 from stream.signals import Signals, encode_signals
 from stream.watch import Watch
@@ -111,6 +112,7 @@ def test_raw_rows_of_a_pane_before_there_is_a_reference() -> None:
     ledger = kept(max_sample_rows=100, minimum_rows=2, reference_rows=100)
     told(ledger, *(prediction(i, 1_000 + i) for i in range(250)))
     ((_, page),) = ledger.pages("inputs", "1")
+    assert isinstance(page, Sample)
     assert (page.rows, page.seen) == (100, 250)
 
 

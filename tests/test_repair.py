@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults import (
     PARTITIONS,
+    REFERENCE,
     TABLES,
     differing,
     make_anew,
@@ -31,6 +32,8 @@ def begun(deploy: Deploy, stages: str, tables: str = TABLES) -> Deployment:
     """The first part was taken in by all stages, the second only by some; then all stopped."""
     d = deploy(tables, topics={"partitions": PARTITIONS})
     worker = d.start()
+    d.send("control", [REFERENCE])
+    d.until_taken_in()
     tell(d, *PARTS[0])
     d.until_idle()
     assert worker.stop() == 0

@@ -39,14 +39,20 @@ def look(context: typer.Context, as_json: AsJson = False, config: Config = None)
 
 
 @repair_commands.command("events")
-def events(yes: Yes = False, config: Config = None) -> None:
+def events(
+    yes: Yes = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Of all partitions, though nothing looks wrong.")
+    ] = False,
+    config: Config = None,
+) -> None:
     """The internal log of rows was made anew, cut off, or dropped what was still to be read.
 
     Ledgers go on at its end, and the source topics are taken in again from the first record that
     one of them has not counted. What was counted is not counted twice: exact as far as the
     source topics go back, and what they have dropped is named.
     """
-    _do("events", load(config), yes=yes)
+    _do("events", load(config), yes=yes, again=again)
 
 
 @repair_commands.command("signals")
@@ -79,16 +85,16 @@ def skip(yes: Yes = False, config: Config = None) -> None:
     _do("skip", load(config), yes=yes)
 
 
-def _do(name: str, settings: Settings, *, yes: bool) -> None:
+def _do(name: str, settings: Settings, *, yes: bool, again: bool = False) -> None:
     try:
-        wait_for(_work(name, settings, yes=yes))
+        wait_for(_work(name, settings, yes=yes, again=again))
     except works.Refusal as refusal:
         typer.echo(f"driftline: not repaired: {refusal}", err=True)
         raise typer.Exit(1) from None
 
 
-async def _work(name: str, settings: Settings, *, yes: bool) -> None:
-    async with works.at_work(settings) as work:
+async def _work(name: str, settings: Settings, *, yes: bool, again: bool) -> None:
+    async with works.at_work(settings, again=again) as work:
         plan = await ACTS[name](work)
         if not plan.steps or plan.act is None:
             typer.echo("nothing to repair")

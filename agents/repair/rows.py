@@ -19,8 +19,9 @@ from stream.states import sources_in
 
 async def plan(work: Work) -> Plan:
     """Where ledgers and intake are to go on. Raises Refusal where the log is too narrow."""
-    broken = [one for one in work.survey.stages if one.stage == "ledger" and one.wrong]
     count = work.partitions("ledger")
+    stages = [one for one in work.survey.stages if one.stage == "ledger"]
+    broken = [one for one in stages[:count] if one.wrong or work.again]
     if not broken:
         return Plan(())
     check_width(broken, count)

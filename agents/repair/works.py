@@ -33,12 +33,13 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Work:
-    """A deployment none of whose workers runs."""
+    """A deployment none of whose workers runs. again: repair also what looks right."""
 
     settings: Settings
     store: Store
     group: Group
     survey: Survey
+    again: bool = False
 
     def partitions(self, stage: str) -> int:
         """How many partitions of a stage have a state, or will have one."""
@@ -71,7 +72,7 @@ async def write(
 
 
 @asynccontextmanager
-async def at_work(settings: Settings) -> AsyncIterator[Work]:
+async def at_work(settings: Settings, *, again: bool = False) -> AsyncIterator[Work]:
     """All that a repair needs. Raises Refusal, ConnectionError, Unusable, LookupError."""
     if await Cluster(settings.kafka).is_mock():
         raise Refusal("this is an embedded Kafka, which forgets all at its end: start it anew")
@@ -87,4 +88,4 @@ async def at_work(settings: Settings) -> AsyncIterator[Work]:
     async with opened(settings) as (client, _):
         limits = Limits(value_bytes=MAX_VALUE_BYTES, outbox_bodies=EVERY_BODY)
         store = Store(client, settings.redis.key_prefix, limits)
-        yield Work(settings, store, Group(settings.kafka), found)
+        yield Work(settings, store, Group(settings.kafka), found, again)
