@@ -62,9 +62,9 @@ class LedgerCore:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""
         if (record.value or b"").startswith(OURS):
             raise Damaged(
-                f"{self.topic}/{self.number} offset {record.offset}: {error}. It begins as intake's "
-                "batches do, so rows may be missing. Stop all workers and run: driftline repair "
-                "events --again"
+                f"{self.topic}/{self.number} offset {record.offset}: {error}. It begins as a batch "
+                "of intake does, so rows may be missing. Stop all workers and run: "
+                "driftline repair events --again"
             ) from error
 
     async def housekeeping(self, partition: Partition) -> bool:
