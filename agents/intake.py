@@ -6,39 +6,23 @@ after a crash is dropped by the ledgers, which know the source offset of every r
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Mapping, Sequence
 
-from agents import arrows
 from agents.chunks import TP, Chunk, Record
 from agents.context import Context
 from agents.keepers import Unfit
 from agents.letters import shortened, told
 from agents.producers import DeliveryFailed, Message
-from stream.batches import Batch, batches_of, encode_batch
-from stream.batches.blocks import Block, ControlRow, Kind
-from stream.batches.splitting import Row
-from stream.events import (
-    Limits,
-    Prediction,
-    Rejected,
-    Truth,
-    decode_control,
-    decode_prediction,
-    decode_truth,
-)
+from agents.reading import SOURCES, Reader
+from stream.batches import Batch, Row, batches_of, encode_batch
+from stream.batches.blocks import ControlRow
+from stream.events import Rejected
 from stream.marks import marks_of, told_to_all
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 700_000
 LOOK_S = 5.0  # between two looks at which source partitions are idle
-NOT_JSON = b"application/cloudevents+json"  # an envelope around the event: the suffix misleads
-DECODERS: dict[str, Callable[[bytes | None, bytes | None, int, Limits], Prediction | Truth]] = {
-    "predictions": decode_prediction,
-    "ground-truth": decode_truth,
-}
-ARROWS: dict[str, Kind] = {"predictions": "prediction", "ground-truth": "truth"}
-SOURCES = (*DECODERS, "control")
 
 
 class Intake:
@@ -46,22 +30,16 @@ class Intake:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.limits = context.settings.limits.decoding()
+        self.reader = Reader(context.settings)
         self.names = {context.topic(name): name for name in SOURCES}
         self.taken: dict[TP, int] = {}
         self._quiet: dict[TP, tuple[int, int]] = {}  # offset, and when nothing was behind it (ms)
 
     async def handle(self, chunk: Chunk) -> None:
         """Decode a chunk, publish what came of it, acknowledge it. Raises keepers.Unfit."""
-        rows: list[Row] = []
-        controls: list[ControlRow] = []
-        letters: list[Message] = []
-        for record in chunk.records:
-            try:
-                self._decode(chunk, record, rows, controls)
-            except Rejected as error:
-                letters.append(self._letter(chunk, record, error))
-        batches = self._batches(chunk, rows, controls)
+        taken = self.reader.read(self.names[chunk.topic], chunk.records)
+        letters = self._letters(chunk, taken.refused)
+        batches = self._batches(chunk, taken.rows, taken.controls)
         self.context.reach("before forward")
         await self._publish(batches)
         self.context.reach("between forward and letters")
@@ -72,38 +50,8 @@ class Intake:
         self.context.ack(chunk.tp, chunk.next)
         self.context.reach("after receipt")
 
-    def _decode(
-        self, chunk: Chunk, record: Record, rows: list[Row], controls: list[ControlRow]
-    ) -> None:
-        name = self.names[chunk.topic]
-        if name in ARROWS and is_arrow(record):
-            rows.extend(self._table(ARROWS[name], record))
-            return
-        _check_type(record)
-        args = (record.value, record.key, record.timestamp, self.limits)
-        if name == "control":
-            self._check_model(decode_control(*args).model)
-            controls.append((record.offset, record.timestamp, record.value or b""))
-        else:
-            event = DECODERS[name](*args)
-            self._check_model(event.model)
-            rows.append((record.offset, record.timestamp, event))
-
-    def _table(self, kind: Kind, record: Record) -> list[Block]:
-        """Many rows of one record, or Rejected as a whole."""
-        place = arrows.Place(record.offset, record.timestamp, self.limits)
-        blocks = arrows.rows_in(kind, record.value, place)
-        for block in blocks:
-            self._check_model(block.model)
-        return blocks
-
-    def _check_model(self, model: str) -> None:
-        settings = self.context.settings
-        if settings.intake.unknown_models == "refuse" and model not in settings.models:
-            raise Rejected("unknown-model", f"{model!r} has no table in [models]")
-
     def _batches(
-        self, chunk: Chunk, rows: list[Row], controls: list[ControlRow]
+        self, chunk: Chunk, rows: Sequence[Row], controls: Sequence[ControlRow]
     ) -> dict[int, list[Batch]]:
         """One batch at least for every partition of the internal log."""
         covered = (chunk.records[0].offset, chunk.records[-1].offset)
@@ -140,6 +88,12 @@ class Intake:
                 f"topic {topic} does not take a message of {largest:,} bytes ({error}): raise its "
                 "max.message.bytes"
             ) from error
+
+    def _letters(self, chunk: Chunk, refused: Mapping[int, Rejected]) -> list[Message]:
+        if not refused:
+            return []
+        told = ((record, refused.get(record.offset)) for record in chunk.records)
+        return [self._letter(chunk, record, error) for record, error in told if error]
 
     def _letter(self, chunk: Chunk, record: Record, error: Rejected) -> Message:
         self.context.counters.dead_letters.labels(error.reason).inc()
@@ -193,23 +147,3 @@ class Intake:
         """A source partition is ours no longer."""
         self.taken.pop(tp, None)
         self._quiet.pop(tp, None)
-
-
-def is_arrow(record: Record) -> bool:
-    """Whether a header says that the value is an Arrow stream."""
-    return arrows.MEDIA_TYPE.encode() in _types(record)
-
-
-def _types(record: Record) -> Iterator[bytes]:
-    for name, value in record.headers:
-        if name.lower() == "content-type":
-            yield (value or b"").split(b";")[0].strip().lower()
-
-
-def _check_type(record: Record) -> None:
-    """Raises Rejected where a header says that the value is not JSON."""
-    for kind in _types(record):
-        json = kind in (b"", b"application/json", b"text/json") or kind.endswith(b"+json")
-        if not json or kind == NOT_JSON:
-            shown = kind[:100].decode("ascii", "replace")
-            raise Rejected("unknown-content-type", f"content-type {shown!r} is not JSON")

@@ -21,10 +21,11 @@ from agents.counters import Counters
 from agents.crashes import from_environment
 from agents.health import Health, serve
 from agents.inspections import Inspection
-from agents.intake import LOOK_S, SOURCES, Intake
+from agents.intake import LOOK_S, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
 from agents.producers import Producer
+from agents.reading import SOURCES
 from agents.repair.surveys import Survey, patient
 from agents.rollbacks import Told
 from agents.security import faust_credentials, redis_config

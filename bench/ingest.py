@@ -79,7 +79,7 @@ def _worker(servers: Place, folder: Path, prefix: str) -> Iterator[Worker]:
         [kafka]
         brokers = ["{servers.kafka.bootstrap}"]
         group_id = "{prefix}"
-        session_timeout_s = 60  # it is stopped while Kafka is filled
+        session_timeout_s = 30  # it is stopped while Kafka is filled
         [redis]
         url = "{servers.redis.url}"
         key_prefix = "{prefix}"

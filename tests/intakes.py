@@ -8,8 +8,9 @@ from typing import Any, cast
 from agents.chunks import Chunk
 from agents.context import Context
 from agents.counters import Counters
-from agents.intake import SOURCES, Intake
+from agents.intake import Intake
 from agents.producers import Message
+from agents.reading import SOURCES
 from agents.settings import Settings
 from stream.batches import Batch, decode_batch
 

@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 import schemas
 from agents.arrows import MEDIA_TYPE
-from agents.intake import SOURCES
+from agents.reading import SOURCES
 from agents.settings import TOPICS, Settings
 from agents.topics import config_of
 from stream import events

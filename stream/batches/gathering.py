@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -62,11 +62,11 @@ def _blocks(rows: Sequence[Hashed]) -> list[Block]:
         np.array(hashes, dtype=np.uint64),
     )
     if isinstance(events[0], Truth):
-        return [_truths(cast(Sequence[Truth], events), common)]
+        return [truths_of(cast(Sequence[Truth], events), common)]
     types = _types([e.features for e in events])
     if list in types:  # of other lengths in other rows, perhaps
         return blocks_of((o, ms, _spread(e), h) for o, ms, e, h in rows)
-    return [_predictions(cast(Sequence[Prediction], events), common, types)]
+    return [predictions_of(events, common, _features([e.features for e in events], types))]
 
 
 def _spread(event: Prediction | Truth) -> Prediction:
@@ -78,10 +78,12 @@ def _types(rows: Iterable[Mapping[str, FeatureValue]]) -> set[type]:
     return set(map(type, chain.from_iterable(row.values() for row in rows)))
 
 
-_Common = tuple[str, str | None, Ints, Ints, Ints, Hashes]
+# model, version, offsets, record_ms, times_ms, ids
+Common = tuple[str, str | None, Ints, Ints, Ints, Hashes]
 
 
-def _truths(events: Sequence[Truth], common: _Common) -> Block:
+def truths_of(events: Sequence[Any], common: Common) -> Block:
+    """The block of truths, with the attributes of `Truth`, of one model and version."""
     return Block(
         "truth",
         *common,
@@ -91,7 +93,11 @@ def _truths(events: Sequence[Truth], common: _Common) -> Block:
     )
 
 
-def _predictions(events: Sequence[Prediction], common: _Common, types: set[type]) -> Block:
+def predictions_of(events: Sequence[Any], common: Common, features: Mapping[str, Column]) -> Block:
+    """The block of predictions of one model version: their features, and what else they have.
+
+    events: with the attributes of `Prediction`; all with the same classes and segments.
+    """
     first = events[0]
     classes = tuple(first.probabilities or ())
     segments = tuple(first.segments or ())
@@ -99,7 +105,7 @@ def _predictions(events: Sequence[Prediction], common: _Common, types: set[type]
     return Block(
         "prediction",
         *common,
-        features=_features([e.features for e in events], types),
+        features=features,
         prediction=_column([e.prediction for e in events]),
         score=_optional([e.score for e in events]),
         probabilities=_probabilities(events, classes) if classes else None,
@@ -119,6 +125,21 @@ def _features(rows: Sequence[Mapping[str, FeatureValue]], types: set[type]) -> d
         return {name: Column(matrix[:, i]) for i, name in enumerate(names)}
     columns = zip(*(row.values() for row in rows), strict=True)
     return {name: _column(v) for name, v in zip(names, columns, strict=True)}
+
+
+def features_of(rows: Sequence[Any], names: Sequence[str], numeric: bool) -> dict[str, Column]:
+    """Columns by name. rows: structs with a field for each; numeric: all are numbers or None."""
+    values = map(msgspec.structs.astuple, rows)
+    if numeric:
+        flat = chain.from_iterable(values)
+        try:
+            matrix = np.fromiter(flat, np.float64, len(rows) * len(names))
+        except TypeError:  # some are None
+            return features_of(rows, names, numeric=False)
+        columns = np.ascontiguousarray(matrix.reshape(len(rows), len(names)).T)
+        return {name: Column(column) for name, column in zip(names, columns, strict=True)}
+    given = zip(*values, strict=True)
+    return {name: _column(v) for name, v in zip(names, given, strict=False)}
 
 
 def _column(values: Sequence[FeatureValue]) -> Column:
@@ -145,12 +166,12 @@ def _optional(values: Sequence[float | None]) -> Floats | None:
 
 
 def _probabilities(
-    events: Sequence[Prediction], classes: tuple[str, ...]
+    events: Sequence[Any], classes: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Floats]:
     rows = [tuple(e.probabilities.values()) for e in events if e.probabilities is not None]
     return classes, np.array(rows, dtype=np.float64)
 
 
-def _segments(events: Sequence[Prediction], names: tuple[str, ...]) -> dict[str, Column]:
+def _segments(events: Sequence[Any], names: tuple[str, ...]) -> dict[str, Column]:
     rows = [e.segments.values() for e in events if e.segments is not None]
     return {n: _words(v) for n, v in zip(names, zip(*rows, strict=True), strict=True)}

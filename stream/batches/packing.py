@@ -8,6 +8,7 @@ Everything is little-endian. The reader asks for the arrays in the order they we
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,14 @@ _HEAD = struct.Struct("<4sIII")
 
 
 def pack(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> bytes:
-    """One message of a header and its arrays."""
-    parts = [struct.pack("<II", len(header), 0), header, _padding(len(header))]
+    """One message of a header and its arrays, which must be contiguous."""
+    parts: list[Any] = [struct.pack("<II", len(header), 0), header, _padding(len(header))]
     for array in arrays:
-        parts += [array.tobytes(), _padding(array.nbytes)]
-    rest = b"".join(parts)
-    return MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
+        parts += [array.data, _padding(array.nbytes)]
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return b"".join([MAGIC, struct.pack("<I", checksum), *parts])
 
 
 def packed_size(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> int:

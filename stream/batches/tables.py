@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.batches.blocks import Block, rows_of
 from stream.batches.joining import gathered
-from stream.columns import Column, Floats
+from stream.columns import Column, Floats, Hashes
 
 
 def always(_: str) -> bool:
@@ -21,29 +21,27 @@ def divided(
 ) -> dict[int, list[Block]]:
     """Each row in the partition id_hash % partitions, in its order; blocks alike as one.
 
-    Blocks of models that are not joined are of one record each: they go whole, by their offset.
+    Rows of models that are not joined go by their source offset, so that those of one record stay
+    together; never by where a chunk begins, which may be elsewhere the next time.
     """
-    split: list[Block] = []
-    whole: dict[int, list[Block]] = defaultdict(list)
-    for block in blocks:
-        own = split if joined(block.model) else whole[int(block.offsets[0]) % partitions]
-        own.append(block)
     found: dict[int, list[Block]] = defaultdict(list)
-    for block in gathered(split):
-        for partition, part in _parts(block, partitions):
+    for block in gathered(list(blocks)):
+        numbers = block.ids if joined(block.model) else block.offsets.astype(np.uint64)
+        for partition, part in _parts(block, numbers, partitions):
             found[partition].append(tidy(part))
-    for partition, some in whole.items():
-        found[partition] += map(tidy, gathered(some))
     return found
 
 
-def _parts(block: Block, partitions: int) -> Iterator[tuple[int, Block]]:
+def _parts(block: Block, numbers: Hashes, partitions: int) -> Iterator[tuple[int, Block]]:
     """One copy in order of partition, and a view of it for each."""
     if partitions == 1:
         yield 0, block
         return
     kind = np.uint8 if partitions <= 256 else np.uint32
-    places = (block.ids % np.uint64(partitions)).astype(kind)
+    places = (numbers % np.uint64(partitions)).astype(kind)
+    if (places == places[0]).all():
+        yield int(places[0]), block
+        return
     ordered = rows_of(block, np.argsort(places, kind="stable"))
     ends = np.cumsum(np.bincount(places, minlength=partitions)).tolist()
     for partition, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):

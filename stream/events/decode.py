@@ -54,7 +54,7 @@ _predictions = msgspec.json.Decoder(_Prediction)
 _truths = msgspec.json.Decoder(_Truth)
 _anything = msgspec.json.Decoder()
 _times = msgspec.json.Decoder(datetime.datetime)
-_FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 YEAR_MS = 366 * 86_400_000
 MAX_REVISION = 2**53
 LEFT_BRACKET = ord("[")
@@ -68,7 +68,7 @@ def decode_prediction(
     checked = _present(value, limits)
     try:
         w = _predictions.decode(checked)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         raise rejection(checked, failure) from None
     _check_unknown(checked, limits.max_depth)
     check_names((w.prediction_id, w.model, w.version), limits)
@@ -76,7 +76,7 @@ def decode_prediction(
     if LEFT_BRACKET in checked:  # without one there is no list, and nothing to look for
         _check_vectors(w.features, limits)
     if w.probabilities is not None or w.segments is not None:
-        _check_groups(w.probabilities or {}, w.segments or {}, limits)
+        check_groups(w.probabilities or {}, w.segments or {}, limits)
     return Prediction(
         w.prediction_id,
         w.model,
@@ -100,7 +100,7 @@ def decode_truth(value: bytes | None, key: bytes | None, record_ms: int, limits:
     checked = _present(value, limits)
     try:
         w = _truths.decode(checked)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         raise rejection(checked, failure) from None
     _check_unknown(checked, limits.max_depth)
     check_names((w.prediction_id, w.model), limits)
@@ -124,7 +124,7 @@ def decode_control(
     checked = _present(value, limits)
     try:
         document = _anything.decode(checked)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         raise rejection(checked, failure) from None
     if not isinstance(document, dict):
         raise Rejected("wrong-type", "Expected `object`")
@@ -134,7 +134,7 @@ def decode_control(
             document[name] = _any_time(document[name], record_ms, limits.max_ahead_ms)
     try:
         event: Control = msgspec.convert(document, Control)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         raise rejection(checked, failure) from None
     check_names(_names_of(event), limits)
     if isinstance(event, ReferencePart) and event.part >= event.parts:
@@ -187,9 +187,10 @@ def _check_vectors(features: Mapping[str, FeatureValue], limits: Limits) -> None
         raise Rejected("too-many-features", f"{sum(lengths)}, at most {limits.max_features}")
 
 
-def _check_groups(
+def check_groups(
     probabilities: Mapping[str, float], segments: Mapping[str, str], limits: Limits
 ) -> None:
+    """Raises Rejected where there are too many of them, or a name is too long."""
     if len(probabilities) > limits.max_features:
         raise Rejected("too-many-features", f"{len(probabilities)} probabilities")
     if len(segments) > limits.max_segments:
@@ -216,7 +217,7 @@ def _check_unknown(value: bytes, most: int) -> None:
         document = _anything.decode(value)
     except RecursionError:
         raise Rejected("too-deep", f"more than {most} levels") from None
-    except _FAILURES:  # a number that nobody can hold, passed over
+    except FAILURES:  # a number that nobody can hold, passed over
         return
     _check_depth(document, most)
 

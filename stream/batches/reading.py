@@ -1,0 +1,178 @@
+"""Reading: the raw records of a chunk into blocks, many at once.
+
+Records that look alike are decoded by a decoder of their shape and checked as columns. On any
+doubt a record is decoded alone, by `stream.events`: all reasons are given there, so that neither
+what is accepted nor what is said against the rest depends on the way it took.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stream.batches.blocks import Block
+from stream.batches.gathering import (
+    Common,
+    Hashed,
+    blocks_of,
+    features_of,
+    predictions_of,
+    truths_of,
+)
+from stream.batches.merging import merged
+from stream.batches.shapes import Shape, Shapes, decode_plain_truth
+from stream.batches.vetting import grouped, stated, vetted, wires_of
+from stream.columns import Bools, Ints
+from stream.events import Limits, Prediction, Rejected, Truth, decode_prediction, decode_truth
+from stream.hashes import id_hash, id_hashes
+
+TRIES = 8  # records of which one must be good for a shape to be learned
+PASSES = 4  # shapes that are tried on one chunk
+FEW = 64  # records that are not worth another pass
+Strict = Callable[[bytes | None, bytes | None, int, Limits], Prediction | Truth]
+Key = tuple[object, ...]  # model, version, and where there are any, classes and segments
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Raw:
+    """n raw records of one source partition, ascending in offset. record_ms: their timestamps."""
+
+    offsets: Ints
+    record_ms: Ints
+    values: Sequence[bytes | None]
+
+    def take(self, places: Ints) -> "Raw":
+        """Some of them."""
+        if len(places) == len(self.values):
+            return self
+        some = [self.values[i] for i in places.tolist()]
+        return Raw(self.offsets[places], self.record_ms[places], some)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Read:
+    """What came of a chunk. rejected: by source offset, ascending."""
+
+    blocks: list[Block]
+    rejected: dict[int, Rejected]
+
+
+def read_predictions(raw: Raw, shapes: Shapes, limits: Limits) -> Read:
+    """Blocks of the predictions that can be used. shapes: of earlier chunks."""
+    blocks: list[Block] = []
+    for _ in range(PASSES):
+        shape = _shape(raw, shapes, limits)
+        if shape is None:
+            break
+        found, rest = _predictions(raw, shape, limits)
+        blocks += found
+        before, raw = len(raw.values), raw.take(rest)
+        if len(rest) < FEW or len(rest) > before * 7 // 8:
+            break
+    return _with_the_rest(blocks, raw, decode_prediction, limits)
+
+
+def read_truths(raw: Raw, limits: Limits) -> Read:
+    """Blocks of the truths that can be used."""
+    blocks, rest = _truths(raw, limits)
+    return _with_the_rest(blocks, raw.take(rest), decode_truth, limits)
+
+
+def _shape(raw: Raw, shapes: Shapes, limits: Limits) -> Shape | None:
+    """That of the first good record; the order of its keys is that of the most, mostly."""
+    for value, record_ms in zip(raw.values[:TRIES], raw.record_ms.tolist(), strict=False):
+        try:
+            return shapes.learn(decode_prediction(value, None, record_ms, limits))
+        except Rejected:
+            continue
+    return None
+
+
+def _predictions(raw: Raw, shape: Shape, limits: Limits) -> tuple[list[Block], Ints]:
+    """Blocks of those of a shape, and the places of the others."""
+    wires = wires_of(raw.values, shape.decode, limits)
+    places = _known(wires)
+    rows, some = _some(wires, places), raw.take(places)
+    times, fit = vetted(rows, some.record_ms, limits)
+    fit &= grouped(rows, limits)
+    blocks = []
+    for own in _groups(rows, fit, _kind_of_prediction):
+        same = _some(rows, own)
+        features = features_of([row.features for row in same], shape.names, shape.numeric)
+        blocks.append(predictions_of(same, _common(same, some, times, own), features))
+    return blocks, _others(len(wires), places[fit])
+
+
+def _truths(raw: Raw, limits: Limits) -> tuple[list[Block], Ints]:
+    wires = wires_of(raw.values, decode_plain_truth, limits)
+    places = _known(wires)
+    rows, some = _some(wires, places), raw.take(places)
+    times, fit = vetted(rows, some.record_ms, limits)
+    fit &= stated(rows)
+    blocks = []
+    for own in _groups(rows, fit, _kind_of_truth):
+        same = _some(rows, own)
+        blocks.append(truths_of(same, _common(same, some, times, own)))
+    return blocks, _others(len(wires), places[fit])
+
+
+def _known(wires: Sequence[Any]) -> Ints:
+    return np.flatnonzero(np.fromiter((w is not None for w in wires), np.bool_, len(wires)))
+
+
+def _some(rows: Sequence[Any], places: Ints) -> Sequence[Any]:
+    return rows if len(places) == len(rows) else [rows[i] for i in places.tolist()]
+
+
+def _others(n: int, places: Ints) -> Ints:
+    rest = np.ones(n, dtype=np.bool_)
+    rest[places] = False
+    return np.flatnonzero(rest)
+
+
+def _groups(rows: Sequence[Any], fit: Bools, kind: Callable[[Any], Key]) -> list[Ints]:
+    """Places of the rows that fit, together where they are of one kind."""
+    kinds = list(map(kind, rows))
+    if len(set(kinds)) == 1:
+        return [np.flatnonzero(fit)] if fit.any() else []
+    found: defaultdict[Key, list[int]] = defaultdict(list)
+    for i in np.flatnonzero(fit).tolist():
+        found[kinds[i]].append(i)
+    return [np.array(places) for places in found.values()]
+
+
+def _kind_of_prediction(row: Any) -> Key:
+    classes, segments = row.probabilities, row.segments
+    if classes is None and segments is None:
+        return (row.model, row.version)
+    return (row.model, row.version, tuple(classes or ()), tuple(segments or ()))
+
+
+def _kind_of_truth(row: Any) -> Key:
+    return (row.model, row.version)
+
+
+def _common(rows: Sequence[Any], raw: Raw, times: Ints, own: Ints) -> Common:
+    model = rows[0].model
+    hashes = id_hashes(model, [row.prediction_id for row in rows])
+    places = own if len(own) < len(times) else slice(None)
+    where = raw.offsets[places], raw.record_ms[places], times[places]
+    return (model, rows[0].version, *where, hashes)
+
+
+def _with_the_rest(blocks: list[Block], raw: Raw, decode: Strict, limits: Limits) -> Read:
+    """The same, with what is decoded alone."""
+    events: list[Hashed] = []
+    rejected: dict[int, Rejected] = {}
+    where = zip(raw.offsets.tolist(), raw.record_ms.tolist(), raw.values, strict=True)
+    for offset, record_ms, value in where:
+        try:
+            event = decode(value, None, record_ms, limits)
+        except Rejected as reason:
+            rejected[offset] = reason
+        else:
+            hashed = id_hash(event.model, event.prediction_id)
+            events.append((offset, record_ms, event, hashed))
+    return Read(merged([*blocks, *blocks_of(events)]), rejected)

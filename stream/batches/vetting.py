@@ -1,0 +1,114 @@
+"""Vetting: decoded records checked as columns. What is not beyond doubt is left to `stream.events`.
+
+Nothing here gives a reason, and a record that is fine may be doubted: it only takes longer.
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stream.columns import Bools, Ints
+from stream.events import Limits, Rejected
+from stream.events.decode import FAILURES, MAX_REVISION, YEAR_MS, check_groups, check_names
+from stream.events.times import FIRST_MS, LAST_MS, milliseconds
+
+NEVER_MS = -1
+
+
+def wires_of(
+    values: Sequence[bytes | None], decode: Callable[[bytes], Any], limits: Limits
+) -> list[Any]:
+    """What each value decodes to, None where there is any doubt."""
+    found: list[Any] = []
+    for value in values:
+        try:
+            found.append(decode(value or b""))
+        except FAILURES:
+            found.append(None)
+    for i, value in enumerate(values):
+        if value and (len(value) > limits.max_bytes or not value.isascii()):
+            found[i] = found[i] if _is_text(value, limits) else None
+    return found
+
+
+def _is_text(value: bytes, limits: Limits) -> bool:
+    if len(value) > limits.max_bytes:
+        return False
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def vetted(rows: Sequence[Any], record_ms: Ints, limits: Limits) -> tuple[Ints, Bools]:
+    """Event times (ms) and a mask of the rows whose names and time are beyond doubt, shape (n,)."""
+    times = _times([row.time for row in rows])
+    fit = (times >= FIRST_MS) & (times <= LAST_MS)
+    fit &= (record_ms < 0) | (times - limits.max_ahead_ms <= record_ms)
+    fit &= (record_ms <= YEAR_MS) | (np.abs(times * 1000 - record_ms) >= YEAR_MS)  # no seconds
+    fit &= _mask(rows, lambda row: row.prediction_id, limits)
+    fit &= _mask(rows, lambda row: row.model, limits)
+    fit &= _mask(rows, lambda row: row.version, limits)
+    return times, fit
+
+
+def _times(given: Sequence[Any]) -> Ints:
+    if set(map(type, given)) != {int}:
+        given = [_milliseconds(time) for time in given]
+    try:
+        found = np.array(given, dtype=np.int64)
+    except OverflowError:
+        found = np.array([t if 0 <= t <= LAST_MS else NEVER_MS for t in given], dtype=np.int64)
+    return np.clip(found, NEVER_MS, LAST_MS + 1)  # so that it can be multiplied
+
+
+def _milliseconds(time: int | float | datetime.datetime) -> int:
+    if isinstance(time, datetime.datetime):
+        return NEVER_MS if time.tzinfo is None else milliseconds(time)
+    return int(time) if isinstance(time, int) or time.is_integer() else NEVER_MS
+
+
+def _mask(rows: Sequence[Any], name: Callable[[Any], str | None], limits: Limits) -> Bools | bool:
+    """Which names can be one; None can. Their lengths are looked at together, as far as they go."""
+    names = [found for row in rows if (found := name(row)) is not None]
+    lengths = list(map(len, names))
+    if not names:
+        return True
+    if min(lengths) > 0 and max(lengths) <= limits.max_name_chars and "\0" not in "".join(names):
+        return True
+    return np.array([_can_be(name(row), limits) for row in rows], dtype=np.bool_)
+
+
+def _can_be(name: str | None, limits: Limits) -> bool:
+    try:
+        check_names(() if name is None else (name,), limits)
+    except Rejected:
+        return False
+    return True
+
+
+def grouped(rows: Sequence[Any], limits: Limits) -> Bools:
+    """Which predictions have probabilities and segments within the limits, or none."""
+    return np.array([_fits(row, limits) for row in rows], dtype=np.bool_)
+
+
+def _fits(row: Any, limits: Limits) -> bool:
+    if row.probabilities is None and row.segments is None:
+        return True
+    try:
+        check_groups(row.probabilities or {}, row.segments or {}, limits)
+    except Rejected:
+        return False
+    return True
+
+
+def stated(rows: Sequence[Any]) -> Bools:
+    """Which truths say something, with a revision that can be one."""
+    said = (
+        (row.label is not None or row.retracted) and 0 <= row.revision <= MAX_REVISION
+        for row in rows
+    )
+    return np.fromiter(said, np.bool_, len(rows))
