@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import http.client
 import json
+import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from tests.workers import SCHEMAS, Deployment, Process
 MODELS = ("m", "second")  # of different partitions of the signals
 PARTITIONS = 4  # of each topic
 PIECES = 8
+GRACE_S = 4.0  # beside a worker's own limit, on a busy machine
 TABLES = """
 [defaults]
 owner = "team-risk"
@@ -142,6 +144,14 @@ class Scene:
     def start(self, stages: str | None = None) -> Process:
         """A worker that answers over HTTP."""
         return self.d.start(stages, http=True)
+
+    def stop(self, worker: Process, shutdown_s: float) -> int:
+        """SIGTERM; its exit code, which no later look takes for a surprise. It ends in time."""
+        begun = time.monotonic()
+        code = worker.stop()
+        self.d.processes.remove(worker)
+        assert time.monotonic() - begun < shutdown_s + GRACE_S, worker.log()
+        return code
 
     def register(self) -> None:
         """The references, taken in."""
