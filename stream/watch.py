@@ -95,7 +95,8 @@ class Watch:
     def restore(self, fields: Mapping[str, bytes]) -> None:
         """Take up the state that the fields of `changes` make up. Raises ValueError if damaged."""
         others = []
-        for field, raw in sorted(fields.items()):
+        own = {field: raw for field, raw in fields.items() if "/" in field}  # others: the shell's
+        for field, raw in sorted(own.items()):
             kind, model, version, *rest = field.split("/", 3)
             key = f"{model}/{version}"
             if kind == "monitor":

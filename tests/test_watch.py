@@ -104,6 +104,13 @@ def test_damaged_state_is_refused() -> None:
         watch().restore({"alerts/m/1": fields["alerts/m/1"]})
 
 
+def test_a_field_of_the_shell_is_left_alone() -> None:
+    fields = tales.play(tales.tale(days=3), SETTINGS, Way()).watched.fields
+    found = watch()
+    found.restore(fields | {"ledgers": b"anything"})
+    assert found.monitors.keys() == {"m/1"}
+
+
 def test_a_version_that_was_counted_by_other_panes_is_refused_in_words() -> None:
     fields = tales.play(tales.tale(days=3), SETTINGS, Way()).watched.fields
     other = dataclasses.replace(SETTINGS, pane_s=43_200)
