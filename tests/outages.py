@@ -149,6 +149,7 @@ class Scene:
         """SIGTERM; its exit code, which no later look takes for a surprise. It ends in time."""
         begun = time.monotonic()
         code = worker.stop()
+        worker.close()
         self.d.processes.remove(worker)
         assert time.monotonic() - begun < shutdown_s + GRACE_S, worker.log()
         return code
