@@ -1,0 +1,145 @@
+"""The verdict: what came out of a deployment against the oracle, and what was counted."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stream.batches import decode_batch
+from tests.fire.fleets import Fleet
+from tests.fire.loads import Load
+from tests.fire.oracles import OUT, Oracle, Said, published
+from tests.fire.records import records
+from tests.fire.states import States
+from tests.fire.stories import MODELS, Story, references
+from tests.workers import START_MS, Deployment
+
+PART_BYTES = 600_000
+FAR_MS = 10**7  # behind all that was told, so that every window is closed
+SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """Counts of a run that was found exact.
+
+    records: in the source topics. repeated: rows that were forwarded more than once; said_again:
+    events that were published more than once. lost: predictions and outcomes.
+    """
+
+    records: int
+    predictions: int
+    outcomes: int
+    twice: int
+    poison: int
+    repeated: int
+    published: int
+    said_again: int
+    checkpoints: int
+    lost: int
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{k.replace('_', ' ')}: {v:,}" for k, v in dataclasses.asdict(self).items()
+        )
+
+
+def register(d: Deployment) -> None:
+    """Tell what the models were trained on, before anything else."""
+    for reference in references():
+        d.send("control", reference.to_parts(PART_BYTES, time=START_MS))
+    d.until_taken_in()
+
+
+def finish(fleet: Fleet, load: Load, within_s: float = 180) -> None:
+    """The load tells its last; event time is closed, all is done, and the workers end well."""
+    d = fleet.deployment
+    load.finish()
+    d.until_taken_in(within_s)
+    for model in MODELS:
+        said = {"type": "watermark", "model": model.name, "time": load.story.end_ms + FAR_MS}
+        d.send("control", [said])
+    d.until_idle(within_s)
+    fleet.stop()
+
+
+def judge(fleet: Fleet, load: Load) -> Verdict:
+    """Everything equals the oracle's. Raises AssertionError that names what does not."""
+    d = fleet.deployment
+    oracle = Oracle.of(d)
+    assert oracle.taken == load.sent
+    assert len(oracle.rejected) == load.story.poisoned
+    found, again = published(d)
+    _same(found, oracle.published())
+    assert {topic for topic, _ in found} == set(OUT), "the story is to make all kinds of events"
+    checkpoints = sum(fleet.seqs().values())
+    partitions = {"ledger": d.partitions("events"), "watch": d.partitions("signals")}
+    state = States.in_redis(oracle.settings, partitions).flat()
+    _same(state, States.in_memory(oracle.settings, oracle.pipeline).flat())
+    predictions, outcomes = _counted(found, "inputs"), _counted(found, "quality")
+    return Verdict(
+        records=sum(load.sent.values()),
+        predictions=predictions.total(),
+        outcomes=outcomes.total(),
+        twice=load.story.twice,
+        poison=load.story.poisoned,
+        repeated=_repeated(d),
+        published=len(found),
+        said_again=again,
+        checkpoints=checkpoints,
+        lost=_lost(load.story, predictions, outcomes),
+    )
+
+
+def _lost(story: Story, predictions: Counter[str], outcomes: Counter[str]) -> int:
+    """What was told and not counted. What was counted and not told is an error of its own."""
+    told = Counter({("p", m): n for m, n in story.predictions.items()})
+    told += Counter({("o", m): n for m, n in story.outcomes.items()})
+    counted = Counter({("p", m): n for m, n in predictions.items()})
+    counted += Counter({("o", m): n for m, n in outcomes.items()})
+    assert not counted - told
+    return (told - counted).total()
+
+
+def _counted(found: Mapping[Any, Said], subject: str) -> Counter[str]:
+    """Rows by model, as the evaluations of single panes say.
+
+    As long as a model has no reference, they speak of all rows since its beginning.
+    """
+    events = [msgspec.json.decode(said[1] or b"") for (topic, _), said in found.items()]
+    sums: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    for e in (e for e in events if e.get("subject") == subject and e["window"]["panes"] == 1):
+        if subject == "inputs" and e["reference_id"] is None:
+            first[e["model"]] = max(first[e["model"]], e["rows"])
+        else:
+            sums[e["model"]] += e["rows"]
+    return sums + first
+
+
+def _repeated(d: Deployment) -> int:
+    """Rows in the internal log whose source record it has met before: all are dropped there."""
+    reached: Counter[tuple[int, str, int]] = Counter()
+    count = 0
+    for record in records(d.kafka.bootstrap, d.topic("events")):
+        batch = decode_batch(record.value or b"")
+        at = record.partition, batch.topic, batch.partition
+        offsets = [int(offset) for block in batch.blocks for offset in block.offsets]
+        count += sum(offset < reached[at] for offset in offsets)
+        reached[at] = max(reached[at], batch.last + 1)
+    return count
+
+
+def _same(found: Mapping[Any, object], expected: Mapping[Any, object]) -> None:
+    """Equal, or a few of the differences in words."""
+    missing, more = expected.keys() - found.keys(), found.keys() - expected.keys()
+    other = {key for key in expected.keys() & found.keys() if expected[key] != found[key]}
+    told = [
+        f"{len(some)} {word}: {sorted(some)[:SHOWN]}"
+        for some, word in ((missing, "missing"), (more, "too many"), (other, "different"))
+        if some
+    ]
+    told += [f"{key}:\n  {found[key]}\n  {expected[key]}" for key in sorted(other)[:SHOWN]]
+    assert not told, "\n".join(told)

@@ -1,0 +1,35 @@
+"""A rolling restart under load: one worker after the other ends in time, and nothing shows it."""
+
+import time
+
+import pytest
+
+from tests.fire import verdicts
+from tests.fire.fleets import FACTOR, SHORT, Fleet
+from tests.fire.loads import Load
+from tests.fire.stories import TABLES, Story
+from tests.workers import Deploy
+
+LIMIT_S = 15
+SPARE_S = 5  # the process itself has to be noticed as gone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_workers_are_replaced_one_after_the_other(deploy_real: Deploy) -> None:
+    d = deploy_real(TABLES, kafka=SHORT, worker={"checkpoint_s": 0.2, "shutdown_s": LIMIT_S})
+    fleet = Fleet.of(d)
+    verdicts.register(d)
+    with Load(d.access, d.name, Story()) as load:
+        fleet.recovered(fleet.seqs())
+        period_s = FACTOR * fleet.measure()
+        for member in list(fleet.members):
+            before, sent = fleet.seqs(), load.delivered
+            assert fleet.retire(member, LIMIT_S + SPARE_S) == 0
+            fleet.enlist()
+            time.sleep(period_s)
+            fleet.recovered(before)
+            assert load.running
+            assert load.delivered > sent
+        verdicts.finish(fleet, load)
+    assert verdicts.judge(fleet, load).lost == 0
