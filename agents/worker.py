@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-import redis
 from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import IllegalStateError, KafkaError  # type: ignore[import-untyped]
 from faust.exceptions import ConsumerNotStarted
@@ -15,22 +14,22 @@ from faust.exceptions import ConsumerNotStarted
 from agents import topics
 from agents.app import App, Options, create_app, run_app
 from agents.chunks import TP, Chunk, Handler
-from agents.clusters import Cluster
 from agents.context import Context
 from agents.counters import Counters
 from agents.crashes import from_environment
+from agents.gaps import Gaps
 from agents.health import Health, serve
 from agents.inspections import Inspection
 from agents.intake import LOOK_S, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
+from agents.preparation import prepare
 from agents.producers import Producer
 from agents.reading import SOURCES
-from agents.repair.surveys import Survey, patient
 from agents.rollbacks import Told
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
-from agents.store import OUTAGES, Damaged, Limits, Store, TooLarge, Unusable, connect
+from agents.store import Damaged, Limits, Store, TooLarge, connect
 from agents.watch import WatchCore
 from stream.clocks import Gap
 from stream.sources import Replaced
@@ -54,6 +53,7 @@ class Worker:
     def __init__(self, context: Context, stages: Sequence[Stage]) -> None:
         self.context, self.stages = context, stages
         self.intake = Intake(context)
+        self.gaps = Gaps(context)
         self.keepers: dict[TP, Keeper] = {}
         self.topics = {context.topic(CORES[s][0]): s for s in stages if s in CORES}
         self.app = self._create_app()
@@ -97,6 +97,7 @@ class Worker:
                     starts[tp] = await keeper.open(told)
             else:
                 self.intake.assigned(tp)
+                self.gaps.forget(tp)
                 starts[tp] = None
         self._show()
         return starts
@@ -128,6 +129,7 @@ class Worker:
 
     async def _take_in(self, chunk: Chunk) -> None:
         with self._fit():
+            await self.gaps.check(chunk)
             await self.intake.handle(chunk)
 
     @contextlib.contextmanager
@@ -225,40 +227,6 @@ def _options(settings: Settings) -> Options:
         max_buffer_bytes=worker.max_buffer_bytes,
         fetch_bytes=settings.limits.max_bytes + topics.OWN_BYTES,
     )
-
-
-async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str], Survey]:
-    """Check Redis, make the topics that are missing; their partitions, as many as the state was
-    made with where there is one, their identities, and how state and topics stand.
-
-    Raises Unusable where Redis or Kafka cannot be used, ConnectionError where no broker answers.
-    """
-    await _check_redis(settings)
-    cluster = Cluster(settings.kafka)
-    counts = await topics.ensure(settings, cluster)
-    try:
-        ids = {name: await cluster.topic_id(name) for name in counts}
-        found = await patient(settings)
-    except (LookupError, ValueError) as error:
-        raise Unusable(str(error)) from error
-    if found.wrongs:
-        raise Unusable("; ".join(map(str, found.wrongs[:3])))
-    for note in found.notes():
-        log.warning("%s", note)
-    used = {settings.topics.name(topic): count for topic, count in found.counts().items()}
-    return counts | used, ids, found
-
-
-async def _check_redis(settings: Settings) -> None:
-    client = connect(**redis_config(settings.redis))
-    try:
-        await Store(client, settings.redis.key_prefix).check()
-    except (redis.RedisError, *OUTAGES) as error:
-        raise Unusable(
-            f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
-        ) from error
-    finally:
-        await client.aclose()
 
 
 def _serve(settings: Settings, health: Health, counters: Counters) -> Callable[[], object]:
