@@ -16,6 +16,7 @@ from bench.tables import Table, dump, show
 # What the user types -> the module whose `run(options)` makes the table; in the order of a full run
 BENCHES: dict[str, str] = {
     "ingest": "bench.ingest",
+    "arrow": "bench.arrow",
     "pending": "bench.pending",
 }
 

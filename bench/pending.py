@@ -93,7 +93,7 @@ def _server() -> Iterator[EmbeddedRedis]:
 async def _filled(client: Redis, n: int, stage: str = "ledger") -> Found:
     await client.config_set("slowlog-log-slower-than", 1_000)
     await client.config_set("slowlog-max-len", 1_024)
-    partition, ids, cpu = Store(client).partition(stage, 0), _ids(n), await _cpu(client)
+    partition, ids, cpu = Store(client).partition(stage, 0), ids_of(n), await _cpu(client)
     written_s = await _write(partition, ids)
     spent = await _cpu(client) - cpu
     assert partition.pending_count == n
@@ -104,7 +104,8 @@ async def _filled(client: Redis, n: int, stage: str = "ledger") -> Found:
     return Found(n, 0.0, written_s, spent, lookup_s, scan_s, slowest)
 
 
-def _ids(n: int) -> Hashes:
+def ids_of(n: int) -> Hashes:
+    """So many ids; the same for the same number."""
     return np.random.default_rng(1).integers(0, 2**64, n, dtype=np.uint64)
 
 
@@ -113,14 +114,14 @@ async def _write(partition: Partition, ids: Hashes) -> float:
     written_s = 0.0
     await partition.claim()
     for at in range(0, len(ids), BATCH):
-        puts = _entries(ids[at : at + BATCH])
+        puts = entries_of(ids[at : at + BATCH])
         start = time.perf_counter()
         await partition.checkpoint(partition.prepare(Changes(pending_puts=puts), at, None))
         written_s += time.perf_counter() - start
     return written_s
 
 
-def _entries(ids: Hashes) -> dict[int, bytes]:
+def entries_of(ids: Hashes) -> dict[int, bytes]:
     """As `stream.matches` keeps a binary prediction with its score."""
     words, random = Names(["1"]), np.random.default_rng(int(ids[0] >> np.uint64(1)))
     now_ms, scores = int(time.time() * 1000), random.random(len(ids)).tolist()

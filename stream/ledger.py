@@ -59,8 +59,7 @@ class Ledger:
         joined = [block for block in batch.blocks if self._joined(block)]
         ids = [block.ids[block.offsets > applied] for block in joined]
         found = np.unique(np.concatenate(ids)) if ids else np.array([], dtype=np.uint64)
-        changed = self.matches.changed
-        return np.array([h for h in found.tolist() if h not in changed], dtype=np.uint64)
+        return self.matches.unfetched(found)
 
     def apply(self, batch: Batch, found: Mapping[int, bytes]) -> None:
         """Take in what is new of a batch. found: pending entries by id hash, as `wanted` asked.

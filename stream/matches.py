@@ -8,12 +8,14 @@ import numpy as np
 
 from stream.answers import answers, scores
 from stream.batches import Block
+from stream.batches.blocks import rows_of
 from stream.books import Book
 from stream.changes import Changes
-from stream.columns import Bools
+from stream.columns import Bools, Hashes
 from stream.entries import Tables, pack_entry, unpack_entry
 from stream.joins import MAX_ITEMS, Entry, Forecast, Label
 from stream.names import FULL
+from stream.packed import packed_forecasts
 from stream.settings import ModelSettings
 
 
@@ -21,12 +23,14 @@ from stream.settings import ModelSettings
 class Matches:
     """The entries that changed since the last checkpoint, and how many there are in all.
 
-    found: packed entries that were fetched for the batch at hand, by id hash. expired: entries
-    that the next checkpoint removes.
+    packed: new entries of one forecast, which nothing has asked for since. found: packed entries
+    that were fetched for the batch at hand, by id hash. expired: entries that the next checkpoint
+    removes.
     """
 
     tables: Tables
     changed: dict[int, Entry] = dataclasses.field(default_factory=dict)
+    packed: dict[int, bytes] = dataclasses.field(default_factory=dict)
     pending: int = 0
     found: Mapping[int, bytes] = dataclasses.field(default_factory=dict)
     expired: set[int] = dataclasses.field(default_factory=set)
@@ -36,7 +40,7 @@ class Matches:
         known = self.changed.get(key)
         if known is not None:
             return known
-        raw = self.found.get(key)
+        raw = self.packed.get(key) or self.found.get(key)
         return Entry() if raw is None else unpack_entry(raw, self.tables)
 
     def admits(self, model: str, version: str | None) -> bool:
@@ -54,9 +58,12 @@ class Matches:
         model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
         most, full = book.settings.max_pending, 0
-        for i, (key, *values) in enumerate(self._answered(block, book.settings.positive)):
+        others = self._pack(book, block, subject)  # nearly always none
+        rest = rows_of(block, others)
+        answered = self._answered(rest, book.settings.positive)
+        for i, (key, *values) in zip(np.flatnonzero(others).tolist(), answered, strict=True):
             forecast = Forecast(subject, *values)
-            if key not in self.changed and key not in self.found:  # nearly always
+            if not (key in self.changed or key in self.found or key in self.packed):
                 full += not self._keep(key, Entry([forecast]), most)
                 continue
             entry = self.entry(key)
@@ -69,6 +76,50 @@ class Matches:
         book.count("pending-full", full)
         book.count("duplicate-predictions", len(block) - int(fresh.sum()))
         return fresh
+
+    def _pack(self, book: Book, block: Block, subject: int) -> Bools:
+        """Enter all usual predictions of ids that nobody knows; the other rows, a mask."""
+        others = np.ones(len(block), dtype=np.bool_)
+        new = self._unknown(block.ids)
+        room = max(0, book.settings.max_pending - self.pending)
+        made = packed_forecasts(block, subject, book.settings.positive, self.tables.words)
+        if made is None or not new.any():
+            return others
+        usual, entries = made
+        rows = np.flatnonzero(usual)
+        kept = new[rows]
+        if not kept.all() or len(rows) > room:
+            kept &= np.cumsum(kept) <= room
+            entries = [
+                entry for entry, wanted in zip(entries, kept.tolist(), strict=True) if wanted
+            ]
+        rows = rows[kept]
+        self.packed.update(zip(block.ids[rows].tolist(), entries, strict=True))
+        self.pending += len(rows)
+        others[rows] = False
+        return others
+
+    def _unknown(self, ids: Hashes) -> Bools:
+        """Rows of ids that have no entry, and of those the first; a mask."""
+        each = ids.tolist()
+        distinct = set(each)
+        known = set[int]()
+        for some in (self.changed, self.packed, self.found):
+            known |= some.keys() & distinct
+        known |= self.expired & distinct
+        if not known and len(distinct) == len(each):
+            return np.ones(len(ids), dtype=np.bool_)
+        first = np.zeros(len(ids), dtype=np.bool_)
+        first[np.unique(ids, return_index=True)[1]] = True
+        return first & ~np.isin(ids, np.array(list(known), dtype=np.uint64))
+
+    def unfetched(self, ids: Hashes) -> Hashes:
+        """Those of distinct ids whose entries are not in memory."""
+        each = set(ids.tolist())
+        known = (self.changed.keys() & each) | (self.packed.keys() & each)
+        if not known:
+            return ids
+        return ids[~np.isin(ids, np.array(list(known), dtype=np.uint64))]
 
     def _answered(self, block: Block, positive: str) -> Iterator[tuple[Any, ...]]:
         """Of each row: id hash, time, answer, scores, whether it is of the control group."""
@@ -128,6 +179,9 @@ class Matches:
         """Remember a changed entry; False where it is new and there is no room."""
         if key in self.changed:
             return True
+        if self.packed.pop(key, None) is not None:
+            self.changed[key] = entry
+            return True
         if key not in self.found or key in self.expired:
             if self.pending >= most:
                 return False
@@ -142,7 +196,7 @@ class Matches:
         line_ms: of a model's name. Raises ValueError where an entry is damaged.
         """
         for key, raw in entries.items():
-            if key in self.changed or key in self.expired:
+            if key in self.changed or key in self.packed or key in self.expired:
                 continue
             entry = unpack_entry(raw, self.tables)
             subject = (entry.forecasts or entry.labels)[0].subject
@@ -156,8 +210,9 @@ class Matches:
         words = self.tables.words
         for key, entry in self.changed.items():
             changes.pending_puts[key] = pack_entry(entry, words)
+        changes.pending_puts |= self.packed
         changes.pending_deletes |= self.expired
-        self.changed, self.expired = {}, set()
+        self.changed, self.packed, self.expired = {}, {}, set()
 
 
 def _subject(model: str, version: str | None) -> str:

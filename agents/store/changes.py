@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
+import numpy as np
+
+from stream.columns import Hashes
 
 T = TypeVar("T")
 
@@ -102,13 +105,38 @@ def redo_of(changes: Changes, limits: Limits) -> tuple[bytes, ...]:
         [field.encode() for field in changes.deletes],
         limits,
     )
+    alike, others = _by_size(changes.pending_puts, limits)
     pending = _chunks(
         b"p",
-        [(h.to_bytes(8, "big"), changes.pending_puts[h]) for h in sorted(changes.pending_puts)],
+        [(h.to_bytes(8, "big"), changes.pending_puts[h]) for h in others],
         [h.to_bytes(8, "big") for h in sorted(changes.pending_deletes)],
         limits,
     )
-    return (*state, *pending)
+    entries = (chunk for some in alike for chunk in _entries(some, changes.pending_puts, limits))
+    return (*state, *entries, *pending)
+
+
+def _by_size(puts: dict[int, bytes], limits: Limits) -> tuple[list[Hashes], list[int]]:
+    """Hashes whose values are of one size, where those fill a chunk, and the other hashes."""
+    if not puts:
+        return [], []
+    keys = np.fromiter(puts, np.uint64, len(puts))
+    sizes = np.fromiter(map(len, puts.values()), np.int64, len(puts))
+    many = [n for n in set(sizes.tolist()) if (sizes == n).sum() >= limits.chunk_ops]
+    return [keys[sizes == n] for n in many], keys[~np.isin(sizes, many)].tolist()
+
+
+def _entries(keys: Hashes, puts: dict[int, bytes], limits: Limits) -> Iterator[bytes]:
+    """Chunks of kind "e": so many hashes and values of one size, without a word between them."""
+    raw = b"".join(map(puts.__getitem__, keys.tolist()))
+    size = _checked("a pending entry", puts[int(keys[0])], limits)
+    records = np.empty((len(keys), 8 + size), np.uint8)
+    records[:, :8] = keys.astype(">u8").view(np.uint8).reshape(-1, 8)
+    records[:, 8:] = np.frombuffer(raw, np.uint8).reshape(len(keys), size)
+    together = max(1, min(limits.chunk_ops, limits.chunk_bytes // (8 + size)))
+    for at in range(0, len(keys), together):
+        some = records[at : at + together]
+        yield struct.pack(">cII", b"e", len(some), size) + some.tobytes()
 
 
 def bodies_of(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 NONE = 0xFFFFFFFF
+NOTHING = NONE.to_bytes(4, "big")
 
 
 def values_of(blob: bytes) -> Iterator[bytes | None]:
@@ -32,6 +33,8 @@ def entries_of(blob: bytes) -> dict[int, bytes]:
 
 def found_of(hashes: Sequence[int], blobs: Sequence[bytes]) -> dict[int, bytes]:
     """The entries that were there, of those asked for."""
+    if b"".join(blobs) == len(hashes) * NOTHING:  # as nearly always for new predictions
+        return {}
     values = (value for blob in blobs for value in values_of(blob))
     pairs = zip(hashes, values, strict=True)
     return {id_hash: value for id_hash, value in pairs if value is not None}
