@@ -26,6 +26,7 @@ from agents.ledger import LedgerCore
 from agents.preparation import prepare
 from agents.producers import Producer
 from agents.reading import SOURCES
+from agents.repeats import Repeats
 from agents.rollbacks import Told
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
@@ -251,6 +252,8 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats())
     reach = from_environment(os.environ)
     counts, ids, found = asyncio.run(prepare(settings))
     counters, health = Counters(), Health()
