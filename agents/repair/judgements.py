@@ -103,6 +103,15 @@ def of_inner(stage_topic: str, log: Log, next_: int | None, recorded: str | None
     return None
 
 
+def of_bases(where: str, ledger: str, seq: int) -> Wrong:
+    """where: a partition of the watch; ledger, seq: a checkpoint it rests on and that is lost."""
+    said = (
+        f"{where} has counted what {ledger} has lost (checkpoint {seq}): Redis was rolled back in "
+        "part, so that its partitions contradict each other"
+    )
+    return Wrong(said, REPAIRS["signals"])
+
+
 def needed(log: Log, low: int | None) -> int | None:
     """The next record of a source to be taken in; None where none ever was. low: see of_source."""
     if log.committed is not None:

@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import confluent_kafka as ck
 import msgspec
 
 from agents.chunks import TP
+from agents.origins import FIELD, bases_of
 from agents.repair.judgements import Log
+from agents.repair.logs import read
 from agents.repair.losses import Loss
 from agents.repair.rows import check_width
-from agents.repair.surveys import Stage
+from agents.repair.surveys import Stage, stood_of
 from agents.repair.works import Plan, Work, write
-from agents.security import kafka_config
-from agents.store import Changes, Damaged, Partition
+from agents.store import Changes, Damaged, Partition, Stamp, stamp_of
 from stream.books import model_key
 from stream.events import rfc3339
 from stream.hashes import id_hash
@@ -34,25 +34,29 @@ from stream.signals import decode_signals
 from stream.watch import Watch
 
 EVERY = 10**9
-ALONE = {
-    "enable.auto.commit": False,
-    "auto.offset.reset": "error",
-    "enable.partition.eof": False,
-}
-READ = 1_000
-READ_S = 10.0
 Waiting = dict[tuple[str, int], set[int]]  # sequences by key and ledger partition
 
 
 @dataclasses.dataclass(slots=True)
 class Told:
-    """One partition of the watch: where it goes on, and what it will not hear."""
+    """One partition of the watch: where it goes on, and what it will not hear.
+
+    bases: checkpoints of ledgers that it rests on and that Redis has; lost_bases: how many it
+    rests on that Redis has lost.
+    """
 
     stage: Stage
     next: int
     partition: Partition
     watch: Watch
     holes: list[Hole]
+    bases: list[Stamp]
+    lost_bases: int
+
+    @property
+    def wrong(self) -> bool:
+        """Whether there is anything to be done."""
+        return bool(self.holes or self.stage.wrong or self.lost_bases)
 
 
 async def plan(work: Work) -> Plan:
@@ -64,7 +68,7 @@ async def plan(work: Work) -> Plan:
         check_width(broken, count)
     standings, waiting = await _standings(work)
     told = [await _told(work, one, standings, waiting, count) for one in stages]
-    affected = [one for one in told if one.holes or one.stage.wrong]
+    affected = [one for one in told if one.wrong]
     now = rfc3339(int(time.time() * 1_000))
     losses = [_loss(one, hole, now) for one in affected for hole in one.holes if hole.lost]
     steps = [_step(one) for one in affected]
@@ -148,34 +152,36 @@ async def _told(
 ) -> Told:
     number = stage.log.partition
     partition = await work.claim("watch", number)
-    watch = Watch(work.settings.model)
-    watch.restore(await partition.load())
+    watch, fields = Watch(work.settings.model), await partition.load()
+    bases = bases_of(fields.pop(FIELD, None))
+    stood = await stood_of(work.store, bases.values())
+    watch.restore(fields)
     at = stage.log.begin if stage.wrong or stage.next is None else stage.next
-    for value in await asyncio.to_thread(list, _values(work, stage.log, at)):
-        with contextlib.suppress(ValueError):  # the worker makes a dead letter of it
-            _note(value, waiting)
+    at = await _wait_for(work, stage.log, at, waiting)
     mine = [one for one in standings if id_hash(one.book.model, "") % count == number]
-    return Told(stage, at, partition, watch, holes(watch, mine))
+    kept = [stamp for stamp in bases.values() if stood[stamp]]
+    return Told(stage, at, partition, watch, holes(watch, mine), kept, len(bases) - len(kept))
 
 
-def _values(work: Work, log: Log, start: int) -> Iterator[bytes]:
-    """What lies in Kafka from a position on."""
-    config = kafka_config(work.settings.kafka) | {"group.id": work.group.name, **ALONE}
-    consumer = ck.Consumer(config)  # assigned, so it never joins the group
-    try:
-        consumer.assign([ck.TopicPartition(log.topic, log.partition, start)])
-        at = start
-        while at < log.end:
-            messages = consumer.consume(READ, READ_S)
-            if not messages:
-                raise ConnectionError(f"{log.where}: nothing comes from offset {at} on")
-            for message in messages:
-                if message.error() is not None:
-                    raise ConnectionError(f"{log.where}: {message.error()}")
-                at = (message.offset() or 0) + 1
-                yield message.value() or b""
-    finally:
-        consumer.close()
+async def _wait_for(work: Work, log: Log, start: int, waiting: Waiting) -> int:
+    """Note what is still to be read from a position on; the position.
+
+    What is of checkpoints that Redis has lost is made again. Where that cannot be told of one,
+    nothing of the log is trusted, and the position is its end.
+    """
+    found = await asyncio.to_thread(list, read(work.settings.kafka, log, start))
+    signals: list[tuple[Stamp | None, bytes]] = []
+    for one in found:
+        with contextlib.suppress(ValueError):  # the worker makes a dead letter of it
+            signals.append((stamp_of(one.headers), one.value))
+    stood = await stood_of(work.store, {stamp for stamp, _ in signals if stamp})
+    if None in stood.values():
+        return log.end
+    for stamp, value in signals:
+        if stamp is None or stood[stamp]:
+            with contextlib.suppress(ValueError):
+                _note(value, waiting)
+    return start
 
 
 async def _act(work: Work, affected: Sequence[Told], losses: Sequence[Loss], count: int) -> None:
@@ -188,7 +194,8 @@ async def _act(work: Work, affected: Sequence[Told], losses: Sequence[Loss], cou
         found = one.watch.changes()
         assert not found.outbox, "nothing was judged yet"
         log = one.stage.log
-        changes = Changes(puts=found.puts, deletes=found.deletes)
+        bases = {FIELD: msgspec.msgpack.encode(one.bases)}
+        changes = Changes(puts=found.puts | bases, deletes=found.deletes)
         await write(one.partition, changes, one.next, f"{log.topic_id}:{count}")
     await work.group.commit(
         {TP(one.stage.log.topic, one.stage.log.partition): one.next for one in affected}
@@ -200,9 +207,9 @@ def _control_events(work: Work) -> list[tuple[bytes, dict[str, Any]]]:
     found = []
     for source in work.survey.sources:
         if source.log.topic == work.settings.topics.name("control"):
-            for raw in _values(work, source.log, source.log.begin):
+            for one in read(work.settings.kafka, source.log, source.log.begin):
                 with contextlib.suppress(msgspec.DecodeError):
-                    event = msgspec.json.decode(raw)
+                    event = msgspec.json.decode(one.value)
                     if isinstance(event, dict):
-                        found.append((raw, event))
+                        found.append((one.value, event))
     return found

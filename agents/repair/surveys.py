@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,12 +11,14 @@ import msgspec
 import redis
 
 from agents.clusters import Cluster, Lag
+from agents.origins import FIELD as BASES
+from agents.origins import bases_of
 from agents.repair.groups import Group
-from agents.repair.judgements import Log, Wrong, needed, of_inner, of_source
+from agents.repair.judgements import Log, Wrong, needed, of_bases, of_inner, of_source
 from agents.repair.losses import Loss, losses
 from agents.security import redis_config
 from agents.settings import Settings
-from agents.store import OUTAGES, Store, Unusable, connect
+from agents.store import OUTAGES, Stamp, Store, Unusable, connect
 from stream.sources import Sources
 from stream.states import sources_in
 
@@ -132,10 +134,11 @@ async def survey(settings: Settings) -> Survey:
         counts = {t: await cluster.partition_count(settings.topics.name(t)) for t in INNER}
         metas = {topic: await _metas(client, store, topic, counts[topic]) for topic in INNER}
         marks = await marks_of(store, len(metas["events"]))
+        lost = [await _rootless(store, number) for number in range(len(metas["signals"]))]
         logs = await logs_of(settings, cluster)  # last: a running worker is never ahead of it
         return Survey(
             redis=told,
-            stages=list(_stages(metas, logs)),
+            stages=list(_stages(metas, logs, {"signals": lost})),
             sources=list(_sources(logs, marks)),
             lost=await losses(store),
         )
@@ -183,8 +186,27 @@ async def _metas(client: Any, store: Store, topic: str, count: int) -> list[Sequ
     return [await client.hmget(key, fields) for key in keys]
 
 
+async def _rootless(store: Store, number: int) -> Wrong | None:
+    """A partition of the watch that rests on checkpoints which its ledgers have lost."""
+    raw = (await store.read_shares("watch", [number], [BASES]))[0]
+    stood = await stood_of(store, bases_of(raw).values())
+    lost = [stamp for stamp, stands in stood.items() if stands is False]
+    return of_bases(f"watch:{number}", lost[0].partition, lost[0].seq) if lost else None
+
+
+async def stood_of(store: Store, stamps: Collection[Stamp]) -> dict[Stamp, bool | None]:
+    """Whether each checkpoint is part of what Redis has; None where that cannot be told."""
+    owners: dict[str, set[str]] = {}
+    for stamp in stamps:
+        owners.setdefault(stamp.partition, set()).add(stamp.owner)
+    known = await store.histories(owners)
+    return {s: known[s.partition].has(s) if known[s.partition].knows(s) else None for s in stamps}
+
+
 def _stages(
-    metas: Mapping[str, list[Sequence[Any]]], logs: Mapping[str, list[Log]]
+    metas: Mapping[str, list[Sequence[Any]]],
+    logs: Mapping[str, list[Log]],
+    more: Mapping[str, Sequence[Wrong | None]],
 ) -> Iterator[Stage]:
     for topic, stage in INNER.items():
         for log, (next_, identity, seq, head, tail) in zip(logs[topic], metas[topic], strict=False):
@@ -197,8 +219,12 @@ def _stages(
                 identity=recorded,
                 seq=int(seq or 0),
                 backlog=int(tail or 0) - int(head or 0),
-                wrong=of_inner(topic, log, at, recorded),
+                wrong=of_inner(topic, log, at, recorded) or _of(more, topic, log.partition),
             )
+
+
+def _of(more: Mapping[str, Sequence[Wrong | None]], topic: str, number: int) -> Wrong | None:
+    return more[topic][number] if topic in more else None
 
 
 async def marks_of(store: Store, partitions: int) -> list[Sources]:
