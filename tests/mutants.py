@@ -211,7 +211,7 @@ MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "ids by chance": Mutant(
-        "tests/test_pipeline.py::test_the_same_story_gives_the_same_bytes_however_it_is_played",
+        "tests/test_events.py::test_an_id_is_its_identity_and_nothing_else",
         (
             Edit(
                 "stream.events.outputs:event_id",
@@ -219,6 +219,60 @@ MUTANTS: dict[str, Mutant] = {
                 "uuid.uuid4()",
             ),
         ),
+    ),
+    "void signals accepted": Mutant(
+        REFUSALS + "test_a_message_of_a_checkpoint_that_redis_has_lost_is_passed_over",
+        (
+            Edit(
+                "agents.origins:Origins.sift",
+                "return [stamp is None or stands[stamp] for stamp in stamps]",
+                "return [True for _ in stamps]",
+            ),
+        ),
+    ),
+    "intake acknowledges before it has flushed": Mutant(
+        REFUSALS + "test_a_chunk_that_kafka_does_not_have_is_not_acknowledged",
+        (
+            Edit(
+                "agents.intake:Intake.handle",
+                'self.context.reach("before forward")',
+                "self.context.ack(chunk.tp, chunk.next)",
+            ),
+        ),
+    ),
+    "idle source partitions not told": Mutant(
+        "tests/test_intake.py::"
+        "test_idleness_is_told_as_of_the_look_before_and_only_where_nothing_came",
+        (Edit("agents.intake:Intake.tell_idle", "if told:", "if False:"),),
+    ),
+    "committed chunks swept": Mutant(
+        "tests/test_store.py::test_a_crash_at_any_step_leaves_all_or_nothing",
+        (Edit("commit.lua", "redis.call('SREM', KEYS[2], ARGV[4])", ""),),
+    ),
+    "half a checkpoint committed": Mutant(
+        "tests/test_store_limits.py::test_staged_chunks_that_redis_lost_are_staged_again",
+        (Edit("commit.lua", "return {'incomplete', tail}", ""),),
+    ),
+    "epochs that repeat": Mutant(
+        STORE,
+        (Edit("claim.lua", ".. ':' .. ARGV[1]", ".. ':'"),),
+        "restored_snapshot_repeats_an_epoch",
+    ),
+    "who was replaced reads on": Mutant(
+        "tests/test_store.py::test_who_was_replaced_reads_nothing_any_more",
+        (Edit("agents.store.partitions:Partition._check_owner", "if self._owner:", "if False:"),),
+    ),
+    "buckets forgotten": Mutant(
+        "tests/test_buckets.py::test_every_entry_is_found_at_every_number_of_buckets",
+        (Edit("pending.lua", "if at >= self.n then at = at - self.half end", ""),),
+    ),
+    "positions go back": Mutant(
+        "tests/test_chunks.py::test_a_position_never_goes_back_within_an_assignment",
+        (Edit("agents.chunks:Positions.ack", "max(next_offset, lane.acked or 0)", "next_offset"),),
+    ),
+    "chunks of an earlier assignment handled": Mutant(
+        "tests/test_chunks.py::test_a_chunk_of_an_earlier_assignment_never_reaches_the_handler",
+        (Edit("agents.chunks:Positions.handle", "if lane.live:", "if True:"),),
     ),
 }
 

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from agents.chunks import Record
+from agents.chunks import Chunk, Record
+from agents.intake import Intake
+from agents.origins import Origins
 from agents.producers import Message
-from agents.store import Partition
+from agents.store import Changes, Partition
 from tests.keepers import Adder, House, rows
 from tests.servers import Kafka
 
@@ -61,6 +63,36 @@ def test_what_was_never_committed_is_never_published(
         await house.opened()
         await keeper.checkpoint()
         assert (keeper.refused, published) == (True, [])
+
+    play(scenario)
+
+
+def test_a_message_of_a_checkpoint_that_redis_has_lost_is_passed_over(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        ledger = house.store_partition()
+        await ledger.claim()
+        made = ledger.stamp
+        await ledger.checkpoint(ledger.prepare(Changes(puts={"a": b"1"}), 1, None))
+        told = [made, made._replace(seq=2), made._replace(owner="7:nobody"), None]
+        assert await Origins(house.context).sift(told) == [True, False, False, True]
+
+    play(scenario)
+
+
+def test_a_chunk_that_kafka_does_not_have_is_not_acknowledged(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(house: House) -> None:
+        async def deliver(_: Sequence[Message]) -> None:
+            raise ConnectionError("nobody there")
+
+        topic = house.context.topic("predictions")
+        house.context.partitions = {**house.context.partitions, topic: 1}
+        monkeypatch.setattr(house.context.producer, "deliver", deliver)
+        records = rows(0, 1)
+        with pytest.raises(ConnectionError):
+            await Intake(house.context).handle(Chunk(topic, 0, records, 0, 1))
+        assert house.acked == []
 
     play(scenario)
 
