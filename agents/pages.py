@@ -18,6 +18,7 @@ from agents.health import CHECKS, ENDPOINTS
 from agents.limits import LIMITS
 from agents.repair.advice import REPAIR
 from agents.settings import PREFIX
+from agents.waiting import AWAY
 
 MADE = "<!-- Made by `python -m agents.pages`; change the code, not this page. -->\n"
 
@@ -67,6 +68,10 @@ def operation() -> str:
             "## Limits\n",
             "Whatever grows with what comes in has a bound; a test reaches each of them.\n",
             table(("what", "bound", "default", "what happens there", "counted as"), limits()),
+            "## Outages\n",
+            "What a worker does while Redis or Kafka does not do its work. Nothing is lost, and"
+            " nothing is counted\ntwice.\n",
+            table(("when", "then"), AWAY.items()),
             "## Repair\n",
             REPAIR,
             "## Crash points\n",

@@ -25,6 +25,24 @@ PASSING = (
     redis.exceptions.TryAgainError,
 )
 CODES = ("MISCONF ", "NOREPLICAS ", "LOADING ", "BUSY ")
+AWAY = {
+    "Redis is away, or takes no writes now": "every call is tried again, 0.1 to 5 s apart, until it"
+    " is answered; nothing is acknowledged meanwhile, and buffers that are full stop the reading",
+    "Kafka is away": "what is to be published is tried again in the same way, first things first;"
+    " offsets that cannot be committed are a warning, for Redis knows better",
+    "the other side falls silent": "a connection without an answer for `timeout_s` of [redis], or"
+    " `request_timeout_s` of [kafka], is given up, and another is made; each keeper's calls are"
+    " bounded, so that this needs no TCP keep-alive",
+    "the outcome of a request is not known": "it is sent again: every script and every message may"
+    " arrive twice",
+    "it lasts": "`/readyz` names what is away, `/healthz` stays good; the log says it at the"
+    " beginning, once a minute, and at the end; `driftline_outages_total` and"
+    " `driftline_kafka_outages_total` count the tries",
+    "a worker is told to stop meanwhile": "it finishes what it can within 60 % of `shutdown_s` of"
+    " [worker] and ends within the whole of it, with exit code 75 where work was left, which the"
+    " next worker does again",
+    "a worker is started meanwhile": "it says what does not answer, and ends with exit code 69",
+}
 
 
 def pauses() -> Iterator[float]:

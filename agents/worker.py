@@ -31,6 +31,7 @@ from agents.rollbacks import Told
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
 from agents.store import Damaged, Limits, Store, TooLarge, connect
+from agents.waiting import Outage, pauses
 from agents.watch import WatchCore
 from stream.clocks import Gap
 from stream.sources import Replaced
@@ -205,8 +206,15 @@ class Worker:
             return {}
 
     async def _log_start(self, tp: TP) -> int:
-        found = await self.app.consumer.earliest_offsets(_key(tp))
-        return int(found[_key(tp)])
+        """However long Kafka is away."""
+        with Outage("Kafka, asked where a log begins,").call() as failed:
+            for pause_s in pauses():
+                try:
+                    return int((await self.app.consumer.earliest_offsets(_key(tp)))[_key(tp)])
+                except KafkaError as error:
+                    failed(repr(error))
+                await asyncio.sleep(pause_s)
+        raise AssertionError("pauses never end")
 
 
 def _key(tp: TP) -> TopicPartition:

@@ -36,13 +36,14 @@ from agents.store import Unusable
 from agents.tables import BadTable
 from stream.references import Reference
 
-OK, FAILED, USAGE, UNAVAILABLE, INTERNAL = 0, 1, 2, 69, 70
+OK, FAILED, USAGE, UNAVAILABLE, INTERNAL, LATE = 0, 1, 2, 69, 70, 75
 EXITS = {
     OK: "done",
     FAILED: "it did not work; the message says why",
     USAGE: "wrong arguments or settings",
     UNAVAILABLE: "Kafka or Redis cannot be reached or used",
     INTERNAL: "an error in Driftline itself, please report it",
+    LATE: "a worker was told to stop, and left work that the next one does again",
     INTERRUPTED: "stopped by Ctrl-C or SIGTERM",
 }
 KAFKA = "Is Kafka running? Its addresses are `brokers` of [kafka] in the file for --config."
