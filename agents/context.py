@@ -9,6 +9,7 @@ from agents.counters import Counters
 from agents.producers import Producer
 from agents.settings import Settings
 from agents.store import Damaged, Hook, Partition, Store, nothing
+from agents.store.envelopes import ADVICE
 from agents.waiting import Outage, until_redis_answers
 from stream.changes import OutMessage
 from stream.columns import Hashes
@@ -75,12 +76,12 @@ class Context:
         return id_hash(message.key.decode(), "") % self.partitions[self.topic("signals")]
 
     async def reference(self, ref: str) -> Reference:
-        """A reference by its id. Raises Damaged where Redis has none, ValueError if damaged."""
+        """A reference by its id. Raises Damaged where Redis has none, or another one."""
         if ref not in self.references:
             raw = await self.wait("reference", lambda: self.store.get_reference(ref))
             if raw is None:
                 raise Damaged(f"reference {ref} is not in Redis")
-            self.references[ref] = Reference.from_bytes(raw)
+            self.references[ref] = _reference(ref, raw)
         return self.references[ref]
 
     async def pending(self, partition: Partition, hashes: Hashes) -> dict[int, bytes]:
@@ -94,3 +95,13 @@ class Context:
     async def wait(self, stage: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer of Redis, however long it is away."""
         return await until_redis_answers(call, self.counters.outages.labels(stage).inc, self.redis)
+
+
+def _reference(ref: str, raw: bytes) -> Reference:
+    try:
+        found = Reference.from_bytes(raw)
+    except ValueError as error:
+        raise Damaged(f"reference {ref} in Redis is damaged: {error}. {ADVICE}") from error
+    if found.id != ref:
+        raise Damaged(f"what is called reference {ref} in Redis is {found.id}. {ADVICE}")
+    return found

@@ -96,7 +96,7 @@ class Keeper:
             await self._look_back(claim, told)
             with self._ending():
                 self.context.reach("before restore")
-                await self._wait(lambda: self.core.restore(self.partition))
+                await self._restore()
                 self.context.reach("after restore")
                 self.next = claim.next
                 self.live = True
@@ -122,6 +122,13 @@ class Keeper:
                 "or see what driftline repair says"
             )
         log.warning("%s; reading again from offset %d on", found, max(first, found.start))
+
+    async def _restore(self) -> None:
+        """Raises Unfit, Damaged: what is in Redis cannot be read, or not with these settings."""
+        try:
+            await self._wait(lambda: self.core.restore(self.partition))
+        except ValueError as error:
+            raise Unfit(f"the state of {self.partition.name} is of no use: {error}") from error
 
     def _check(self, claim: Claim) -> None:
         """Raises Replaced."""

@@ -1,15 +1,19 @@
 """The ledger agent: partitions of the internal log, through the core's `Ledger`."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
 from agents.store import Damaged, Partition
+from agents.store.envelopes import ADVICE
 from stream.batches import decode_batch
 from stream.batches.packing import MAGIC
 from stream.changes import Changes, OutMessage
+from stream.entries import DamagedEntry
+from stream.envelopes import Newer
 from stream.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,8 @@ class LedgerCore:
         for record in records:
             try:
                 batch = decode_batch(record.value or b"")
+            except Newer:
+                raise
             except ValueError as error:
                 self._check_foreign(record, error)
                 log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
@@ -56,7 +62,8 @@ class LedgerCore:
                 continue
             wanted = self.ledger.wanted(batch)
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
-            self.ledger.apply(batch, found)
+            with _sound(partition):
+                self.ledger.apply(batch, found)
 
     def _check_foreign(self, record: Record, error: ValueError) -> None:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""
@@ -78,7 +85,8 @@ class LedgerCore:
         self.cursor, entries = await self.context.wait(
             "ledger", lambda: partition.scan_pending(cursor, SLICE)
         )
-        self.ledger.expire(entries)
+        with _sound(partition):
+            self.ledger.expire(entries)
         return bool(entries)
 
     async def confirm(self) -> None:
@@ -105,3 +113,12 @@ class LedgerCore:
                 self.number,
                 self.ledger.max_models,
             )
+
+
+@contextlib.contextmanager
+def _sound(partition: Partition) -> Iterator[None]:
+    """What is pending comes from Redis: where it is damaged, Damaged says so."""
+    try:
+        yield
+    except DamagedEntry as error:
+        raise Damaged(f"{partition.name}: {error}. {ADVICE}") from error

@@ -139,7 +139,7 @@ async def _models(
     memories: list[Memory] = []
     damaged: list[str] = []
     for number in range(partitions):
-        fields = await store.partition("watch", number).load(FIELDS)
+        fields = await store.partition("watch", number).load(FIELDS, damaged)
         for field in sorted(f for f in fields if f.startswith("monitor/")):
             alerts = f"alerts/{field.removeprefix('monitor/')}"
             try:

@@ -11,6 +11,7 @@ from agents.letters import letter
 from agents.origins import Origins
 from agents.store import Partition, stamp_of
 from stream.changes import Changes, OutMessage
+from stream.envelopes import Newer
 from stream.signals import ShareName
 from stream.watch import Watch
 
@@ -42,6 +43,8 @@ class WatchCore:
         for record in await self._sifted(records):
             try:
                 self.watch.receive(record.value or b"")
+            except Newer:
+                raise
             except ValueError as error:
                 self._refuse(record, error)
         await self._advance()

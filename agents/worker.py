@@ -34,6 +34,7 @@ from agents.store import Damaged, Limits, Store, TooLarge, connect
 from agents.waiting import Outage, pauses
 from agents.watch import WatchCore
 from stream.clocks import Gap
+from stream.envelopes import Newer
 from stream.sources import Replaced
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_S = 10.0  # a slice of what is pending is looked through as often
 PART_RECORDS = 250  # between two looks at whether a partition is to be given back, or saved
 EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
-UNFIT = (Unfit, Replaced, Gap, Damaged, TooLarge)  # what words explain better than a traceback
+UNFIT = (Unfit, Replaced, Gap, Damaged, Newer, TooLarge)  # words explain them better
 MAX_VALUE_BYTES = 64 * 2**20
 CORES: dict[str, tuple[str, type[LedgerCore] | type[WatchCore]]] = {
     "ledger": ("events", LedgerCore),

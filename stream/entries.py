@@ -40,6 +40,10 @@ _USUALS = {_ONE | WORD, _ONE | WHOLE}
 _SHORT_USUALS = {flags | SHORT for flags in _USUALS}
 
 
+class DamagedEntry(ValueError):
+    """Bytes that are no entry, or speak of names that are not there."""
+
+
 class Tables(msgspec.Struct):
     """What the numbers in entries stand for. subjects: models, and NUL-separated versions."""
 
@@ -58,7 +62,7 @@ def pack_entry(entry: Entry, words: Names) -> bytes:
 
 
 def unpack_entry(raw: bytes, tables: Tables) -> Entry:
-    """The entry of `pack_entry`. Raises ValueError on bytes that are no entry."""
+    """The entry of `pack_entry`. Raises DamagedEntry on bytes that are no entry."""
     try:
         if _WORD.unpack_from(raw)[0] != binascii.crc_hqx(raw[2:], 0):
             raise ValueError("its checksum does not match")
@@ -68,7 +72,7 @@ def unpack_entry(raw: bytes, tables: Tables) -> Entry:
             return _usual(_USUAL.unpack_from(raw, 2), tables)
         return _entry(raw, tables)
     except (struct.error, ValueError, IndexError) as error:
-        raise ValueError(f"a damaged pending entry, {raw[:40].hex()}: {error}") from error
+        raise DamagedEntry(f"a damaged pending entry, {raw[:40].hex()}: {error}") from error
 
 
 def entry_bytes(

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from stream.columns import Floats, Hashes, Ints
+from stream.envelopes import newer
 from stream.panes import BEFORE_ALL
 
 MAGIC = b"DLs1"
@@ -95,8 +96,13 @@ def encode_signals(signals: Signals) -> bytes:
 
 
 def decode_signals(raw: bytes) -> Signals:
-    """The message of `encode_signals`. Raises ValueError on truncated or foreign bytes."""
-    if raw[:4] != MAGIC or zlib.crc32(raw[8:]) != int.from_bytes(raw[4:8], "big"):
+    """The message of `encode_signals`. Raises ValueError on truncated or foreign bytes, and
+    stream.envelopes.Newer on a message of a later release.
+    """
+    sound = zlib.crc32(raw[8:]) == int.from_bytes(raw[4:8], "big")
+    if sound and raw[:3] == MAGIC[:3] and raw[3:4] > MAGIC[3:]:
+        raise newer(f"a signals message of format {raw[:4]!r}")
+    if raw[:4] != MAGIC or not sound:
         raise ValueError("not a signals message of this version, or damaged")
     try:
         fields = msgspec.msgpack.decode(raw[8:], type=dict[str, Any])

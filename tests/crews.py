@@ -18,7 +18,7 @@ from agents.chunks import TP, Chunk
 from agents.context import Context
 from agents.counters import Counters
 from agents.intake import Intake
-from agents.keepers import Keeper
+from agents.keepers import Core, Keeper
 from agents.ledger import LedgerCore
 from agents.store import Limits, Store
 from agents.watch import WatchCore
@@ -30,7 +30,10 @@ T = TypeVar("T")
 LIMITS = Limits(chunk_bytes=3_000, chunk_ops=6, request_bytes=8_000, fill=3, outbox_bodies=2)
 LEDGER_TPS = [TP(EVENTS, number) for number in range(LEDGERS)]
 TPS = [*LEDGER_TPS, TP(SIGNALS, 0)]
-CORES = {EVENTS: ("ledger", LedgerCore), SIGNALS: ("watch", WatchCore)}
+CORES: dict[str, tuple[str, Callable[[Context, int], Core]]] = {
+    EVENTS: ("ledger", LedgerCore),
+    SIGNALS: ("watch", WatchCore),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Hand:
         """What was sent long ago arrives once more."""
         late, self.late = self.late, []
         for command in (command for commands in late for command in commands):
-            await self.client.execute_command(*command)
+            await cast(Any, self.client).execute_command(*command)
 
     def close(self) -> None:
         self.runner.run(self.client.aclose())

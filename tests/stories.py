@@ -11,8 +11,8 @@ from msgspec import structs
 
 from agents.chunks import TP
 from agents.settings import Settings
-from stream.events import Prediction, Truth, decode_prediction, decode_truth
 from stream.events import Limits as Decoding
+from stream.events import Prediction, Truth, decode_prediction, decode_truth
 from stream.pipeline import Pipeline
 from stream.settings import DAY_S, ModelSettings
 from tests import tales

@@ -4,6 +4,7 @@ Keepers, cores and intake are the real ones, on a real Redis. Whatever happens t
 out, and what is left behind, is what the pipeline in memory makes of the same records.
 """
 
+import functools
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,7 +40,9 @@ faults = st.one_of(
     _faults(EVERY, ("lost",)),
     _faults([f"before {name}" for name in SCRIPTS], ("echo",)),
 )
-at_intake = st.one_of(nothing, nothing, _faults(INTAKE, ("crash",)), _faults(INTAKE[1:3], ("lost",)))
+at_intake = st.one_of(
+    nothing, nothing, _faults(INTAKE, ("crash",)), _faults(INTAKE[1:3], ("lost",))
+)
 who = st.sampled_from("ABC")
 where = st.sampled_from(TPS)
 count = st.integers(1, 40)
@@ -67,7 +70,7 @@ def play(crew: Crew, schedule: list[tuple[Any, ...]]) -> None:
                 crew.forward(name, sources[number], many, fault)
             case "work" | "take", [name, tp, many, fault]:
                 method = Hand.work if verb == "work" else Hand.take
-                crew.act(name, tp, lambda hand, method=method, many=many: method(hand, many), fault)
+                crew.act(name, tp, functools.partial(method, count=many), fault)
             case "checkpoint" | "tidy", [name, tp, fault]:
                 crew.act(name, tp, Hand.checkpoint if verb == "checkpoint" else Hand.tidy, fault)
             case "again", [number, back]:

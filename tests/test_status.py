@@ -69,7 +69,7 @@ def test_damaged_state_is_said_and_the_rest_is_shown(
     found = asyncio.run(gather(settings))
     assert found.models == []
     assert len(found.damaged) == 1
-    assert "monitor/m/1 of watch 2" in found.damaged[0]
+    assert "monitor/m/1' of watch:2" in found.damaged[0]
     assert "cannot be read" in shown(found)
 
 

@@ -118,7 +118,7 @@ def _progress(raw: bytes) -> dict[str, Any]:
     watched = [(w.cause, w.pulses, w.scale, w.rebuilt) for w in memory.watched]
     return {
         "progress": {kind: msgspec.to_builtins(p) for kind, p in memory.progress.items()},
-        "low": {kind: memory.low_ms(kind) for kind in ("inputs", "quality")},  # type: ignore[arg-type]
+        "low": {kind: memory.low_ms(kind) for kind in ("inputs", "quality")},
         "counts": counts,
         "tracks": tracks,
         "watched": watched,

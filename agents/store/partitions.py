@@ -27,6 +27,7 @@ from agents.store.changes import (
     redo_of,
 )
 from agents.store.claims import Stamp
+from agents.store.envelopes import opened, opened_body, sealed, sealed_body
 from agents.store.pending import entries_of, found_of
 from agents.store.scripts import Call, Scripts
 from stream.columns import Hashes
@@ -95,14 +96,25 @@ class Partition:
 
     # Reading
 
-    async def load(self, pattern: str = "*") -> dict[str, bytes]:
-        """The fields of the state whose names match a glob pattern. Raises Refused("epoch")."""
+    async def load(self, pattern: str = "*", damaged: list[str] | None = None) -> dict[str, bytes]:
+        """The fields of the state whose names match a glob pattern.
+
+        damaged: what is wrong with fields that are left out is noted there; without it, the first
+        one is an error. Raises Refused("epoch"), Damaged.
+        """
         found: dict[str, bytes] = {}
         cursor = 0
         while True:
             reply: Any = self._client.hscan(self.key("state"), cursor, match=pattern, count=32)
             cursor, fields = await reply
-            found.update((field.decode(), value) for field, value in fields.items())
+            for name, value in fields.items():
+                field = name.decode("utf-8", "replace")
+                try:
+                    found[field] = opened(self.name, field, value)
+                except Damaged as error:
+                    if damaged is None:
+                        raise
+                    damaged.append(str(error))
             if cursor == 0:
                 break
         await self._check_owner()
@@ -116,11 +128,14 @@ class Partition:
                 raise Refused("epoch", self.name)
 
     async def get_many(self, fields: Sequence[str]) -> list[bytes | None]:
-        """The values of some fields of the state; None where there is none."""
+        """The values of some fields of the state; None where there is none. Raises Damaged."""
         found: list[bytes | None] = []
         for some in _slices(fields, self._limits.lookups):
             reply: Any = self._client.hmget(self.key("state"), list(some))
-            found.extend(await reply)
+            found.extend(
+                None if raw is None else opened(self.name, field, raw)
+                for field, raw in zip(some, await reply, strict=True)
+            )
         return found
 
     async def pending(self, hashes: Hashes) -> dict[int, bytes]:
@@ -163,14 +178,16 @@ class Partition:
 
         Raises TooLarge, ValueError. `next` is a position in the log, not the last record + 1.
         """
+        attempt = f"{self.seq + 1}-{secrets.token_hex(8)}"
         bodies, counts = bodies_of(changes.outbox, self._limits)
+        bodies = tuple(sealed_body(self.name, attempt, i, body) for i, body in enumerate(bodies))
         return Prepared(
-            id=f"{self.seq + 1}-{secrets.token_hex(8)}",
+            id=attempt,
             owner=self._owner,
             seq=self.seq + 1,
             next=next,
             topic_id=topic_id or "",
-            redo=redo_of(changes, self._limits),
+            redo=redo_of(sealed(self.name, changes), self._limits),
             bodies=bodies,
             counts=counts,
         )
@@ -303,7 +320,10 @@ class Partition:
             for _, _, record, number in parsed:
                 pipe.hget(self.key("out", record), number)
             found: list[bytes | None] = await pipe.execute() if parsed else []
-        return found
+        return [
+            None if raw is None else opened_body(self.name, record, int(number), raw)
+            for (_, _, record, number), raw in zip(parsed, found, strict=True)
+        ]
 
     async def remove(self, refs: Sequence[int]) -> None:
         """Remove published messages: a run of positions from the head on; again is harmless.

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 
 from agents.store.changes import Limits, TooLarge
 from agents.store.claims import History, history_of
+from agents.store.envelopes import opened
 from agents.store.partitions import Partition
 from agents.store.scripts import OUTAGES, Call, Hook, Scripts, nothing, sources
 
@@ -80,12 +81,19 @@ class Store:
     async def read_shares(
         self, stage: str, numbers: Sequence[int], fields: Sequence[str]
     ) -> list[bytes | None]:
-        """Field i of the state of partition i, for all i; None where there is none."""
+        """Field i of the state of partition i, for all i; None where there is none.
+
+        Raises Damaged.
+        """
         async with self._client.pipeline(transaction=False) as pipe:
             for number, field in zip(numbers, fields, strict=True):
                 pipe.hget(self.partition(stage, number).key("state"), field)
             found: list[bytes | None] = await pipe.execute() if numbers else []
-        return found
+        names = (self.partition(stage, number).name for number in numbers)
+        return [
+            None if raw is None else opened(name, field, raw)
+            for name, field, raw in zip(names, fields, found, strict=True)
+        ]
 
     async def histories(
         self, owners: Mapping[str, Collection[str]], together: int = 16

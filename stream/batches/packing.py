@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.envelopes import newer
+
 MAGIC = b"DLB1"
 _HEAD = struct.Struct("<4sIII")
 
@@ -35,15 +37,21 @@ def packed_size(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> int:
 
 
 class Reader:
-    """The header, then the arrays, of one message. ValueError where it is not one of ours."""
+    """The header, then the arrays, of one message. ValueError where it is not one of ours.
+
+    Raises stream.envelopes.Newer for one of a later release.
+    """
 
     def __init__(self, value: bytes) -> None:
         if len(value) < _HEAD.size:
             raise ValueError(f"not a batch: {len(value)} bytes")
         magic, checksum, length, _ = _HEAD.unpack_from(value)
+        sound = zlib.crc32(memoryview(value)[8:]) == checksum
+        if sound and magic[:3] == MAGIC[:3] and magic[3:] > MAGIC[3:]:
+            raise newer(f"a batch of format {magic!r}")
         if magic != MAGIC:
             raise ValueError(f"not a batch: starts with {magic!r} instead of {MAGIC!r}")
-        if zlib.crc32(memoryview(value)[8:]) != checksum:
+        if not sound:
             raise ValueError(f"a batch of {len(value)} bytes is damaged: wrong checksum")
         self._value = value
         self._at = _HEAD.size
