@@ -102,6 +102,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         # partitions that only passed markers of transactions: where they got to, and from where
         self._markers: dict[TP, tuple[int, int]] = {}
+        self._commits_fail = False  # said once, not once a second
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -236,8 +237,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             async with asyncio.timeout(self.app.options.commit_timeout_s):
                 await self._ensure_consumer().commit(told)
         except (KafkaError, IllegalStateError, TimeoutError) as error:
-            log.warning("commit of %d partitions failed: %r", len(told), error)
+            if not self._commits_fail:
+                log.warning("commit of %d partitions failed, trying on: %r", len(told), error)
+            self._commits_fail = True
             return False
+        if self._commits_fail:
+            log.warning("commits work again")
+        self._commits_fail = False
         return True
 
 

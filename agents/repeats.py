@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 
-CLIENTS = ("aiokafka", "agents.producers", "agents.clusters")
+CLIENTS = ("aiokafka", "agents.producers", "agents.clusters", "mode.timers")
 QUIET_S = 60.0
 MOST = 1_000  # kinds of lines that are remembered
 NUMBERS = re.compile(r"\d+")
