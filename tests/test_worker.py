@@ -178,17 +178,6 @@ def test_topics_that_are_there_may_have_other_partition_counts(deploy_real: Depl
     check_all(d)
 
 
-def test_more_partitions_under_a_state_are_refused(deploy_real: Deploy) -> None:
-    d = deploy_real(LABELS, topics={"partitions": 2})
-    worker = d.start()
-    tell(d, 0, 500)
-    d.until_idle()
-    assert worker.stop() == OK
-    d.add_partitions("events", 4)
-    said = refused(d.start(wait=False), EXIT_UNFIT)
-    assert f"{d.topic('events')} had 2 partitions and has 4" in said
-
-
 def test_a_source_topic_made_anew_is_refused(deploy_real: Deploy) -> None:
     d = deploy_real(LABELS)
     worker = d.start()
