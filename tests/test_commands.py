@@ -15,7 +15,8 @@ from tests.servers import Kafka
 
 COMMANDS = (
     *("demo", "worker", "reference", "version", "replay", "tail", "embedded", "status"),
-    *("topics create", "topics check"),
+    *("topics create", "topics check", "repair"),
+    *("repair events", "repair signals", "repair sources", "repair skip"),
 )
 REPLAY = ["replay", "x.csv", "--model", "m", "--version", "1"]
 
