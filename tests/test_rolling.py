@@ -17,7 +17,7 @@ SPARE_S = 5  # the process itself has to be noticed as gone
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_workers_are_replaced_one_after_the_other(deploy_real: Deploy) -> None:
-    d = deploy_real(TABLES, kafka=SHORT, worker={"checkpoint_s": 0.2, "shutdown_s": LIMIT_S})
+    d = deploy_real(TABLES, kafka=SHORT, worker={"checkpoint_s": 0.5, "shutdown_s": LIMIT_S})
     fleet = Fleet.of(d)
     verdicts.register(d)
     with Load(d.access, d.name, Story()) as load:

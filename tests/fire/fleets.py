@@ -16,7 +16,7 @@ Seqs = dict[str, int]
 STOP_S = 30
 FACTOR = 2  # a period between two blows is at least so many times as long as a recovery
 PATIENCE_S = 120.0  # a busy machine is no failure
-SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "commit_s": 0.2}
+SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "commit_s": 0.5}
 
 
 @dataclasses.dataclass(slots=True)

@@ -11,17 +11,18 @@ import confluent_kafka as ck
 from tests.fire.stories import Story, Told
 
 FLUSH_S = 120.0
+BURST = 5  # steps between two pauses
 
 
 class Load(threading.Thread):
-    """Tells until told to stop, or so many steps. prefix: of the names of topics."""
+    """Tells until told to stop, or at least so many steps. prefix: of the names of topics."""
 
     def __init__(
         self,
         access: dict[str, Any],
         prefix: str,
         story: Story,
-        pause_s: float = 0.2,
+        pause_s: float = 1.0,
         steps: int = 0,
     ) -> None:
         super().__init__(name="load", daemon=True)
@@ -37,8 +38,9 @@ class Load(threading.Thread):
     def run(self) -> None:
         """Step by step, then what is still to be said of what was begun."""
         due = time.monotonic()
-        while not self._end.is_set() and self.story.step != (self.steps or -1):
-            self._tell(self.story.next())
+        while not self._end.is_set() and (not self.steps or self.story.step < self.steps):
+            for _ in range(BURST):
+                self._tell(self.story.next())
             due += self.pause_s
             self._end.wait(max(0.0, due - time.monotonic()))
         for step in self.story.rest():

@@ -10,7 +10,7 @@ import msgspec
 from stream.batches import decode_batch
 from tests.fire.fleets import Fleet
 from tests.fire.loads import Load
-from tests.fire.oracles import OUT, Oracle, Said, published
+from tests.fire.oracles import DECODERS, OUT, Oracle, Said, published
 from tests.fire.records import records
 from tests.fire.states import States
 from tests.fire.stories import MODELS, Story, references
@@ -19,6 +19,7 @@ from tests.workers import START_MS, Deployment
 PART_BYTES = 600_000
 FAR_MS = 10**7  # behind all that was told, so that every window is closed
 SHOWN = 5
+PLACE = ("topic", "partition", "offset")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def judge(fleet: Fleet, load: Load) -> Verdict:
     oracle = Oracle.of(d)
     assert oracle.taken == load.sent
     assert len(oracle.rejected) == load.story.poisoned
+    assert _letters(d) == oracle.rejected
     found, again = published(d)
     _same(found, oracle.published())
     assert {topic for topic, _ in found} == set(OUT), "the story is to make all kinds of events"
@@ -117,6 +119,14 @@ def _counted(found: Mapping[Any, Said], subject: str) -> Counter[str]:
         else:
             sums[e["model"]] += e["rows"]
     return sums + first
+
+
+def _letters(d: Deployment) -> set[tuple[str, int, int]]:
+    """Where the records of the sources lie that became dead letters, once or more often."""
+    told = [dict(r.headers) for r in records(d.kafka.bootstrap, d.topic("dead-letters"))]
+    at = [tuple((t[f"driftline-{n}"] or b"").decode() for n in PLACE) for t in told]
+    sources = {d.topic(name) for name in DECODERS}
+    return {(topic, int(number), int(offset)) for topic, number, offset in at if topic in sources}
 
 
 def _repeated(d: Deployment) -> int:
