@@ -90,7 +90,7 @@ def test_the_same_input_gives_the_same_events(
         real_kafka.create_topics(*(d.topic(name) for name in (*DECODERS, "control")))
         fleet = Fleet.of(d, workers)
         register(d)
-        with Load(d.access, d.name, Story(), pause_s=0.0, steps=STEPS) as load:
+        with Load(d.access, d.name, Story(), pause_s=0.0, least=STEPS, most=STEPS) as load:
             load.finish()
         for model in MODELS:
             d.close_time(model.name, load.story.end_ms + FAR_MS)

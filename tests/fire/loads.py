@@ -12,10 +12,14 @@ from tests.fire.stories import Story, Told
 
 FLUSH_S = 120.0
 BURST = 5  # steps between two pauses
+LEAST = 260  # so many have all kinds of events in them
 
 
 class Load(threading.Thread):
-    """Tells until told to stop, or at least so many steps. prefix: of the names of topics."""
+    """Tells until told to stop, but at least and at most so many steps (most = 0: any number).
+
+    prefix: of the names of topics.
+    """
 
     def __init__(
         self,
@@ -23,10 +27,12 @@ class Load(threading.Thread):
         prefix: str,
         story: Story,
         pause_s: float = 1.0,
-        steps: int = 0,
+        least: int = LEAST,
+        most: int = 0,
     ) -> None:
         super().__init__(name="load", daemon=True)
-        self.prefix, self.story, self.pause_s, self.steps = prefix, story, pause_s, steps
+        self.prefix, self.story, self.pause_s = prefix, story, pause_s
+        self.least, self.most = least, most
         self.sent: Counter[tuple[str, int]] = Counter()
         self.delivered = 0
         self.failures: list[str] = []
@@ -38,7 +44,7 @@ class Load(threading.Thread):
     def run(self) -> None:
         """Step by step, then what is still to be said of what was begun."""
         due = time.monotonic()
-        while not self._end.is_set() and (not self.steps or self.story.step < self.steps):
+        while self._going():
             for _ in range(BURST):
                 self._tell(self.story.next())
             due += self.pause_s
@@ -46,6 +52,10 @@ class Load(threading.Thread):
         for step in self.story.rest():
             self._tell(step)
         self._producer.flush(FLUSH_S)
+
+    def _going(self) -> bool:
+        step = self.story.step
+        return step < self.least or not (self._end.is_set() or 0 < self.most <= step)
 
     def _tell(self, step: list[Told]) -> None:
         for told in step:
@@ -78,8 +88,7 @@ class Load(threading.Thread):
 
     def finish(self) -> None:
         """Tell what is left; returns when Kafka has all of it."""
-        if not self.steps:
-            self._end.set()
+        self._end.set()
         self.join(FLUSH_S + 10)
         assert not self.is_alive()
         assert not self.failures, self.failures[:3]
@@ -95,4 +104,5 @@ class Load(threading.Thread):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.least = 0
         self._end.set()

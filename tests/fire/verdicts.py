@@ -26,25 +26,24 @@ PLACE = ("topic", "partition", "offset")
 class Verdict:
     """Counts of a run that was found exact.
 
-    records: in the source topics. repeated: rows that were forwarded more than once; said_again:
-    events that were published more than once. lost: predictions and outcomes.
+    sent_twice: by the load. duplicates_suppressed: rows that intake forwarded again, and those that
+    were sent twice. published_again: events with an id that was there. lost: predictions, outcomes.
     """
 
-    records: int
+    events_in: int
     predictions: int
     outcomes: int
-    twice: int
     poison: int
-    repeated: int
+    sent_twice: int
+    duplicates_suppressed: int
     published: int
-    said_again: int
+    published_again: int
     checkpoints: int
     lost: int
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{k.replace('_', ' ')}: {v:,}" for k, v in dataclasses.asdict(self).items()
-        )
+        named = {name.replace("_", " "): n for name, n in dataclasses.asdict(self).items()}
+        return ", ".join(f"{name}: {count:,}" for name, count in named.items())
 
 
 def register(d: Deployment) -> None:
@@ -82,14 +81,14 @@ def judge(fleet: Fleet, load: Load) -> Verdict:
     _same(state, States.in_memory(oracle.settings, oracle.pipeline).flat())
     predictions, outcomes = _counted(found, "inputs"), _counted(found, "quality")
     return Verdict(
-        records=sum(load.sent.values()),
+        events_in=sum(load.sent.values()),
         predictions=predictions.total(),
         outcomes=outcomes.total(),
-        twice=load.story.twice,
+        sent_twice=load.story.twice,
         poison=load.story.poisoned,
-        repeated=_repeated(d),
+        duplicates_suppressed=load.story.twice + _repeated(d),
         published=len(found),
-        said_again=again,
+        published_again=again,
         checkpoints=checkpoints,
         lost=_lost(load.story, predictions, outcomes),
     )
