@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests import mutants
+from tests.workers import ENTRY
 
 PR_SET_PDEATHSIG = 1
 LOOK_S = 0.02
@@ -55,12 +56,10 @@ class Nursery:
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
-    def start(
-        self, arguments: Sequence[str], log: Path, variables: Mapping[str, str], mutant: str = ""
-    ) -> "Forked":
+    def start(self, arguments: Sequence[str], log: Path, variables: Mapping[str, str]) -> "Forked":
         """`driftline` with these arguments and more variables; its output is added to a file."""
         told = {"arguments": list(arguments), "log": str(log), "variables": dict(variables)}
-        return Forked(self, self.ask(**told, mutant=mutant))
+        return Forked(self, self.ask(**told, mutant=ENTRY[1:]))
 
 
 @dataclasses.dataclass(slots=True)
@@ -128,8 +127,8 @@ def _become(request: Mapping[str, Any]) -> None:
     for before, after in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(before, after)
     os.environ.update(request["variables"])
-    if request["mutant"]:
-        mutants.apply(request["mutant"])
+    for name in request["mutant"]:
+        mutants.apply(name)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def old_buckets(d: Deployment) -> None:
             entries: dict[bytes, bytes] = {}
             for key in keys:
                 entries |= client.hgetall(key)  # type: ignore[arg-type]
-            client.delete(*keys)
+                client.delete(key)
             for name, value in entries.items():
                 client.hset(f"{tag}pending:{name[0] * OLD_BUCKETS // 256}", name, value)
             client.hdel(f"{tag}meta", "spread")

@@ -18,6 +18,7 @@ import typer
 import schemas
 from agents import keys
 from agents.commands import EXITS, app
+from agents.crashes import POINTS
 from agents.settings import STAGES, TOPICS, Settings, load
 from stream import events
 from stream.checks import CHECKS
@@ -37,6 +38,7 @@ REGISTRIES: dict[str, list[str]] = {
     "Topics": [Settings().topics.name(topic) for topic in TOPICS],
     "Commands": LEAVES,
     "Reasons for dead letters": list(events.REASONS),
+    "Crash points": list(POINTS),
     "Exit codes": [str(code) for code in EXITS],
     "Stages": list(STAGES),
 }
