@@ -23,7 +23,7 @@ from stream.batches.gathering import (
 )
 from stream.batches.merging import merged
 from stream.batches.shapes import Shape, Shapes, decode_plain_truth
-from stream.batches.vetting import grouped, stated, vetted, wires_of
+from stream.batches.vetting import grouped, has_groups, stated, vetted, wires_of
 from stream.columns import Bools, Ints
 from stream.events import Limits, Prediction, Rejected, Truth, decode_prediction, decode_truth
 from stream.hashes import id_hash, id_hashes
@@ -96,9 +96,11 @@ def _predictions(raw: Raw, shape: Shape, limits: Limits) -> tuple[list[Block], I
     places = _known(wires)
     rows, some = _some(wires, places), raw.take(places)
     times, fit = vetted(rows, some.record_ms, limits)
-    fit &= grouped(rows, limits)
+    named = has_groups(rows)
+    fit &= not named or grouped(rows, limits)
+    same_kind = None if named else _one_group(rows, fit)
     blocks = []
-    for own in _groups(rows, fit, _kind_of_prediction):
+    for own in same_kind or _groups(rows, fit, _kind_of_prediction):
         same = _some(rows, own)
         features = features_of([row.features for row in same], shape.names, shape.numeric)
         blocks.append(predictions_of(same, _common(same, some, times, own), features))
@@ -112,7 +114,7 @@ def _truths(raw: Raw, limits: Limits) -> tuple[list[Block], Ints]:
     times, fit = vetted(rows, some.record_ms, limits)
     fit &= stated(rows)
     blocks = []
-    for own in _groups(rows, fit, _kind_of_truth):
+    for own in _one_group(rows, fit) or _groups(rows, fit, _kind_of_truth):
         same = _some(rows, own)
         blocks.append(truths_of(same, _common(same, some, times, own)))
     return blocks, _others(len(wires), places[fit])
@@ -134,20 +136,21 @@ def _others(n: int, places: Ints) -> Ints:
 
 def _groups(rows: Sequence[Any], fit: Bools, kind: Callable[[Any], Key]) -> list[Ints]:
     """Places of the rows that fit, together where they are of one kind."""
-    kinds = list(map(kind, rows))
-    if len(set(kinds)) == 1:
-        return [np.flatnonzero(fit)] if fit.any() else []
     found: defaultdict[Key, list[int]] = defaultdict(list)
     for i in np.flatnonzero(fit).tolist():
-        found[kinds[i]].append(i)
+        found[kind(rows[i])].append(i)
     return [np.array(places) for places in found.values()]
 
 
+def _one_group(rows: Sequence[Any], fit: Bools) -> list[Ints] | None:
+    """The same where all are of one model version; None where they are not."""
+    if len({row.model for row in rows}) > 1 or len({row.version for row in rows}) > 1:
+        return None
+    return [np.flatnonzero(fit)] if fit.any() else []
+
+
 def _kind_of_prediction(row: Any) -> Key:
-    classes, segments = row.probabilities, row.segments
-    if classes is None and segments is None:
-        return (row.model, row.version)
-    return (row.model, row.version, tuple(classes or ()), tuple(segments or ()))
+    return (row.model, row.version, tuple(row.probabilities or ()), tuple(row.segments or ()))
 
 
 def _kind_of_truth(row: Any) -> Key:

@@ -28,7 +28,7 @@ def wires_of(
         except FAILURES:
             found.append(None)
     for i, value in enumerate(values):
-        if value and (len(value) > limits.max_bytes or not value.isascii()):
+        if value and not (len(value) <= limits.max_bytes and value.isascii()):
             found[i] = found[i] if _is_text(value, limits) else None
     return found
 
@@ -49,9 +49,9 @@ def vetted(rows: Sequence[Any], record_ms: Ints, limits: Limits) -> tuple[Ints, 
     fit = (times >= FIRST_MS) & (times <= LAST_MS)
     fit &= (record_ms < 0) | (times - limits.max_ahead_ms <= record_ms)
     fit &= (record_ms <= YEAR_MS) | (np.abs(times * 1000 - record_ms) >= YEAR_MS)  # no seconds
-    fit &= _mask(rows, lambda row: row.prediction_id, limits)
-    fit &= _mask(rows, lambda row: row.model, limits)
-    fit &= _mask(rows, lambda row: row.version, limits)
+    fit &= _ids([row.prediction_id for row in rows], limits)
+    fit &= _names([row.model for row in rows], limits)
+    fit &= _names([row.version for row in rows], limits)
     return times, fit
 
 
@@ -71,15 +71,19 @@ def _milliseconds(time: int | float | datetime.datetime) -> int:
     return int(time) if isinstance(time, int) or time.is_integer() else NEVER_MS
 
 
-def _mask(rows: Sequence[Any], name: Callable[[Any], str | None], limits: Limits) -> Bools | bool:
-    """Which names can be one; None can. Their lengths are looked at together, as far as they go."""
-    names = [found for row in rows if (found := name(row)) is not None]
-    lengths = list(map(len, names))
-    if not names:
+def _ids(ids: Sequence[str], limits: Limits) -> Bools | bool:
+    """Which ids can be one. They are looked at together, as far as that goes."""
+    lengths = list(map(len, ids))
+    short = not ids or (min(lengths) > 0 and max(lengths) <= limits.max_name_chars)
+    if short and "\0" not in "".join(ids):
         return True
-    if min(lengths) > 0 and max(lengths) <= limits.max_name_chars and "\0" not in "".join(names):
-        return True
-    return np.array([_can_be(name(row), limits) for row in rows], dtype=np.bool_)
+    return np.array([_can_be(one, limits) for one in ids], dtype=np.bool_)
+
+
+def _names(names: Sequence[str | None], limits: Limits) -> Bools | bool:
+    """Which names can be one; None can. Few are different."""
+    wrong = {name for name in set(names) if not _can_be(name, limits)}
+    return np.array([name not in wrong for name in names], dtype=np.bool_) if wrong else True
 
 
 def _can_be(name: str | None, limits: Limits) -> bool:
@@ -93,6 +97,12 @@ def _can_be(name: str | None, limits: Limits) -> bool:
 def grouped(rows: Sequence[Any], limits: Limits) -> Bools:
     """Which predictions have probabilities and segments within the limits, or none."""
     return np.array([_fits(row, limits) for row in rows], dtype=np.bool_)
+
+
+def has_groups(rows: Sequence[Any]) -> bool:
+    """Whether any prediction has probabilities or segments."""
+    given = (row.probabilities is not None or row.segments is not None for row in rows)
+    return any(given)
 
 
 def _fits(row: Any, limits: Limits) -> bool:
