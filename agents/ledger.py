@@ -19,7 +19,14 @@ from stream.ledger import Ledger
 log = logging.getLogger(__name__)
 OWN_FIELDS = "[lbo]*"  # ledger..., book..., open-...; the sealed shares stay in Redis
 OURS = MAGIC[:3]  # of any version
-SLICE = 500  # pending entries that one round of housekeeping looks at
+SLICE = 500  # pending entries that one look of housekeeping sees
+ROUNDS = 180  # in so many rounds all entries are seen, half an hour: they expire as they came
+LOOKS = 100  # most of them in one round
+
+
+def looks_of(pending: int) -> int:
+    """How many looks a round of housekeeping takes."""
+    return min(LOOKS, 1 + pending // (SLICE * ROUNDS))
 
 
 class LedgerCore:
@@ -75,12 +82,16 @@ class LedgerCore:
             ) from error
 
     async def housekeeping(self, partition: Partition) -> bool:
-        """Look at the next slice of pending entries; the next checkpoint removes what has expired.
+        """Look at the next slices of pending entries; the next checkpoint removes what has expired.
 
         Whether there were any.
 
         To be called with the partition's lock held, as for `apply`.
         """
+        looks = looks_of(self.ledger.matches.pending)
+        return any([await self._look(partition) for _ in range(looks)])
+
+    async def _look(self, partition: Partition) -> bool:
         cursor = self.cursor
         self.cursor, entries = await self.context.wait(
             "ledger", lambda: partition.scan_pending(cursor, SLICE)

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from agents.chunks import Record
 from agents.context import Context
 from agents.counters import Counters
-from agents.ledger import LedgerCore
+from agents.ledger import LOOKS, ROUNDS, SLICE, LedgerCore, looks_of
 from agents.producers import Producer
 from agents.settings import Bounds, Settings
 from agents.store import Changes as Stored
@@ -117,6 +117,13 @@ def test_a_damaged_batch_of_intakes_own_is_a_loss_and_ends_the_worker(redis_url:
                 await world.apply(damaged)
 
     play(redis_url, scenario)
+
+
+def test_housekeeping_keeps_up_with_the_number_of_entries() -> None:
+    assert looks_of(0) == 1
+    for pending in (1_000, 1_000_000, LOOKS * SLICE * ROUNDS - 1):
+        assert looks_of(pending) * SLICE * ROUNDS > pending
+    assert looks_of(10**9) == LOOKS
 
 
 def test_housekeeping_goes_round_and_removes_what_has_expired(redis_url: str) -> None:
