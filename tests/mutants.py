@@ -112,6 +112,18 @@ MUTANTS: dict[str, Mutant] = {
             ),
         ),
     ),
+    "next written before the state, on workers": Mutant(
+        "tests/test_crashes.py::test_a_crash_leaves_nothing_out_and_counts_nothing_twice",
+        (
+            Edit(
+                "agents.store.partitions:Partition.checkpoint",
+                "await self._stage(prepared)",
+                "await self._client.hset(self.key('meta'), 'next', prepared.next or 0)\n"
+                "    await self._stage(prepared)",
+            ),
+        ),
+        "before and commit",
+    ),
     "redo record not finished by its successor": Mutant(
         "tests/test_store.py::test_a_claim_may_die_and_the_next_one_finishes",
         (Edit("agents.store.partitions:Partition.claim", "if redo is not None:", "if False:"),),

@@ -59,6 +59,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 DAMAGED = b"no JSON"
 AT_ONCE = 3
+LIMIT_S = 600  # each wait in here has its own
 OLD_BUCKETS = 4
 
 
@@ -212,6 +213,7 @@ def _point(item: pytest.Item) -> str:
     return str(item.callspec.params["point"]) if ours else ""  # type: ignore[attr-defined]
 
 
+@pytest.mark.timeout(LIMIT_S)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_leaves_nothing_out_and_counts_nothing_twice(
     point: str, played: dict[str, Future[None]]

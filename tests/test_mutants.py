@@ -48,6 +48,7 @@ def test_every_killer_is_a_test() -> None:
     assert {mutant.killer for mutant in MUTANTS.values()} <= known
 
 
+@pytest.mark.timeout(LIMIT_S + 30)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_killed_by_the_test_that_is_named_for_it(name: str, tmp_path: Path) -> None:
     mutant, report = MUTANTS[name], tmp_path / "report.xml"
