@@ -32,7 +32,7 @@ from agents.portfolio import MONTHS, SEED
 from agents.producers import DeliveryFailed
 from agents.registration import Roles
 from agents.settings import STAGES, Settings, Stage, load
-from agents.store import Unusable
+from agents.store import Damaged, Unusable
 from agents.tables import BadTable
 from stream.references import Reference
 
@@ -53,6 +53,7 @@ FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
     (BadTable, FAILED, ""),
     (CannotEmbed, UNAVAILABLE, ""),
     (Unusable, UNAVAILABLE, ""),
+    (Damaged, UNAVAILABLE, ""),
     (DemoFailed, FAILED, ""),
     (Stalled, FAILED, ""),
     (PairEnded, FAILED, ""),
