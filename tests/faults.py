@@ -12,9 +12,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from agents import commands
+from agents.preparation import prepare
 from agents.settings import load
 from agents.store import Unusable
-from agents.preparation import prepare
 from stream.events import Limits, decode_prediction, decode_truth
 from stream.pipeline import Pipeline
 from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth

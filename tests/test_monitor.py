@@ -14,7 +14,7 @@ from stream.columns import column_of
 from stream.evaluations import TAKEN_BACK
 from stream.events import Prediction, Truth
 from stream.events.times import LAST_MS
-from stream.monitor import Memory, alarms, judging, receiving
+from stream.monitor import Memory, judging, receiving
 from stream.monitor.memory import causes
 from stream.monitor.sensing import scales_of
 from stream.pipeline import Pipeline
