@@ -18,9 +18,29 @@ from agents.health import CHECKS, ENDPOINTS
 from agents.limits import LIMITS
 from agents.repair.advice import REPAIR
 from agents.settings import PREFIX
+from agents.store import sizes
 from agents.waiting import AWAY
 
 MADE = "<!-- Made by `python -m agents.pages`; change the code, not this page. -->\n"
+
+
+MEMORY = """\
+Redis keeps one entry for each prediction that waits for truth, matched or not, until the horizon
+has passed. With `v` versions that predicted under one id, `s` scores each (classes with a
+probability; 1 for `score`), and `t` truths of it, an entry has
+
+    2 + v * (9 + (9 if s == 1 else 1 + 10 * s)) + t * 10   bytes,
+
+where a ledger partition knows fewer than 256 model versions and words, and answers and labels are
+words or whole numbers up to 65,535. Beyond 256: 3 more for each prediction with one score, 2 more
+for others, 5 more for each truth. An answer that is another number: 7 more. Segments and features
+take nothing: they are counted, not kept. Of Redis an entry of `e` bytes takes about
+
+    1.1 * (e + 12) + 2   bytes up to e = 64,      1.05 * e + 78   bytes beyond.
+
+The number of buckets follows the number of entries, so this holds for ten thousand and for ten
+million. While a checkpoint is written, what changed since the last one is there twice.
+"""
 
 
 def configuration() -> str:
@@ -68,6 +88,9 @@ def operation() -> str:
             "## Limits\n",
             "Whatever grows with what comes in has a bound; a test reaches each of them.\n",
             table(("what", "bound", "default", "what happens there", "counted as"), limits()),
+            "## Memory of what waits\n",
+            MEMORY,
+            table(("what waits", "bytes of its entry", "bytes of Redis"), sizes.rows()),
             "## Outages\n",
             "What a worker does while Redis or Kafka does not do its work. Nothing is lost, and"
             " nothing is counted\ntwice.\n",
