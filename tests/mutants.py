@@ -133,9 +133,8 @@ MUTANTS: dict[str, Mutant] = {
         (
             Edit(
                 "agents.keepers:Keeper.open",
-                "await self._wait(lambda: self.core.restore(self.partition))",
-                "if not self.refused:\n"
-                "                await self._wait(lambda: self.core.restore(self.partition))",
+                "await self._restore()",
+                "self.refused or await self._restore()",
             ),
         ),
     ),
