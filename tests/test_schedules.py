@@ -20,7 +20,7 @@ from tests.crews import NONE, TPS, Crew, Fault, Hand
 from tests.redises import binaries, serve
 from tests.stories import oracle, story
 
-SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "200"))
 SCRIPTS = ("stage", "commit", "apply", "finish", "sweep", "claim", "outbox", "remove", "pending")
 EVERY = [f"{when} {name}" for name in (*SCRIPTS, "post") for when in ("before", "after")]
 REACHED = ["before restore", "after restore", "after take", "before ack", "after ack"]
@@ -91,6 +91,8 @@ def socket() -> Iterator[str]:
         yield path
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(SCHEDULES * 5)
 @settings(
     max_examples=SCHEDULES,
     deadline=None,
