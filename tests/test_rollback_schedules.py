@@ -22,7 +22,7 @@ from tests.crews import NONE, TPS, Crew, Fault, Hand
 from tests.redises import binaries, serve
 from tests.stories import Story, oracle, story
 
-SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "150"))
+SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "60"))
 STEPS = [*schedules.EVERY, *schedules.REACHED, "before claims", "after claims"]
 
 
@@ -120,6 +120,7 @@ def socket() -> Iterator[str]:
         yield path
 
 
+@pytest.mark.timeout(1800)
 @settings(
     max_examples=SCHEDULES,
     deadline=None,
