@@ -52,7 +52,7 @@ def batches_of(  # noqa: PLR0913 - where from, what, and how it is split
     A batch has at most `max_bytes`, unless one source offset alone needs more: none is split.
 
     joined: whether the rows of a model are to meet others of their ids. Blocks of those that are
-    not may go anywhere: all rows of a record go to partition offset % partitions.
+    not may go anywhere: all rows of a record go together, by its offset.
     """
     source = Batch(topic, partition, topic_id, 0, 0, -1, [])
     parts = _by_partition(rows, partitions)

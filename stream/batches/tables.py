@@ -10,6 +10,8 @@ from stream.batches.blocks import Block, rows_of
 from stream.batches.joining import gathered
 from stream.columns import Column, Floats, Hashes
 
+RUN = 8  # records after each other that stay together, so that blocks are long
+
 
 def always(_: str) -> bool:
     """Every model's rows are to meet others of their ids."""
@@ -21,12 +23,12 @@ def divided(
 ) -> dict[int, list[Block]]:
     """Each row in the partition id_hash % partitions, in its order; blocks alike as one.
 
-    Rows of models that are not joined go by their source offset, so that those of one record stay
+    Rows of models that are not joined go by their source offset, so that those of RUN records stay
     together; never by where a chunk begins, which may be elsewhere the next time.
     """
     found: dict[int, list[Block]] = defaultdict(list)
     for block in gathered(list(blocks)):
-        numbers = block.ids if joined(block.model) else block.offsets.astype(np.uint64)
+        numbers = block.ids if joined(block.model) else (block.offsets // RUN).astype(np.uint64)
         for partition, part in _parts(block, numbers, partitions):
             found[partition].append(tidy(part))
     return found
