@@ -30,7 +30,7 @@ from tests.workers import Deployment, Process
 AWAY_S = 1.0  # how long a server is away
 FROZEN_S = 5.0  # longer than a session
 POISON = 97  # one record in about so many
-LIMIT_S = 15
+LIMIT_S = 30
 WORKER = {"checkpoint_s": 0.5, "shutdown_s": LIMIT_S}
 
 
@@ -72,7 +72,7 @@ class Soak:
         self.fleet.enlist()
 
     def stop(self) -> None:
-        code = self.fleet.retire(self.fleet.pick(self.elder), 2 * LIMIT_S)
+        code = self.fleet.retire(self.fleet.pick(self.elder), 3 * LIMIT_S)
         assert code == 0, self.fleet.deployment.logs()
         self.fleet.enlist()
 

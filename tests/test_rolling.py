@@ -10,8 +10,8 @@ from tests.fire.loads import Load
 from tests.fire.stories import TABLES, Story
 from tests.workers import Deploy
 
-LIMIT_S = 15
-SPARE_S = 5  # the process itself has to be noticed as gone
+LIMIT_S = 30
+PATIENCE_S = 90  # a worker that exceeds its limit ends by itself, with another exit code
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_workers_are_replaced_one_after_the_other(deploy_real: Deploy) -> None:
         period_s = FACTOR * fleet.measure()
         for member in list(fleet.members):
             before, sent = fleet.seqs(), load.delivered
-            assert fleet.retire(member, LIMIT_S + SPARE_S) == 0
+            assert fleet.retire(member, PATIENCE_S) == 0
             fleet.enlist()
             time.sleep(period_s)
             fleet.recovered(before)

@@ -13,7 +13,7 @@ from tests.fire.states import STAGES
 from tests.workers import Deployment, Process
 
 Seqs = dict[str, int]
-STOP_S = 30
+STOP_S = 90
 FACTOR = 2  # a period between two blows is at least so many times as long as a recovery
 PATIENCE_S = 120.0  # a busy machine is no failure
 SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "commit_s": 0.5}
