@@ -25,7 +25,6 @@ def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...")] = None,
     scale: Annotated[float, typer.Option(help="How much work; below 1 for a quick look.")] = 1.0,
     json: Annotated[Path | None, typer.Option(help="Write the figures there too.")] = None,
-    profile: Annotated[Path | None, typer.Option(help="Write profiles into this folder.")] = None,
 ) -> None:
     """Measure the tables that are named, or all; exit code 1 where a target is missed."""
     unknown = [name for name in names or () if name not in BENCHES]
@@ -33,17 +32,17 @@ def main(
         raise typer.BadParameter(f"no table {unknown[0]!r}; there are {', '.join(BENCHES)}")
     console, found = Console(), []
     for name in names or BENCHES:
-        found.append(_run(name, scale, profile))
+        found.append(_run(name, scale))
         show(found[-1], console)
     if json is not None:
         json.write_text(dump(found, machine()))
     sys.exit(any(not target.met for table in found for target in table.targets))
 
 
-def _run(name: str, scale: float, profile: Path | None) -> Table:
+def _run(name: str, scale: float) -> Table:
     module = importlib.import_module(BENCHES[name])
     with tempfile.TemporaryDirectory(prefix=f"driftline-{name}-") as folder:
-        table: Table = module.run(Options(Path(folder), scale, profile))
+        table: Table = module.run(Options(Path(folder), scale))
     return table
 
 

@@ -9,12 +9,10 @@ class Options:
     """folder: for what a run writes, empty at first and removed at its end.
 
     scale: how much work, 1.0 for figures that are quoted; a smaller one for a quick look.
-    profile: whether to write a profile beside the JSON, where the benchmark knows how.
     """
 
     folder: Path
     scale: float = 1.0
-    profile: Path | None = None
 
     def rows(self, usual: int) -> int:
         """So many rows at this scale."""
