@@ -88,10 +88,11 @@ class FeatureReference:
             if column.codes is None or not words
             else column.numbers[column.codes < 0]
         )
-        finite = np.sort(x[np.isfinite(x)])  # sorting first makes the search three times faster
-        missing = int(np.isnan(x).sum())
-        ranks = np.bincount(self._ranks_of(finite), minlength=self.cells)
-        return np.append(ranks, [missing, len(x) - len(finite) - missing, words])
+        ordered = np.sort(x)  # makes the search three times faster; NaN comes last
+        low = int(np.searchsorted(ordered, -np.inf, "right"))
+        high, present = np.searchsorted(ordered, np.inf), np.searchsorted(ordered, np.inf, "right")
+        ranks = np.bincount(self._ranks_of(ordered[low:high]), minlength=self.cells)
+        return np.append(ranks, [len(x) - present, low + present - high, words])
 
     @functools.cached_property
     def _guarded(self) -> Floats:
