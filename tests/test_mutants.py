@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 from tests.mutants import MUTANTS
 
 FAILED, LIMIT_S = 1, 300
+SEARCH = {"DRIFTLINE_SCHEDULES": "1000"}  # a search ends where it finds something
 BITES = (  # how a test says that something is wrong with what it looked at
     "AssertionError",
     "assert ",
@@ -25,6 +26,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     """pytest in a process of its own."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    kept |= SEARCH
     return subprocess.run(
         [*command, *words],
         cwd=ROOT,
@@ -52,7 +54,7 @@ def test_every_killer_is_a_test() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_killed_by_the_test_that_is_named_for_it(name: str, tmp_path: Path) -> None:
     mutant, report = MUTANTS[name], tmp_path / "report.xml"
-    options = ["--mutant", name, "--junitxml", str(report), "-p", "no:unraisableexception"]
+    options = ["--mutant", name, "--junitxml", str(report), "-x", "-p", "no:unraisableexception"]
     ended = run(*options, "-k", mutant.keyword, mutant.killer)
     assert ended.returncode == FAILED, ended.stdout + ended.stderr
     cases = list(ET.parse(report).iter("testcase"))
