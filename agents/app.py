@@ -188,7 +188,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> list[Fetched]:
         """What has arrived already. Nothing here gives way to the loop, so positions are exact."""
         found, left = [], dict(room)
+        arrived = consumer._fetcher._records
         for lane in lanes:
+            if TopicPartition(*lane.tp) not in arrived:  # nearly always, and asked often
+                continue
             state = self._state(consumer, lane)
             if state is None or left[lane.tp.topic] <= 0:
                 continue
