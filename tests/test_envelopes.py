@@ -18,9 +18,23 @@ from tests.crews import LEDGER_TPS, TPS, Crew, Hand
 from tests.redises import binaries, serve
 from tests.stories import oracle, story
 
-LEDGER = ("ledger", "ledger-parts", "ledger-words", "ledger-subjects", "ledger-truth", "book")
+LEDGER: tuple[str, ...] = (
+    "ledger",
+    "ledger-parts",
+    "ledger-words",
+    "ledger-subjects",
+    "ledger-truth",
+    "book",
+)
 LEDGER += ("book-panes", "open-inputs", "open-quality", "inputs", "quality")
-WATCH = ("monitor", "alerts", "names-inputs", "names-quality", "fact-inputs", "fact-quality")
+WATCH: tuple[str, ...] = (
+    "monitor",
+    "alerts",
+    "names-inputs",
+    "names-quality",
+    "fact-inputs",
+    "fact-quality",
+)
 WATCH += ("held", "detector")
 SHARES = ("inputs", "quality")  # read by the watch, not by their ledger
 PLACE = "field 'book/m/1' of ledger:3"

@@ -184,7 +184,7 @@ async def _tell(house: House) -> None:
     async def deliver(messages: Sequence[Message]) -> None:
         told.extend(messages)
 
-    house.context.producer.deliver = deliver  # type: ignore[method-assign, assignment]
+    house.context.producer.deliver = deliver  # type: ignore[method-assign]
     intake = Intake(house.context)
     busy, quiet, unread = (TP("p", number) for number in range(3))
     for tp in (busy, quiet, unread):
