@@ -129,10 +129,10 @@ class Ledger:
         return rows_of(block, ~old) if old.any() else block
 
     def _tell(self, books: list[Book], version: str | None, reason: str, rows: int) -> None:
-        """Count truth once: with the version it is about, else with the first that there is."""
+        """Count truth once: with the version it is about, else with the first by name."""
         about = [book for book in books if version in (None, book.version)]
         if about:
-            about[0].count(reason, rows)
+            min(about, key=lambda book: book.version).count(reason, rows)
         else:
             self._count(reason, rows)
 
