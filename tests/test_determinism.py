@@ -72,7 +72,7 @@ def found(d: Deployment) -> Events:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("workers", "records", "partitions"), WAYS)
 def test_the_same_input_gives_the_same_events(
     real_kafka: Kafka,

@@ -14,7 +14,7 @@ KILLS, ENOUGH_S = 3, 60.0  # at least so many, and for so long
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_workers_are_killed_one_after_the_other(deploy_real: Deploy) -> None:
     d = deploy_real(TABLES, kafka=SHORT)
     fleet = Fleet.of(d)

@@ -15,7 +15,7 @@ PATIENCE_S = 90  # a worker that exceeds its limit ends by itself, with another 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_workers_are_replaced_one_after_the_other(deploy_real: Deploy) -> None:
     d = deploy_real(TABLES, kafka=SHORT, worker={"checkpoint_s": 0.5, "shutdown_s": LIMIT_S})
     fleet = Fleet.of(d)

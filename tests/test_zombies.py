@@ -25,7 +25,7 @@ def came_back(member: Process, before: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_frozen_worker_thaws_under_its_successor(deploy_real: Deploy) -> None:
     d = deploy_real(TABLES, kafka=SHORT)
     fleet = Fleet.of(d, 2)
