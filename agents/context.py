@@ -24,6 +24,11 @@ def _nothing(*_: object) -> None:
     """Until the app is there."""
 
 
+def _always(_: TP) -> bool:
+    """Until the app is there."""
+    return True
+
+
 async def _nowhere(_: Collection[TP]) -> Mapping[TP, int]:
     """Until the app is there."""
     return {}
@@ -41,6 +46,7 @@ class Context:
     ack: told of positions that are durable. lost: told of a partition that somebody else claimed.
     committed: asks Kafka where it was told that partitions are to go on.
     log_start: asks Kafka for the first offset that it still has of a partition.
+    ours: whether a partition is ours, and not about to be given back; any thread may ask.
     reach: told of every step, see `agents.crashes`.
     """
 
@@ -54,6 +60,7 @@ class Context:
     lost: Callable[[tuple[str, int]], None] = _nothing
     log_start: Callable[[TP], Awaitable[int]] = _at_zero
     committed: Callable[[Collection[TP]], Awaitable[Mapping[TP, int]]] = _nowhere
+    ours: Callable[[TP], bool] = _always
     reach: Hook = nothing
     redis: Outage = dataclasses.field(default_factory=lambda: Outage("Redis"))
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)

@@ -75,6 +75,12 @@ class Counters:
             ["stage"],
             registry=self.registry,
         )
+        self.loop_lag = Histogram(
+            "driftline_loop_lag_seconds",
+            "how late the event loop turned, by looks 20 ms apart",
+            registry=self.registry,
+            buckets=[0.001, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+        )
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"driftline_{name}", about, labels, registry=self.registry)

@@ -21,6 +21,7 @@ from agents.context import Context
 from agents.counters import Counters
 from agents.health import Health
 from agents.keepers import Keeper
+from agents.lags import lags
 from agents.watch import WatchCore
 from stream.monitor import Memory
 from stream.monitor.memory import KINDS
@@ -42,7 +43,10 @@ class Worker(Protocol):
 
 
 class Inspection:
-    """Looks at one worker. Two tasks: `turn` shows that the loop turns, `look` does the rest."""
+    """Looks at one worker. `turn` shows that the loop turns, `lag` how late, `look` does the rest.
+
+    Each is a task.
+    """
 
     def __init__(self, worker: Worker, health: Health) -> None:
         self.worker, self.health, self.context = worker, health, worker.context
@@ -54,6 +58,11 @@ class Inspection:
         while not self.worker.app.should_stop:
             self.health.turn()
             await asyncio.sleep(TURN_S)
+
+    async def lag(self) -> None:
+        """Measure how late it turns."""
+        app, histogram = self.worker.app, self.context.counters.loop_lag
+        await lags(histogram.observe, lambda: bool(app.should_stop))
 
     async def look(self) -> None:
         """Look again and again."""
@@ -90,7 +99,7 @@ class Inspection:
         keepers = self.worker.keepers
         self._tell(counters.lag, await self._lags())
         self._tell(counters.watermark_delay, _delays(self._memories(), time.time() * 1000))
-        states = Counter(x.state for m in self._memories() for x in m.alerts.values())
+        states = Counter(x.state for m in self._memories() for x in list(m.alerts.values()))
         self._tell(counters.alerts, {(state,): float(n) for state, n in states.items()})
         ages: Readings = {}
         waiting: Readings = {}
@@ -102,10 +111,10 @@ class Inspection:
         counters.cover()
 
     def _memories(self) -> Iterator[Memory]:
-        """Of all model versions watched here."""
-        for keeper in self.worker.keepers.values():
+        """Of all model versions watched here; a thread may be at work on them."""
+        for keeper in list(self.worker.keepers.values()):
             if isinstance(keeper.core, WatchCore):
-                yield from (monitor.memory for monitor in keeper.core.watch.monitors.values())
+                yield from [monitor.memory for monitor in list(keeper.core.watch.monitors.values())]
 
     async def _lags(self) -> Readings:
         """Records that are there and not acknowledged, by topic and partition."""

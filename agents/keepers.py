@@ -42,6 +42,12 @@ class Core(Protocol):
     async def confirm(self) -> None:
         """Raises Refused where `changes` rests on what is not in Redis any more; OUTAGES."""
 
+    def due(self) -> bool:
+        """Whether there is work besides records."""
+
+    async def work(self) -> None:
+        """Do a part of it."""
+
     async def housekeeping(self, partition: Partition) -> bool:
         """Look after what grows old; whether the next checkpoint has something to remove."""
 
@@ -156,6 +162,18 @@ class Keeper:
                 if self.unsaved >= self.context.settings.worker.max_unsaved_bytes:
                     await self._checkpoint()
                 self.context.reach("after take")
+
+    async def work(self) -> None:
+        """Do what is due, part after part; in between, checkpoints have the lock.
+
+        What is left when the partition is to be given back, the next owner does.
+        """
+        while self.live and self.core.due() and self.context.ours(self.tp):
+            async with self.lock:
+                if self.live:
+                    with self._ending():
+                        await self.core.work()
+                        self._soil()
 
     async def _skip(self, base: int) -> None:
         """Kafka goes on elsewhere. Raises Missing, with the command that helps.

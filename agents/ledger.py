@@ -81,6 +81,13 @@ class LedgerCore:
                 "driftline repair events --again"
             ) from error
 
+    def due(self) -> bool:
+        """Nothing: all that there is to do, records bring."""
+        return False
+
+    async def work(self) -> None:
+        """Nothing."""
+
     async def housekeeping(self, partition: Partition) -> bool:
         """Look at the next slices of pending entries; the next checkpoint removes what has expired.
 

@@ -1,11 +1,11 @@
 """The watch agent: partitions of the signals, through the core's `Watch`."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
 from agents import origins
-from agents.chunks import Record
+from agents.beside import unhurried
+from agents.chunks import TP, Record
 from agents.context import Context
 from agents.letters import letter
 from agents.origins import Origins
@@ -25,6 +25,7 @@ class WatchCore:
     def __init__(self, context: Context, number: int) -> None:
         self.context, self.number = context, number
         self.topic = context.topic("signals")
+        self.tp = TP(self.topic, number)
         self.watch = Watch(context.model)
         self.origins = Origins(context)
         self.letters: list[OutMessage] = []
@@ -38,7 +39,7 @@ class WatchCore:
         self.watch.restore(fields)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
-        """Take in signals and do what is due. What is no message becomes a dead letter."""
+        """Take in signals. What is no message becomes a dead letter."""
         del partition  # what is needed lies with the ledgers' partitions
         for record in await self._sifted(records):
             try:
@@ -47,7 +48,6 @@ class WatchCore:
                 raise
             except ValueError as error:
                 self._refuse(record, error)
-        await self._advance()
 
     async def _sifted(self, records: Sequence[Record]) -> list[Record]:
         """Those of ledgers' checkpoints that Redis has."""
@@ -73,12 +73,14 @@ class WatchCore:
         where = (self.topic, self.number)
         self.letters.append(letter(record, where, "not-a-signal", str(error)))
 
-    async def _advance(self) -> None:
-        more = True
-        while more:
-            await self._supply()
-            more = self.watch.advance()
-            await asyncio.sleep(0)  # an evaluation takes its time: others are to have theirs
+    def due(self) -> bool:
+        """Whether a model may have something to be done."""
+        return bool(self.watch.stirred)
+
+    async def work(self) -> None:
+        """Do some of what is due: windows to be evaluated, values for detectors."""
+        await self._supply()
+        await unhurried(self.watch.advance, lambda: self.context.ours(self.tp))
 
     async def _supply(self) -> None:
         wanted = self.watch.wanted_references()

@@ -13,6 +13,7 @@ from faust.exceptions import ConsumerNotStarted
 
 from agents import topics
 from agents.app import App, Options, create_app, run_app
+from agents.beside import share_evenly
 from agents.chunks import TP, Chunk, Handler
 from agents.context import Context
 from agents.counters import Counters
@@ -28,6 +29,7 @@ from agents.producers import Producer
 from agents.reading import SOURCES
 from agents.repeats import Repeats
 from agents.rollbacks import Told
+from agents.rounds import Job, Rounds, checkpoint, keep_house
 from agents.security import faust_credentials, redis_config
 from agents.settings import BadSettings, Settings, Stage
 from agents.store import Damaged, Limits, Store, TooLarge, connect
@@ -69,6 +71,7 @@ class Worker:
         app.reach = self.context.reach
         self.context.ack = app.positions.ack
         self.context.lost = self._lost
+        self.context.ours = lambda tp: bool(app.positions.living([tp]))
         self.context.log_start = self._log_start
         self.context.committed = self._committed
         app.task(self._checkpoints)
@@ -81,6 +84,7 @@ class Worker:
         """Look at itself while it runs."""
         inspection = Inspection(self, health)
         self.app.task(inspection.turn)
+        self.app.task(inspection.lag)
         self.app.task(inspection.look)
 
     async def _assigned(self, tps: set[TP]) -> Mapping[TP, int | None]:
@@ -129,6 +133,7 @@ class Worker:
             with self._fit():
                 for part in chunk.parts(PART_RECORDS):
                     await keeper.handle(part.records, part.base, part.next)
+                await keeper.work()
 
     async def _take_in(self, chunk: Chunk) -> None:
         with self._fit():
@@ -158,19 +163,21 @@ class Worker:
 
     async def _checkpoints(self) -> None:
         """Once in a while make everything durable."""
-        while not self.app.should_stop:
-            await asyncio.sleep(self.context.settings.worker.checkpoint_s)
-            with self.app.fatal("checkpoints"), self._fit():
-                for keeper in list(self.keepers.values()):
-                    await keeper.checkpoint()
+        await self._rounds("checkpoints", self.context.settings.worker.checkpoint_s, checkpoint)
 
     async def _housekeeping(self) -> None:
         """Slice by slice, look after what has grown old."""
+        await self._rounds("housekeeping", HOUSEKEEPING_S, keep_house)
+
+    async def _rounds(self, doing: str, pause_s: float, job: Job) -> None:
+        async def carefully(keeper: Keeper) -> None:
+            with self.app.fatal(doing), self._fit():
+                await job(keeper)
+
+        rounds = Rounds(carefully)
         while not self.app.should_stop:
-            await asyncio.sleep(HOUSEKEEPING_S)
-            with self.app.fatal("housekeeping"), self._fit():
-                for keeper in list(self.keepers.values()):
-                    await keeper.housekeeping()
+            await asyncio.sleep(pause_s)
+            rounds.begin(self.keepers.values())
 
     async def _idleness(self) -> None:
         while not self.app.should_stop:
@@ -279,6 +286,7 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
         told=counters.kafka_outages.inc,
     )
     context = Context(settings, store, producer, counters, counts, ids, reach=reach)
+    share_evenly()
     worker = Worker(context, stages)
     worker.inspect(health)
     code = run_app(worker.app)

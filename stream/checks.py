@@ -12,6 +12,7 @@ from stream import figures
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind
+from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Measure, Role, chi_square, ks, missing, unusable
 from stream.references import Reference
 from stream.settings import ModelSettings
@@ -107,7 +108,11 @@ def check_feature(
 
 
 def check_share(
-    reference: Reference, share: Share, level: float, settings: ModelSettings
+    reference: Reference,
+    share: Share,
+    level: float,
+    settings: ModelSettings,
+    leisure: Leisure = ALWAYS,
 ) -> list[Reading]:
     """All checks of a window's features and outputs; `level` is that of the whole family."""
     found: list[Measure] = []
@@ -116,6 +121,7 @@ def check_share(
         known = reference.features if role == "input" else reference.outputs
         for name, feature in known.items():
             if name not in settings.ignore:
+                leisure.between()
                 seen = share.new_names.get(prefix + name, {})
                 new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
                 counts = share.counts(name, role)

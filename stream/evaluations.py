@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
 from stream.events import Evaluation, Reading, Window, event_id
+from stream.leisure import ALWAYS, Leisure
 from stream.quality import METRICS, metrics_for, quality_reading
 from stream.references import Reference
 from stream.settings import MONTH_S, ModelSettings, Task
@@ -64,13 +65,17 @@ def moved(readings: list[Reading], roles: tuple[str, ...]) -> Moved:
 
 
 def inputs_evaluation(
-    of: Subject, reference: Reference, merged: Merged, first_of_ms: int | None = None
+    of: Subject,
+    reference: Reference,
+    merged: Merged,
+    first_of_ms: int | None = None,
+    leisure: Leisure = ALWAYS,
 ) -> Evaluation:
-    """The periodic checks of a window's features and outputs.
+    """The periodic checks of a window's features and outputs. Raises leisure's Interrupted.
 
     first_of_ms: where the reference is the model's own first rows, the time up to which.
     """
-    readings = check_share(reference, merged.share, level_of(of.settings), of.settings)
+    readings = check_share(reference, merged.share, level_of(of.settings), of.settings, leisure)
     inputs, data = moved(readings, ("input", "data")), moved(readings, ("data",))
     return Evaluation(
         id=of.id("evaluation", "inputs"),

@@ -14,6 +14,7 @@ import msgspec
 from stream.batches import Batch, Block, Row, batches_of, decode_batch, encode_batch
 from stream.changes import Changes, OutMessage
 from stream.ledger import Ledger
+from stream.leisure import ALWAYS
 from stream.marks import marks_of, told_to_all
 from stream.references import Reference
 from stream.settings import ModelSettings
@@ -57,6 +58,7 @@ class Pipeline:
         self.watched = State()
         self.references: dict[str, Reference] = {}
         self.published: list[OutMessage] = []
+        self.leisure = ALWAYS
         self._controls = 0
         self.ledgers = [Ledger(p, partitions, settings) for p in range(partitions)]
         self.watch = Watch(settings)
@@ -131,14 +133,16 @@ class Pipeline:
         state.apply(changes)
 
     def _advance(self) -> None:
-        more = True
-        while more:
-            wanted = self.watch.wanted_references()
-            self.watch.supply_references({ref: self.references[ref] for ref in wanted})
-            for key, names in self.watch.wanted().items():
-                fields = {n: self.stored[n.partition].fields.get(n.field(key)) for n in names}
-                self.watch.supply(key, fields)
-            more = self.watch.advance()
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        wanted = self.watch.wanted_references()
+        self.watch.supply_references({ref: self.references[ref] for ref in wanted})
+        for key, names in self.watch.wanted().items():
+            fields = {n: self.stored[n.partition].fields.get(n.field(key)) for n in names}
+            self.watch.supply(key, fields)
+        return self.watch.advance(self.leisure)
 
     def restart(self) -> None:
         """Forget all memory and take up what was checkpointed, as after a crash."""

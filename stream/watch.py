@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from stream.books import model_key
 from stream.changes import Changes
+from stream.leisure import ALWAYS, Interrupted, Leisure
 from stream.monitor import Monitor
 from stream.references import Reference
 from stream.settings import ModelSettings
@@ -73,11 +74,16 @@ class Watch:
         for name, raw in shares.items():
             self.monitors[key].supply(name, raw)
 
-    def advance(self) -> bool:
-        """Do what is due; whether more is due at once."""
+    def advance(self, leisure: Leisure = ALWAYS) -> bool:
+        """Do what is due, as far as there is time for it; whether more is due at once."""
         for key in self._turn():
-            if not self.monitors[key].advance():
-                del self.stirred[key]
+            try:
+                if not self.monitors[key].advance(leisure):
+                    del self.stirred[key]
+            except Interrupted:
+                return True
+            if leisure.enough():
+                break
         return bool(self.stirred)
 
     def changes(self) -> Changes:

@@ -154,6 +154,7 @@ class Hand:
         records = self.crew.logs.read(self.tp, base, count)
         if records and keeper.live:
             await keeper.handle(records, base, base + len(records))
+        await keeper.work()
 
     async def checkpoint(self) -> None:
         """Make durable what was taken in. Who was replaced before that must be refused."""

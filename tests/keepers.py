@@ -32,6 +32,7 @@ class Adder:
         self.total = 0
         self.large = 0
         self.messages = 1
+        self.waiting = 0  # pieces of work
 
     async def restore(self, partition: Partition) -> None:
         fields = await partition.load()
@@ -54,6 +55,13 @@ class Adder:
 
     async def confirm(self) -> None:
         """Nothing."""
+
+    def due(self) -> bool:
+        return self.waiting > 0
+
+    async def work(self) -> None:
+        self.waiting -= 1
+        self.total += 1
 
     async def housekeeping(self, partition: Partition) -> bool:
         del partition

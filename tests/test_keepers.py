@@ -83,6 +83,41 @@ def test_housekeeping_is_made_durable_without_a_record(play: Play) -> None:
     play(scenario)
 
 
+def test_between_two_parts_of_work_a_checkpoint_has_its_turn(play: Play) -> None:
+    class Slow(Adder):
+        async def work(self) -> None:
+            await super().work()
+            await asyncio.sleep(0.01)
+
+    async def scenario(house: House) -> None:
+        core = Slow()
+        core.waiting = 100
+        keeper = await house.opened(core)
+        working = asyncio.create_task(keeper.work())
+        await asyncio.sleep(0.05)
+        await keeper.checkpoint()
+        assert 0 < core.waiting < 100
+        assert house.acked == []  # there were no records
+        await working
+        await keeper.checkpoint()
+        assert total(await house.opened()) == 100
+
+    play(scenario)
+
+
+def test_a_partition_that_is_to_be_given_back_is_left_with_work_to_do(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        core = Adder()
+        core.waiting = 5
+        keeper = await house.opened(core)
+        house.context.ours = lambda _: core.waiting > 3
+        await keeper.work()
+        await keeper.close()
+        assert (core.waiting, total(await house.opened())) == (3, 2)
+
+    play(scenario)
+
+
 def test_a_successor_goes_on_where_the_last_checkpoint_was(play: Play) -> None:
     async def scenario(house: House) -> None:
         first = await house.opened()

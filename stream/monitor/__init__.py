@@ -8,6 +8,7 @@ evaluation of quality knows of the inputs does not depend on which of them was r
 from collections.abc import Callable
 
 from stream.changes import Changes
+from stream.leisure import ALWAYS, Leisure
 from stream.monitor import judging, receiving, state
 from stream.monitor.memory import Memory
 from stream.references import Reference
@@ -49,9 +50,12 @@ class Monitor:
         """A share that was wanted, None where it is no more. Raises ValueError if damaged."""
         self.memory.windows[name.kind].add(name, raw, self.memory.references)
 
-    def advance(self) -> bool:
-        """Do what is due: all that was `wanted` is in memory. Whether more is due at once."""
-        return judging.advance(self.memory)
+    def advance(self, leisure: Leisure = ALWAYS) -> bool:
+        """Do what is due: all that was `wanted` is in memory. Whether more is due at once.
+
+        Raises Interrupted where `leisure` says so; the memory is sound, and the rest still due.
+        """
+        return judging.advance(self.memory, leisure)
 
     def save(self) -> Changes:
         """Everything since the last call, with what is to be published, in order."""

@@ -1,4 +1,7 @@
-"""Judging: which windows are due, and what is said of them."""
+"""Judging: which windows are due, and what is said of them.
+
+What takes long is measured before anything is applied: an interruption leaves the memory sound.
+"""
 
 from collections.abc import Iterator
 
@@ -15,6 +18,7 @@ from stream.evaluations import (
 )
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
+from stream.leisure import ALWAYS, Leisure
 from stream.monitor import alarms, sensing, state
 from stream.monitor.memory import KINDS, Memory
 from stream.settings import Task
@@ -52,38 +56,41 @@ def _reach(m: Memory, end: int) -> int:
     return m.longest_ms if m.active or not panes else max(m.longest_ms, end - min(panes))
 
 
-def advance(m: Memory) -> bool:
-    """Do what is due. Whether more is due at once."""
+def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
+    """Do what is due. Whether more is due at once. Raises stream.leisure.Interrupted."""
     more = False
     for kind in KINDS:
         for end in _late(m, kind):
-            _again(m, kind, end)
+            _again(m, kind, end, leisure)
             m.progress[kind].late.discard(end)
+            if leisure.enough():
+                return True
         more |= bool(m.progress[kind].late)
-    return _advance(m, "inputs") or _advance(m, "quality") or more
+    return _advance(m, "inputs", leisure) or _advance(m, "quality", leisure) or more
 
 
-def _advance(m: Memory, kind: Kind) -> bool:
+def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
     ends = due(m, kind)
     for end in ends:
+        m.touched = m.judged = True
         sensing.feed(m, kind, end)
-        _evaluate(m, kind, end)
+        _evaluate(m, kind, end, leisure)
         m.progress[kind].done_ms = end
         sensing.expire(m, kind, end)
-    if ends:
-        m.touched = m.judged = True
         state.forget(m, kind)
+        if leisure.enough():
+            return True
     if len(ends) == MAX_DUE:
         return True
     sensing.feed(m, kind, m.low_ms(kind))
     return False
 
 
-def _evaluate(m: Memory, kind: Kind, end: int) -> None:
+def _evaluate(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
+    subjects = [(_subject(m, end, window_s), window_s) for window_s in m.settings.windows_s]
+    evaluations = [_evaluation(m, kind, *subject, leisure) for subject in subjects]
     state.note_fact(m, kind, end - m.pane_ms)
-    for window_s in m.settings.windows_s:
-        of = _subject(m, end, window_s)
-        found = _evaluation(m, kind, of, window_s)
+    for (of, window_s), found in zip(subjects, evaluations, strict=True):
         m.publish(found)
         if kind == "inputs":
             seen = (found.verdict.inputs, found.verdict.outputs)
@@ -93,14 +100,18 @@ def _evaluate(m: Memory, kind: Kind, end: int) -> None:
             alarms.consider(m, of, found)
 
 
-def _again(m: Memory, kind: Kind, end: int) -> None:
+def _again(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
     """Evaluate a window once more, with what came late. Alerts stay as they are."""
-    revision = m.progress[kind].revisions.get(end, 0) + 1
-    m.progress[kind].revisions[end] = revision
     m.touched = m.judged = True
+    revision = m.progress[kind].revisions.get(end, 0) + 1
+    evaluations = [
+        _evaluation(m, kind, _subject(m, end, window_s, revision), window_s, leisure)
+        for window_s in m.settings.windows_s
+    ]
+    m.progress[kind].revisions[end] = revision
     state.note_fact(m, kind, end - m.pane_ms)
-    for window_s in m.settings.windows_s:
-        m.publish(_evaluation(m, kind, _subject(m, end, window_s, revision), window_s))
+    for found in evaluations:
+        m.publish(found)
 
 
 def _subject(m: Memory, end: int, window_s: int, revision: int = 0) -> Subject:
@@ -108,7 +119,7 @@ def _subject(m: Memory, end: int, window_s: int, revision: int = 0) -> Subject:
     return Subject(m.model, m.version, m.settings, start, end, revision)
 
 
-def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int) -> Evaluation:
+def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisure) -> Evaluation:
     window_ms = window_s * 1000
     reference = m.reference_at(of.end_ms - m.pane_ms)
     if kind == "quality":
@@ -118,7 +129,7 @@ def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int) -> Evaluation
         return _unreferenced(m, of)
     merged = m.windows["inputs"].merged(of.end_ms, window_ms, reference, m.settings.positive)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
-    return inputs_evaluation(of, reference, merged, own)
+    return inputs_evaluation(of, reference, merged, own, leisure)
 
 
 def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
