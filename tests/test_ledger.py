@@ -372,7 +372,7 @@ def test_expiry_changes_no_tally_where_nothing_is_late(data: st.DataObject) -> N
         counts = {True: 0, False: 0}
         for time_ms, number, kind in events:
             event = truth(number, time_ms, revision=1) if kind else prediction(number, time_ms)
-            other = truth(99, time_ms) if not kind else prediction(99, time_ms)
+            other = prediction(100 + counts[False], time_ms) if kind else truth(99, time_ms)
             for one, is_truth in ((event, kind), (other, not kind)):
                 kept.apply(batch_of(one, first=counts[is_truth]))
                 counts[is_truth] += 1
