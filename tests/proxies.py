@@ -11,6 +11,7 @@ import dataclasses
 import socket
 import struct
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -122,11 +123,6 @@ class Proxy:
         self._tell(lambda: self.faults.append(fault))
         return fault
 
-    @property
-    def open(self) -> int:
-        """Connections at this moment."""
-        return len(self._links)
-
     def _tell(self, call: Callable[[], Answer]) -> Answer:
         async def told() -> Answer:
             return call()
@@ -199,7 +195,7 @@ class _Link:
         self.silent = proxy.silent
         self.ended = asyncio.Event()
         self.forth: asyncio.StreamWriter | None = None
-        self._doomed: dict[int, Fault] = {}
+        self._doomed: defaultdict[int, list[Fault]] = defaultdict(list)
 
     def cut(self) -> None:
         """Reset it, on both sides."""
@@ -208,6 +204,7 @@ class _Link:
 
     def reset(self) -> None:
         """The same, and not counted."""
+        self._settle()
         for writer in (self.back, self.forth):
             if writer is not None:
                 with contextlib.suppress(OSError):
@@ -235,7 +232,14 @@ class _Link:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._close()
 
+    def _settle(self) -> None:
+        """Answers that were to be lost are, whatever it was that cut the connection."""
+        for fault in (fault for faults in self._doomed.values() for fault in faults):
+            fault.hits += 1
+        self._doomed.clear()
+
     async def _close(self) -> None:
+        self._settle()
         for writer in (self.back, self.forth):
             if writer is not None:
                 writer.close()
@@ -260,7 +264,7 @@ class _Link:
         if fault is None or fault.place == "after":
             forth.write(frame.raw)
             if fault is not None:
-                self._doomed[frame.tag] = fault
+                self._doomed[frame.tag].append(fault)
             return True
         fault.hits += 1
         if fault.place == "within":
@@ -275,7 +279,6 @@ class _Link:
                 if self.proxy.delay_s:
                     await asyncio.sleep(self.proxy.delay_s)
                 if frame.tag in self._doomed:
-                    self._doomed[frame.tag].hits += 1
                     return self.cut()
                 self._answer(frame)
             await self.back.drain()
