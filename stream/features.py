@@ -18,6 +18,7 @@ Kind = Literal["number", "category"]
 MAX_EDGES = 2_048
 MAX_CATEGORIES = 1_000
 FEW_VALUES = 10  # so few distinct whole numbers are names, not amounts
+BLOCK = 1 << 16  # values looked at together where a column may be long
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -194,24 +195,50 @@ def summarise(
 def guess_kind(column: Column) -> Kind:
     """Category where most values are words, or where few distinct whole numbers occur."""
     words = 0 if column.codes is None else int((column.codes >= 0).sum())
-    numbers = column.numbers[np.isfinite(column.numbers)]
-    if words > len(numbers):
+    if words > int(np.isfinite(column.numbers).sum()):
         return "category"
-    distinct = np.unique(numbers)
-    few = 0 < len(distinct) <= FEW_VALUES and bool((distinct == np.floor(distinct)).all())
-    return "category" if few else "number"
+    return "category" if _few_whole(column.numbers) else "number"
+
+
+def _few_whole(x: Floats) -> bool:
+    """A block at a time: most columns are told by the first, whatever their length."""
+    distinct = np.zeros(0)
+    for at in range(0, len(x), BLOCK):
+        block = x[at : at + BLOCK]
+        distinct = np.union1d(distinct, block[np.isfinite(block)])
+        if len(distinct) > FEW_VALUES or bool((distinct != np.floor(distinct)).any()):
+            return False
+    return len(distinct) > 0
 
 
 def _numbers(name: str, column: Column, max_edges: int) -> FeatureReference:
-    x = np.sort(column.numbers[np.isfinite(column.numbers)])
-    edges = np.unique(x)
-    exact = len(edges) <= max_edges
-    if not exact:
+    """One sorted copy of the column and, at the end, one more of its size: it may be long."""
+    x = column.numbers[np.isfinite(column.numbers)]
+    x.sort()
+    first = np.append(True, x[1:] != x[:-1])[: len(x)]
+    exact = int(first.sum()) <= max_edges
+    if exact:
+        edges = x[first]
+    else:
         edges = np.unique(x[np.linspace(0, len(x) - 1, max_edges).round().astype(np.int64)])
-    mean, sd = _moments(x)
+    edges = edges + 0.0  # one zero of the two, whichever sorting has put first
     empty = FeatureReference(name, "number", np.zeros(0, dtype=np.int64), edges)
-    counts = empty.counts_of(column)
+    counts = np.append(_sorted_counts(edges, x), _unusable(column))
+    mean, sd = _moments(x)
     return dataclasses.replace(empty, counts=counts, exact=exact, mean=mean, sd=sd)
+
+
+def _sorted_counts(edges: Floats, x: Floats) -> Ints:
+    """How many of rising values have each rank code, shape (2k + 1,): looked up by the edges."""
+    ends = np.column_stack([np.searchsorted(x, edges), np.searchsorted(x, edges, "right")])
+    return np.diff(ends.ravel(), prepend=0, append=len(x))
+
+
+def _unusable(column: Column) -> list[int]:
+    """How many are missing, non-finite and of the wrong type."""
+    worded = np.False_ if column.codes is None else column.codes >= 0
+    missing = int((np.isnan(column.numbers) & ~worded).sum())
+    return [missing, int((np.isinf(column.numbers) & ~worded).sum()), int(np.sum(worded))]
 
 
 def _moments(x: Floats) -> tuple[float, float]:
