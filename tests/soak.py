@@ -25,7 +25,7 @@ from tests.fire.stories import TABLES, Story
 from tests.fire.verdicts import Verdict
 from tests.proxies import Proxy, proxied_kafka
 from tests.servers import Kafka
-from tests.workers import Deployment, Process
+from tests.workers import INNER, Deployment, Process
 
 AWAY_S = 1.0  # how long a server is away
 FROZEN_S = 5.0  # longer than a session
@@ -103,7 +103,7 @@ class Soak:
 
     def poison(self) -> None:
         d = self.fleet.deployment
-        for inner in ("events", "signals"):
+        for inner in INNER:
             for partition in range(d.partitions(inner)):
                 d.send(inner, [b"no message of ours"], partition=partition)
 
@@ -171,6 +171,8 @@ def run(soak: Soak, seconds: float, say: Callable[[str], object]) -> Verdict:
         verdicts.finish(soak.fleet, load)
     verdict = verdicts.judge(soak.fleet, load)
     say(told(soak, verdict, (began, ended)))
+    inner = [at for at in verdicts.lettered(d) if at[0] in map(d.topic, INNER)]
+    assert len(inner) == soak.done["inner log poisoned"] * sum(map(d.partitions, INNER))
     assert elder.process.returncode == 0
     assert soak.to_redis.counts.cuts
     assert soak.to_kafka.counts.cuts

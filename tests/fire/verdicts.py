@@ -122,10 +122,15 @@ def _counted(found: Mapping[Any, Said], subject: str) -> Counter[str]:
 
 def _letters(d: Deployment) -> set[tuple[str, int, int]]:
     """Where the records of the sources lie that became dead letters, once or more often."""
+    sources = {d.topic(name) for name in DECODERS}
+    return {at for at in lettered(d) if at[0] in sources}
+
+
+def lettered(d: Deployment) -> set[tuple[str, int, int]]:
+    """Where all records lie that became dead letters, those of the inner topics too."""
     told = [dict(r.headers) for r in records(d.kafka.bootstrap, d.topic("dead-letters"))]
     at = [tuple((t[f"driftline-{n}"] or b"").decode() for n in PLACE) for t in told]
-    sources = {d.topic(name) for name in DECODERS}
-    return {(topic, int(number), int(offset)) for topic, number, offset in at if topic in sources}
+    return {(topic, int(number), int(offset)) for topic, number, offset in at}
 
 
 def _repeated(d: Deployment) -> int:
@@ -133,7 +138,10 @@ def _repeated(d: Deployment) -> int:
     reached: Counter[tuple[int, str, int]] = Counter()
     count = 0
     for record in records(d.kafka.bootstrap, d.topic("events")):
-        batch = decode_batch(record.value or b"")
+        try:
+            batch = decode_batch(record.value or b"")
+        except ValueError:  # poison in the log itself: the ledger has made dead letters of it
+            continue
         at = record.partition, batch.topic, batch.partition
         offsets = [int(offset) for block in batch.blocks for offset in block.offsets]
         count += sum(offset < reached[at] for offset in offsets)
