@@ -97,6 +97,12 @@ LIMITS: dict[str, Limit] = {
     "references being received at once": Limit(
         MAX_INCOMPLETE, "the oldest is forgotten, to be sent again", "the reference is not named"
     ),
+    "values a second for a detector": Limit(
+        "defaults.max_signals_per_s",
+        "of a second that follows one with more, those with the lowest hashes of ids are fed: a "
+        "sample; 1,000 at most to KSWIN",
+        f"`notes` and `left_out` of the reading; {STATUS} values-not-in-the-sample",
+    ),
     "values for detectors that wait": Limit(
         "defaults.max_held", "messages beyond are not fed to detectors", f"{STATUS} values-left-out"
     ),

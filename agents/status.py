@@ -203,7 +203,9 @@ def _model(memory: Memory, references: Mapping[str, Reference | None]) -> ModelS
 def _left_out(memory: Memory) -> dict[str, int]:
     """Values for detectors for which there was no room."""
     refused = sum(track.refused for track in memory.tracks.values())
-    return {"values-left-out": refused} if refused else {}
+    sampled = sum(watched.ration.left_out for watched in memory.watched)
+    found = {"values-left-out": refused, "values-not-in-the-sample": sampled}
+    return {reason: count for reason, count in found.items() if count}
 
 
 def _standing(since_ms: int, ref: str, found: Reference | None) -> ReferenceStanding:

@@ -66,12 +66,14 @@ class Kind:
     """One detector. binary: wants 0 or 1, where 1 is an error; else any number.
 
     falling: fires when the values fall, so it is fed 1 - error. parameters: what may be given.
+    most_per_s: values a second of event time that it is fed of a hot model.
     """
 
     make: type[Any]
     parameters: Mapping[str, Rule]
     binary: bool = False
     falling: bool = False
+    most_per_s: int = 10**9
 
 
 _SHARE = Rule(float, 0, 1, open_ends=True)
@@ -106,6 +108,7 @@ DETECTORS: dict[str, Kind] = {
     "KSWIN": Kind(
         drift.KSWIN,
         {"alpha": Rule(float, 0, 1), "window_size": _WINDOW, "stat_size": _WINDOW, "seed": _SEED},
+        most_per_s=1_000,  # each runs a K-S test, a quarter of a millisecond
     ),
     "DDM": Kind(
         binary.DDM,

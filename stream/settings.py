@@ -102,6 +102,8 @@ class ModelSettings:
     """Panes of one kind and partition that are counted at once; more are sealed early."""
     max_revisions: int = 100
     """Times that a pane is sealed; what comes later is told once, when the pane is forgotten."""
+    max_signals_per_s: int = 10_000
+    """Values a second of event time that a detector takes while there are more: a sample."""
     max_held: int = 1_000_000
     """Values for detectors that wait for the watermark, 24 bytes each; more are left out."""
     max_alerts: int = 10_000
@@ -146,6 +148,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("max_pending", s.max_pending >= 1, "1 or more"),
         ("max_open_panes", s.max_open_panes >= 1, "1 or more"),
         ("max_revisions", s.max_revisions >= 1, "1 or more"),
+        ("max_signals_per_s", s.max_signals_per_s >= 1, "1 or more"),
         ("max_held", s.max_held >= 1, "1 or more"),
         ("max_alerts", s.max_alerts >= 1, "1 or more"),
     ]

@@ -2,6 +2,7 @@
 
 from stream.evaluations import Subject
 from stream.events import Evaluation, Reading
+from stream.measures import Detail
 from stream.stamps import span, stamp
 from stream.tracks import Pulse, Watched
 from stream.verdicts import Moved, early_sign
@@ -58,8 +59,19 @@ def _evaluation(
         rows=watched.detector.n,
         readings=[reading],
         verdict=early_sign(*moved),
-        notes=[f"started afresh: {watched.rebuilt}"] if watched.rebuilt else [],
+        notes=_notes(watched),
     )
+
+
+def _notes(watched: Watched) -> list[str]:
+    notes = [f"started afresh: {watched.rebuilt}"] if watched.rebuilt else []
+    if watched.left_out:
+        most = watched.ration.per_s
+        notes.append(
+            f"a sample of the values: {watched.left_out:,} were left out so far, as of a second "
+            f"that follows one of more than {most:,} no more than {most:,} are taken"
+        )
+    return notes
 
 
 def _reading(watched: Watched, pulses: list[Pulse], reason: str) -> Reading:
@@ -71,10 +83,15 @@ def _reading(watched: Watched, pulses: list[Pulse], reason: str) -> Reading:
         n=watched.detector.n,
         verdict="moved" if pulses else "ok",
         reason=reason,
-        details={
-            "indices": [p.index for p in pulses[-KEPT:]],
-            "times": [stamp(p.time_ms) for p in pulses[-KEPT:]],
-            "values": [p.value for p in pulses[-KEPT:]],
-            "skipped": watched.detector.skipped,
-        },
+        details=_details(watched, pulses[-KEPT:]),
     )
+
+
+def _details(watched: Watched, pulses: list[Pulse]) -> dict[str, Detail]:
+    found: dict[str, Detail] = {
+        "indices": [p.index for p in pulses],
+        "times": [stamp(p.time_ms) for p in pulses],
+        "values": [p.value for p in pulses],
+        "skipped": watched.detector.skipped,
+    }
+    return found | ({"left_out": watched.left_out} if watched.left_out else {})

@@ -13,6 +13,7 @@ import numpy as np
 from stream.columns import Floats
 from stream.detectors import Corrupt, Detector, StateMismatch
 from stream.panes import BEFORE_ALL
+from stream.rations import Ration
 from stream.settings import DetectorSettings, Task
 from stream.signals import Series, concatenate
 
@@ -43,6 +44,7 @@ class Watched:
     """A detector, its newest pulses, and why it had to be started afresh, if it had.
 
     cause: what its alerts are called by. scale: what its values are standardised by.
+    left_out: how many values its ration left out of those up to the one it was fed last.
     """
 
     settings: DetectorSettings
@@ -50,15 +52,24 @@ class Watched:
     seed: int
     task: Task
     detector: Detector
+    ration: Ration
     pulses: list[Pulse] = dataclasses.field(default_factory=list)
     scale: Scale | None = None
     rebuilt: str = ""
+    left_out: int = 0
     dirty: bool = False
 
     @classmethod
-    def of(cls, settings: DetectorSettings, cause: str, seed: int, task: Task) -> "Watched":
-        """A detector at its beginning. Raises ValueError where the settings cannot work."""
-        return cls(settings, cause, seed, task, Detector(settings, seed, task))
+    def of(
+        cls, settings: DetectorSettings, cause: str, seed: int, task: Task, per_s: int = 10_000
+    ) -> "Watched":
+        """A detector at its beginning. Raises ValueError where the settings cannot work.
+
+        per_s: values a second that it takes of a hot model; fewer where each costs it much.
+        """
+        detector = Detector(settings, seed, task)
+        ration = Ration(min(per_s, detector.kind.most_per_s))
+        return cls(settings, cause, seed, task, detector, ration)
 
     def restore(self, raw: bytes) -> None:
         """Take up a snapshot; a detector of another library version starts afresh and says so."""
@@ -84,7 +95,9 @@ class Watched:
             if self.detector.update(value):
                 pulse = Pulse(time_ms, self.detector.n - 1, raw)
                 self.pulses = [*self.pulses[-MAX_PULSES + 1 :], pulse]
+                self.left_out = self.ration.left_out_at(time_ms)
                 yield pulse
+        self.left_out = self.ration.left_out_at(times[-1])
 
     def _scaled(self, values: Floats) -> list[float]:
         if self.scale is not None:
@@ -137,18 +150,27 @@ class Track:
         """
         if until_ms <= self.fed_ms:
             return
-        for signal in sorted(self.signals):
-            run = self._due(signal, until_ms)
-            if run is None:
-                continue
-            parts = list(_by_scale(run, signal, scales))
-            for watched in self.watched:
-                if watched.settings.signal == signal:
-                    for scale, part in parts:
-                        watched.rescale(scale)
-                        for pulse in watched.update(part):
-                            yield watched, pulse
+        runs, until_ms = self._runs(until_ms)
+        for signal, run in runs.items():
+            for watched in self._of(signal) if len(run) else ():
+                for scale, part in _by_scale(watched.ration.take(run), signal, scales):
+                    watched.rescale(scale)
+                    for pulse in watched.update(part):
+                        yield watched, pulse
         self.fed_ms = until_ms
+
+    def _of(self, signal: str) -> list[Watched]:
+        return [watched for watched in self.watched if watched.settings.signal == signal]
+
+    def _runs(self, until_ms: int) -> tuple[dict[str, Series], int]:
+        """What is due of each signal, and up to when: a hot second waits until it is known."""
+        found = {signal: self._due(signal, until_ms) for signal in sorted(self.signals)}
+        runs = {signal: run for signal, run in found.items() if run is not None}
+        limits = [w.ration.limit_ms(run, until_ms) for s, run in runs.items() for w in self._of(s)]
+        limit_ms = max(self.fed_ms, min(limits, default=until_ms))
+        if limit_ms < until_ms:
+            runs = {s: run.take(run.times_ms < limit_ms) for s, run in runs.items()}
+        return runs, limit_ms
 
     def _due(self, signal: str, until_ms: int) -> Series | None:
         runs = [series[signal] for series in self.held.values() if signal in series]

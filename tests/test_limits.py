@@ -22,7 +22,7 @@ from stream.names import FULL, TOO_MANY, Names
 from stream.references import MAX_INCOMPLETE, Parts, Reference
 from stream.samples import Sample
 from stream.settings import DetectorSettings, ModelSettings
-from stream.signals import Signals, encode_signals
+from stream.signals import Series, Signals, encode_signals
 from stream.watch import Watch
 from tests import tales
 from tests.intakes import Sent, taken_in
@@ -201,8 +201,6 @@ def watch_of(**settings: Any) -> Watch:
 
 
 def test_values_for_detectors_that_wait() -> None:
-    from stream.signals import Series  # noqa: PLC0415
-
     watch = watch_of(max_held=10, detectors=(DetectorSettings("ADWIN", "x", raw=True),))
     run = Series(np.arange(6), np.arange(6, dtype=np.uint64), np.zeros(6))
     for sequence in (1, 2):
@@ -210,6 +208,15 @@ def test_values_for_detectors_that_wait() -> None:
     (monitor,) = watch.monitors.values()
     track = monitor.memory.tracks["inputs"]
     assert (track.rows, track.refused) == (6, 6)
+
+
+def test_values_a_second_for_a_detector() -> None:
+    watch = watch_of(max_signals_per_s=10, detectors=(DetectorSettings("ADWIN", "x", raw=True),))
+    run = Series(np.arange(3_000), np.arange(3_000, dtype=np.uint64), np.zeros(3_000))
+    watch.receive(encode_signals(Signals("m", "1", 0, 1, 1, 3_000, 3_000, series={"x": run})))
+    watch.advance()
+    ((watched,),) = (m.memory.watched for m in watch.monitors.values())
+    assert (watched.detector.n, watched.ration.left_out) == (1_020, 1_980)
 
 
 def test_causes_that_are_not_ok() -> None:

@@ -139,8 +139,9 @@ def causes(settings: ModelSettings) -> list[str]:
 
 def _tracks(model: str, version: str, settings: ModelSettings) -> dict[Kind, Track]:
     most = settings.max_held
+    per_s = settings.max_signals_per_s
     watched = [
-        Watched.of(d, cause, seed_of(model, version, cause), settings.task)
+        Watched.of(d, cause, seed_of(model, version, cause), settings.task, per_s)
         for d, cause in zip(settings.detectors, causes(settings), strict=True)
     ]
     return {

@@ -77,7 +77,13 @@ def _progress(m: Memory) -> dict[str, Any]:
     kinds = {k: (p.done_ms, sorted(p.late), p.revisions) for k, p in m.progress.items()}
     tracks = {k: (t.fed_ms, t.late, t.refused) for k, t in m.tracks.items()}
     pulses = {
-        w.cause: ([dataclasses.astuple(p) for p in w.pulses], w.scale, w.rebuilt) for w in m.watched
+        w.cause: (
+            [dataclasses.astuple(p) for p in w.pulses],
+            w.scale,
+            w.rebuilt,
+            w.ration.dump(),
+        )
+        for w in m.watched
     }
     return {
         "format": FORMAT,
@@ -131,7 +137,10 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
 
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
     for watched in m.watched:
-        told, scale, watched.rebuilt = pulses.get(watched.cause, ([], None, ""))
+        told, scale, watched.rebuilt, *ration = pulses.get(watched.cause, ([], None, ""))
+        for state in ration:  # an earlier release had none
+            watched.ration.load(state)
+            watched.left_out = watched.ration.left_out
         watched.pulses = [Pulse(*p) for p in told]
         watched.scale = tuple(scale) if scale else None
 
