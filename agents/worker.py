@@ -19,6 +19,7 @@ from agents.context import Context
 from agents.counters import Counters
 from agents.crashes import from_environment
 from agents.gaps import Gaps
+from agents.garbage import look_seldom
 from agents.health import Health, serve
 from agents.inspections import Inspection
 from agents.intake import LOOK_S, Intake
@@ -289,6 +290,7 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     share_evenly()
     worker = Worker(context, stages)
     worker.inspect(health)
+    look_seldom()
     code = run_app(worker.app)
     end()
     sys.exit(code)
