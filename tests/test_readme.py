@@ -29,7 +29,11 @@ from tests.conftest import ROOT
 from tests.pages import FILES, Block
 from tests.test_configuration import COMMANDS
 
-LEAVES = [name for name, command in COMMANDS if not hasattr(command, "commands")]
+LEAVES = [
+    name
+    for name, command in COMMANDS
+    if not hasattr(command, "commands") or getattr(command, "invoke_without_command", False)
+]
 REGISTRIES: dict[str, list[str]] = {
     "Checks": list(CHECKS),
     "Detectors": list(DETECTORS),
