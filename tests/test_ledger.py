@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream.batches import Batch
@@ -359,31 +359,58 @@ def test_predictions_wait_for_lagging_truth_while_there_is_room() -> None:
         assert len(kept.state.pending) == kept.ledger.matches.pending == left
 
 
-@given(st.data())
-@settings(max_examples=60)
-def test_expiry_changes_no_tally_where_nothing_is_late(data: st.DataObject) -> None:
-    times = sorted(data.draw(st.lists(st.integers(0, 5_000_000), min_size=1, max_size=12)))
-    ids = [data.draw(st.integers(0, 4)) for _ in times]
-    kinds = [data.draw(st.booleans()) for _ in times]
-    events = list(zip(times, ids, kinds, strict=True))
-    totals = []
-    for expiring in (False, True):
-        kept = Kept()
-        counts = {True: 0, False: 0}
-        for time_ms, number, kind in events:
-            event = truth(number, time_ms, revision=1) if kind else prediction(number, time_ms)
-            other = prediction(100 + counts[False], time_ms) if kind else truth(99, time_ms)
-            for one, is_truth in ((event, kind), (other, not kind)):
-                kept.apply(batch_of(one, first=counts[is_truth]))
-                counts[is_truth] += 1
+Move = tuple[int, int, bool]  # event time, id, whether it is truth
+
+
+@st.composite
+def moves(draw: st.DrawFn) -> list[Move]:
+    """Predictions and truth in order of time, no prediction twice."""
+    times = sorted(draw(st.lists(st.integers(0, 5_000_000), min_size=1, max_size=12)))
+    found, made = list[Move](), set[int]()
+    for time_ms in times:
+        number, is_truth = draw(st.integers(0, 4)), draw(st.booleans())
+        found.append((time_ms, number, is_truth or number in made))
+        made |= set() if is_truth else {number}
+    return found
+
+
+def played(events: list[Move], expiring: bool) -> Kept:
+    """A ledger after events; beside each, one of the other kind moves event time on."""
+    kept, counts = Kept(), {True: 0, False: 0}
+    for time_ms, number, is_truth in events:
+        event = truth(number, time_ms, revision=1) if is_truth else prediction(number, time_ms)
+        other = prediction(100 + counts[False], time_ms) if is_truth else truth(99, time_ms)
+        for one, kind in ((event, is_truth), (other, not is_truth)):
+            kept.apply(batch_of(one, first=counts[kind]))
+            counts[kind] += 1
+        kept.checkpoint()
+        if expiring:
+            kept.expire()
             kept.checkpoint()
-            if expiring:
-                kept.expire()
-                kept.checkpoint()
-                assert len(kept.state.pending) == kept.ledger.matches.pending
-        totals.append({p: c.total() for p, c in kept.quality().items()})
-    if len({(i, k) for _, i, k in events if not k}) == sum(not k for *_, k in events):
-        assert totals[0] == totals[1]  # but for a producer's duplicate after the horizon
+            assert len(kept.state.pending) == kept.ledger.matches.pending
+    return kept
+
+
+def hits(kept: Kept) -> int:
+    return sum(cohorts.total().hits for cohorts in kept.quality().values())
+
+
+@given(moves())
+@example([(0, 0, False), (1_000_000, 1, False), (1_000_000, 0, True)])  # at the horizon
+@example([(0, 0, True), (1_000_000, 1, True), (1_000_000, 0, False)])
+@example([(0, 0, False), (1_000_001, 1, False), (1_000_001, 0, True), (1_000_002, 0, True)])
+@settings(max_examples=60)
+def test_expiry_changes_no_tally_where_nothing_is_late(events: list[Move]) -> None:
+    totals = [
+        {pane: cohorts.total() for pane, cohorts in played(events, expiring).quality().items()}
+        for expiring in (False, True)
+    ]
+    assert totals[0] == totals[1]
+
+
+def test_what_a_producer_sends_again_after_the_horizon_is_new_once_its_entry_is_gone() -> None:
+    again = [(0, 0, False), (1_500_000, 0, False), (1_600_000, 0, False), (1_700_000, 0, True)]
+    assert [hits(played(again, expiring)) for expiring in (False, True)] == [0, 1]
 
 
 def test_the_watermark_of_a_model_nobody_has_seen_is_before_all() -> None:
