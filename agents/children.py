@@ -8,6 +8,7 @@ and then becomes the child (`exec`: the same process id, nobody in between). Thi
 import atexit
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,17 @@ _LAUNCHER = """
 import os, signal, sys
 if sys.platform == "linux":
     import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, int(sys.argv[2]), 0, 0, 0)  # PR_SET_PDEATHSIG
     if os.getppid() != int(sys.argv[1]):
         sys.exit("the parent has gone already")
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
+
+
+def bound(command: Sequence[str], ending: signal.Signals = signal.SIGKILL) -> list[str]:
+    """A command that is sent a signal when the thread that starts it ends (on Linux)."""
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
+    return [*launcher, str(os.getpid()), str(int(ending)), *command]
 
 
 class Child:
@@ -35,9 +42,8 @@ class Child:
     def __init__(self, command: Sequence[str], cwd: str | None = None) -> None:
         """Start `command`, whose first word is the path of a program. Raises OSError."""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - kill() closes it
-        launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         self._process = subprocess.Popen(
-            launch,
+            bound(command),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

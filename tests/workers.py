@@ -106,10 +106,12 @@ class Process:
         stages: str | None,
         start: Start = start_command,
         variables: Mapping[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.log_path = log
         log.touch()
-        arguments = ["worker", "--config", str(config)] + (["--stages", stages] if stages else [])
+        arguments = ["worker", "--config", str(config), *more]
+        arguments += ["--stages", stages] if stages else []
         self.process = start(arguments, log, variables or {})
 
     def log(self) -> str:
@@ -189,6 +191,7 @@ class Deployment:
         http: bool = False,
         start: Start = start_command,
         variables: Mapping[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> Process:
         """A worker, which has made the topics once this returns; its counters only with `http`."""
         config = self.config
@@ -196,7 +199,7 @@ class Deployment:
             config = self.folder / "http.toml"
             config.write_text(self.config.read_text().replace("port = 0", f"port = {self.port}", 1))
         log = self.folder / f"worker-{len(self.processes)}.log"
-        process = Process(config, log, stages, start, variables)
+        process = Process(config, log, stages, start, variables, more)
         self.processes.append(process)
         if wait:
             self.until(self._topics_exist)

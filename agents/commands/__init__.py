@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agents import registration, tables
+from agents import registration, spools, supervisor
 from agents.commands import bridging, operating, repairing, replaying
 from agents.commands.arguments import (
     INTERRUPTED,
@@ -46,6 +46,7 @@ EXITS = {
     LATE: "a worker was told to stop, and left work that the next one does again",
     INTERRUPTED: "stopped by Ctrl-C or SIGTERM",
 }
+MAX_WORKERS = 256
 KAFKA = "Is Kafka running? Its addresses are `brokers` of [kafka] in the file for --config."
 # whose fault it is, by the exception that says so, and what to do where it does not say that
 FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -108,6 +109,15 @@ def worker(
         str | None,
         typer.Option(help=f"Which of {','.join(STAGES)} this worker runs; all if not given."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MAX_WORKERS,
+            help="Run so many as processes of this machine; one that dies is started again. The"
+            " first answers at `port` of [http], each other at the port after the last one's.",
+        ),
+    ] = 1,
 ) -> None:
     """Run Driftline against your Kafka and Redis, until told to stop (SIGTERM or Ctrl-C).
 
@@ -115,6 +125,10 @@ def worker(
     """
     settings = load(config)
     chosen = _stages(stages) or settings.worker.stages
+    if workers > 1:
+        given = ["--stages", ",".join(chosen)]
+        given += ["--config", str(config)] if config is not None else []
+        sys.exit(supervisor.supervise(settings, given, workers))
     from agents import worker as service  # noqa: PLC0415 - Faust takes a second to import
 
     service.run(settings, chosen)
@@ -156,11 +170,11 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         ignore=names(ignore) + settings.model(model).ignore,
         max_categories=settings.model(model).max_categories,
     )
-    table = tables.read(file, delimiter)
-    try:
-        found, notes = registration.build(table, model, version, roles)
-    except BadTable as error:
-        raise BadTable(f"{file}: {error}") from None
+    with spools.opened(file, delimiter) as table:
+        try:
+            found, notes = registration.build(table, model, version, roles)
+        except BadTable as error:
+            raise BadTable(f"{file}: {error}") from None
     count = wait_for(registration.publish(settings, found, int(time.time() * 1_000)))
     _print_registered(settings, found, notes, count)
 
