@@ -29,6 +29,7 @@ from stream.signals import Series, encode_signals
 from stream.sources import Source, Sources
 
 Counts = dict[str, int]
+MOST_WAITING = 100_000  # values that are counted together: more of them are no faster
 
 
 class Ledger:
@@ -52,6 +53,7 @@ class Ledger:
         self._counts: Counts = {}
         self._changes = Changes()
         self._dirty = False
+        self._waiting = 0  # values that books have not yet counted
 
     def wanted(self, batch: Batch) -> Hashes:
         """Id hashes whose pending entries `apply` needs, shape (n,)."""
@@ -81,6 +83,13 @@ class Ledger:
         self._marks(batch)
         self.sources.advance(source, batch.topic_id, batch.last)
         self._dirty = True
+        if self._waiting >= MOST_WAITING:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        for book in self.shelf:
+            book.count_rows()
+        self._waiting = 0
 
     def _predictions(self, block: Block, source: Source) -> bool:
         """Join and count predictions; False where there is no room for their model."""
@@ -93,7 +102,8 @@ class Ledger:
         fresh = rows_of(kept, self.matches.forecasts(book, kept)) if joined else kept
         book.touched = True
         if len(fresh):
-            _count_rows(book, fresh, source)
+            _add_rows(book, fresh, source)
+            self._waiting += len(fresh) * (1 + len(fresh.features))
             _add_series(book, fresh)
         return True
 
@@ -200,6 +210,7 @@ class Ledger:
         if self._dirty:
             advance(self.shelf, self.progress, self._changes, self.shelf.models)
         changes, self._changes = self._changes, Changes()
+        self._waiting = 0
         for book in self.shelf:
             book.settle()
             if book.touched or book.news:
@@ -231,7 +242,7 @@ class Ledger:
         return states.references_in(fields)
 
 
-def _count_rows(book: Book, block: Block, source: Source) -> None:
+def _add_rows(book: Book, block: Block, source: Source) -> None:
     panes = panes_of(block.times_ms, book.inputs.pane_ms)
     for pane in np.unique(panes).tolist():
         rows = rows_of(block, panes == pane)

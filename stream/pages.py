@@ -55,16 +55,21 @@ class Pages(Generic[Page]):
         """Whether a pane is past what is kept."""
         return pane < self.oldest_ms
 
+    def closes(self, watermark_ms: int) -> bool:
+        """Whether `seal` may close anything."""
+        due = watermark_ms // self.pane_ms * self.pane_ms > self.until_ms
+        return due or len(self.open) > self.most_open
+
     def seal(self, watermark_ms: int) -> Iterator[tuple[int, int, Page]]:
         """Close what the watermark has passed: pane, revision, page, in order of panes.
 
         What is too much to be kept open is closed as well: the pane is the sum of its revisions,
         so an early one adds no error.
         """
+        if not self.closes(watermark_ms):
+            return
         until = watermark_ms // self.pane_ms * self.pane_ms
         due = until > self.until_ms
-        if not due and len(self.open) <= self.most_open:
-            return
         self.until_ms = max(until, self.until_ms)
         panes = sorted(self.open)
         passed = bisect.bisect_left(panes, until) if due else 0

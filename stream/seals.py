@@ -34,7 +34,7 @@ def _moved(front: Front, progress: Progress, s: ModelSettings, lateness_s: float
 
 
 def _seal(book: Book, truths: Truths, changes: Changes) -> None:
-    book.settle()
+    book.settle_outcomes()
     for name, raw in book.seal(truths.watermark_ms, truths.sources):
         changes.put(name.field(book.key), raw)
         changes.delete(open_field(name.kind, book, name.pane))

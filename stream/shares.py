@@ -87,7 +87,7 @@ class Share:
         self.rows += n
         self._span(int(times_ms.min()), int(times_ms.max()))
         if source is not None and offsets is not None:
-            self._came_from(source, int(offsets.min()), int(offsets.max()))
+            self.came_from(source, int(offsets.min()), int(offsets.max()))
         for name, feature in self.reference.features.items():
             self._count("input", feature, features.get(name), n)
         outputs = {"prediction": prediction, "confidence": _column(confidence)}
@@ -115,7 +115,8 @@ class Share:
         self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
         self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
 
-    def _came_from(self, source: Source, first: int, last: int) -> None:
+    def came_from(self, source: Source, first: int, last: int) -> None:
+        """Note the source offsets of rows, whether they are counted by now or not."""
         known = self.sources.get(source, (first, last))
         self.sources[source] = (min(known[0], first), max(known[1], last))
 
@@ -128,7 +129,7 @@ class Share:
         if other.first_ms is not None and other.last_ms is not None:
             self._span(other.first_ms, other.last_ms)
         for source, (first, last) in other.sources.items():
-            self._came_from(source, first, last)
+            self.came_from(source, first, last)
         for key, names in other.new_names.items():
             self._name(key, names)
         self.unknown = _kept(self.unknown, other.unknown)
