@@ -23,6 +23,7 @@ from tests.workers import ENTRY, HOURLY, Deploy, Deployment
 if TYPE_CHECKING:
     from tests.brokers import ApacheKafka
     from tests.certificates import Papers
+    from tests.nurseries import Nursery
     from tests.outages import Stage
     from tests.proxies import Proxy
     from tests.secured import SecuredKafka, SecuredRedis
@@ -265,6 +266,27 @@ def deploy_real(
 ) -> Iterator[Deploy]:
     """The same, for what the mock cannot do."""
     yield from _deploy(real_kafka, redis_url, namespace, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator["Nursery"]:
+    """Starts workers in a tenth of a second."""
+    from tests.nurseries import Nursery  # noqa: PLC0415 - few tests need it
+
+    with Nursery() as found:
+        yield found
+
+
+@pytest.fixture
+def deploy_forked(deploy_real: Deploy, nursery: "Nursery") -> Deploy:
+    """The same with such workers, for tests that are not about how one starts."""
+
+    def make(tables: str = HOURLY, **more: Any) -> Deployment:
+        made = deploy_real(tables, **more)
+        made.starting = nursery.start
+        return made
+
+    return make
 
 
 def _deploy(kafka: Kafka, redis_url: str, namespace: str, folder: Path) -> Iterator[Deploy]:

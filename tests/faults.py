@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import confluent_kafka as ck
@@ -32,7 +32,7 @@ reference_rows = 100
 """
 DETECTORS = TABLES + 'detectors = [{ name = "ADWIN", signal = "x", raw = true }]\n'
 
-
+Found = dict[str, Any]
 REFERENCE = {
     "type": "reference",
     "model": "m",
@@ -63,7 +63,7 @@ def tell(d: Deployment, first: int, last: int) -> None:
             d.send(topic, events[number::PARTITIONS], partition=number)
 
 
-def oracle(d: Deployment, parts: Iterable[tuple[int, int]]) -> dict[str, Any]:
+def oracle(d: Deployment, parts: Iterable[tuple[int, int]]) -> Found:
     """The evaluations of these parts of the story, by id, of the same core in memory."""
     pipeline = Pipeline(load(d.config).model, PARTITIONS, PARTITIONS)
     pipeline.control(REFERENCE)
@@ -87,11 +87,29 @@ def oracle(d: Deployment, parts: Iterable[tuple[int, int]]) -> dict[str, Any]:
     return {event["id"]: event for event in found}
 
 
-def settle(d: Deployment) -> dict[str, Any]:
-    """Close event time; all evaluations by id."""
+def settle(d: Deployment, enough: Callable[[Found], bool]) -> Found:
+    """Close event time; all evaluations by id, once there are enough.
+
+    What is committed may still have to be judged: that nothing is behind does not say that all
+    is published.
+    """
     d.close_time("m", START_MS + 4 * HOUR_MS)
+    d.until(lambda: enough(evaluations(d)))
     d.until_idle()
+    return evaluations(d)
+
+
+def evaluations(d: Deployment) -> Found:
+    """All there are by now, by id."""
     return {event["id"]: event for event in d.events("evaluations")}
+
+
+def exact(d: Deployment, parts: Iterable[tuple[int, int]]) -> Found:
+    """Settled, these parts of the story have given what the core in memory gives."""
+    wanted = oracle(d, parts)
+    found = settle(d, lambda found: found.keys() >= wanted.keys())
+    assert not differing(found, wanted)
+    return found
 
 
 def admin(d: Deployment) -> AdminClient:

@@ -148,6 +148,7 @@ class Deployment:
         **settings: Mapping[str, object],
     ) -> None:
         self.kafka, self.name, self.folder = kafka, name, folder
+        self.starting: Start = start_command
         self.access: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
         self.port = free_port()
         self.processes: list[Process] = []
@@ -189,7 +190,7 @@ class Deployment:
         *,
         wait: bool = True,
         http: bool = False,
-        start: Start = start_command,
+        start: Start | None = None,
         variables: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
     ) -> Process:
@@ -199,7 +200,7 @@ class Deployment:
             config = self.folder / "http.toml"
             config.write_text(self.config.read_text().replace("port = 0", f"port = {self.port}", 1))
         log = self.folder / f"worker-{len(self.processes)}.log"
-        process = Process(config, log, stages, start, variables, more)
+        process = Process(config, log, stages, start or self.starting, variables, more)
         self.processes.append(process)
         if wait:
             self.until(self._topics_exist)

@@ -124,6 +124,6 @@ def status_command(as_json: AsJson = False, config: Config = None) -> None:
     settings = load(config)
     found = wait_for(status.gather(settings))
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode(found).decode())
     else:
         status.show(found, Console(highlight=False))

@@ -31,7 +31,7 @@ def look(context: typer.Context, as_json: AsJson = False, config: Config = None)
         return
     found = wait_for(surveys.with_members(load(config)))
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode(found).decode())
     else:
         _show(found)
     if found.wrongs or found.redis:
