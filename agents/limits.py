@@ -82,7 +82,8 @@ LIMITS: dict[str, Limit] = {
     ),
     "predictions and truths that wait": Limit(
         "defaults.max_pending",
-        "see [defaults]: what is left out is not joined, and counted",
+        "what comes while there are so many is counted and not joined: until some expire, quality"
+        " is that of the predictions before",
         f"{ROWS} `pending-full`",
     ),
     "truths of one id": Limit(
