@@ -18,6 +18,9 @@ BENCHES: dict[str, str] = {
     "ingest": "bench.ingest",
     "arrow": "bench.arrow",
     "pending": "bench.pending",
+    "peers": "bench.peers",
+    "cost": "bench.cost",
+    "scale": "bench.scale",
 }
 
 
