@@ -47,7 +47,10 @@ class Rows:
 
 
 class File:
-    """A file of rows that can be read again and again. skipped: columns left out, and why."""
+    """A file of rows that can be read again and again. skipped: columns left out, and why.
+
+    kind: csv, json or parquet, whatever it is packed with.
+    """
 
     def __init__(self, path: Path, delimiter: str | None = None) -> None:
         """Reads as much as it takes to know the columns. Raises BadTable."""
@@ -55,7 +58,7 @@ class File:
         self.skipped: dict[str, str] = {}
         self._types: dict[str, pa.DataType] = {}
         with self._words():
-            self._kind = self._kind_of(path)
+            self.kind = self._kind_of(path)
             self._csv_types()
             self.names = next((list(rows.columns) for rows in self._blocks(())), [])
         if not self.names:
@@ -75,6 +78,11 @@ class File:
                         rows.columns[name] = [None] * rows.count
                 yield rows
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows of a CSV file as they are parsed, a block at once. Raises BadTable."""
+        with self._words(), opened(self.path) as file:
+            yield from self._csv(file)
+
     @contextlib.contextmanager
     def _words(self) -> Iterator[None]:
         """Whatever is wrong with the file, with its name and in words."""
@@ -90,7 +98,7 @@ class File:
             raise BadTable(f"{self.path}: cannot be read: {said}") from None
 
     def _kind_of(self, path: Path) -> str:
-        with _opened(path) as file:
+        with opened(path) as file:
             head = file.read(HEAD_BYTES)
         if head.startswith(b"PAR1"):
             return "parquet"
@@ -109,12 +117,12 @@ class File:
     def _blocks(
         self, times: Collection[str], only: Collection[str] | None = None
     ) -> Iterator[Rows]:
-        if self._kind == "json":
+        if self.kind == "json":
             yield from self._json()
             return
         first = 0
-        with _opened(self.path) as file:
-            batches = self._csv(file) if self._kind == "csv" else _parquet(file)
+        with opened(self.path) as file:
+            batches = self._csv(file) if self.kind == "csv" else _parquet(file)
             for batch in batches:
                 for at in range(0, batch.num_rows, BLOCK_ROWS):
                     piece = batch.slice(at, BLOCK_ROWS)
@@ -139,8 +147,8 @@ class File:
 
     def _csv_types(self) -> None:
         """The first block decides on a column's type; where a later one disagrees, it is wider."""
-        while self._kind == "csv":
-            with _opened(self.path) as file:
+        while self.kind == "csv":
+            with opened(self.path) as file:
                 names: list[str] = []
                 try:
                     for batch in self._csv(file):
@@ -178,7 +186,7 @@ class File:
     def _json(self) -> Iterator[Rows]:
         rows: list[dict[str, Any]] = []
         number = first = 0
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             while line := file.readline(LINE_BYTES):
                 number += 1
                 if line.strip():
@@ -191,7 +199,7 @@ class File:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """What is in a file: a gzip or zip archive of one file is unpacked as it is read."""
     with contextlib.ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(path.open("rb"))

@@ -5,7 +5,7 @@ A training job can send the same events itself; see `schemas/control.v1.json`.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from stream.references import Reference
 from stream.tallies import Tally
 
 PART_SHARE = 0.5  # of the largest event: a reference's part has other attributes too
+BLOCK_ROWS = 1 << 16
 Scores = tuple[tuple[str, ...], np.ndarray]
 
 
@@ -47,10 +48,26 @@ class Roles:
         return {str(name) for name in single} | {*self.probabilities.values(), *self.ignore}
 
 
+class _Chosen(Mapping[str, Column]):
+    """Some columns, each read when it is asked for: a long table is not read at once."""
+
+    def __init__(self, columns: Mapping[str, Column], names: list[str]) -> None:
+        self._columns, self._names = columns, names
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def build(table: Table, model: str, version: str, roles: Roles) -> tuple[Reference, list[str]]:
     """The reference of a table, and notes on what it lacks. Raises BadTable."""
     _check(table, roles)
-    features = {n: c for n, c in table.columns.items() if n not in roles.named()}
+    features = _Chosen(table.columns, [n for n in table.columns if n not in roles.named()])
     if not features:
         raise BadTable("no column is left to be a feature")
     prediction = table.columns[roles.prediction] if roles.prediction else None
@@ -126,7 +143,15 @@ def _confidence(prediction: Column | None, scores: Scores | None) -> "np.ndarray
     """What was given to the answer, shape (rows,)."""
     if prediction is None or scores is None:
         return None
-    return outcomes(prediction, prediction, scores, task="classification").confidence
+    found = np.empty(len(prediction))
+    for rows in _blocks(len(prediction)):
+        answers, some = prediction.take(rows), (scores[0], scores[1][rows])
+        found[rows] = outcomes(answers, answers, some, task="classification").confidence
+    return found
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    return (slice(at, at + BLOCK_ROWS) for at in range(0, rows, BLOCK_ROWS))
 
 
 def _quality(
@@ -135,7 +160,9 @@ def _quality(
     if prediction is None or label is None:
         return {}
     tally = Tally()
-    tally.update(outcomes(label, prediction, scores))
+    for rows in _blocks(len(label)):
+        some = None if scores is None else (scores[0], scores[1][rows])
+        tally.update(outcomes(label.take(rows), prediction.take(rows), some))
     found = {name: METRICS[name].get(tally) for name in metrics_for(tally)}
     return {name: figure.value for name, figure in found.items() if figure is not None}
 

@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class BadTable(ValueError):
 class Table:
     """Columns of one length, by name. skipped: columns that are left out, and why."""
 
-    columns: dict[str, Column]
+    columns: Mapping[str, Column]
     skipped: dict[str, str]
     rows: int
 
@@ -42,7 +42,7 @@ def read(path: Path, delimiter: str | None = None) -> Table:
     try:
         return _columns(_parse(unpacked(path), delimiter))
     except pa.ArrowException as error:
-        raise BadTable(f"{path}: {_first_line(error)}") from None
+        raise BadTable(f"{path}: {first_line(error)}") from None
     except BadTable as error:
         raise BadTable(f"{path}: {error}") from None
 
@@ -104,7 +104,7 @@ def _columns(table: pa.Table) -> Table:
     skipped: dict[str, str] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
-        convert = _converter(column.type)
+        convert = converter(column.type)
         if convert is None:
             skipped[name] = f"values of type {column.type} are not supported yet"
         else:
@@ -112,7 +112,8 @@ def _columns(table: pa.Table) -> Table:
     return Table(columns, skipped, table.num_rows)
 
 
-def _converter(kind: pa.DataType) -> Callable[[pa.Array], Column] | None:
+def converter(kind: pa.DataType) -> Callable[[pa.Array], Column] | None:
+    """What makes a column of values of this type; None: nothing can."""
     types = pa.types
     if types.is_boolean(kind):
         return _truths
@@ -121,7 +122,7 @@ def _converter(kind: pa.DataType) -> Callable[[pa.Array], Column] | None:
     if types.is_null(kind):
         return lambda column: Column(np.full(len(column), np.nan))
     if types.is_dictionary(kind):
-        inner = _converter(kind.value_type)
+        inner = converter(kind.value_type)
         return inner and (lambda column: inner(column.dictionary_decode()))
     if types.is_string(kind) or types.is_large_string(kind) or types.is_temporal(kind):
         return _words
@@ -147,5 +148,6 @@ def _words(column: pa.Array) -> Column:
     return Column(np.full(len(column), np.nan), np.array(codes, dtype=np.int32), words)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without its details."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -104,14 +104,15 @@ class Reference:
         task = _task(task, label if label is not None else prediction)
         limits = {"max_edges": max_edges, "max_categories": max_categories}
         outputs = _outputs(prediction, confidence)
-        one = [next(iter(c), None) for c in (features.values(), outputs.values())]
+        rows = max(len(next(iter(c.values()), ())) for c in (features, outputs))
         return cls(
             model=model,
             version=version,
-            features={n: summarise(n, c, kinds.get(n), **limits) for n, c in features.items()},
+            # one at a time: a mapping may read each from a file when it is asked for
+            features={n: summarise(n, features[n], kinds.get(n), **limits) for n in features},
             outputs={n: summarise(n, c, _kind(n, task), **limits) for n, c in outputs.items()},
             quality={n: float(x) for n, x in (quality or {}).items() if math.isfinite(x)},
-            rows=max(len(c) if c is not None else 0 for c in one),
+            rows=rows,
             task=task,
         )
 

@@ -1,0 +1,135 @@
+"""Spools: a table of many rows, of which one column at a time is in memory.
+
+Parquet is read where it lies. A CSV file is parsed in blocks and written to a temporary folder as
+Parquet, eight bytes a number. JSON lines are read whole (`agents/tables.py`).
+"""
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agents import files, tables
+from agents.tables import BadTable, Table, converter, first_line
+from stream.columns import Column
+
+MAX_ROWS = 100_000_000
+MAX_WORDS = 1_000_000  # different ones of a column
+BLOCK_ROWS = 1 << 16
+TOO_LONG = f"has more than {MAX_ROWS:,} rows; take a sample of them"
+
+
+@contextlib.contextmanager
+def opened(path: Path, delimiter: str | None = None) -> Iterator[Table]:
+    """The table of a file, while the context lasts. Raises BadTable, also when a column is read."""
+    file = files.File(path, delimiter)
+    if file.kind == "json":
+        yield tables.read(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
+        try:
+            found = _parquet(file, Path(folder))
+        except pa.ArrowException as error:
+            raise BadTable(f"{path}: {first_line(error)}") from None
+        with found:
+            yield _table(found, path)
+
+
+def _parquet(file: files.File, folder: Path) -> pq.ParquetFile:
+    source = folder / "rows.parquet"
+    if file.kind == "csv":
+        _write(file, source)
+    else:
+        with file.path.open("rb") as raw:
+            plain = raw.read(4) == b"PAR1"
+        if plain:
+            source = file.path
+        else:
+            with files.opened(file.path) as packed, source.open("wb") as target:
+                shutil.copyfileobj(packed, target)
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+
+
+def _write(file: files.File, target: Path) -> None:
+    batches = file.batches()
+    first = next(batches)
+    words = [f.name for f in first.schema if pa.types.is_string(f.type)]
+    rows = 0
+    with pq.ParquetWriter(target, first.schema, compression="lz4", use_dictionary=words) as writer:
+        for batch in itertools.chain([first], batches):
+            rows += batch.num_rows
+            if rows > MAX_ROWS:
+                raise BadTable(f"{file.path}: {TOO_LONG}")
+            writer.write_batch(batch)
+
+
+def _table(file: pq.ParquetFile, path: Path) -> Table:
+    schema, rows = file.schema_arrow, file.metadata.num_rows
+    if not rows:
+        raise BadTable(f"{path}: has no rows")
+    if rows > MAX_ROWS:
+        raise BadTable(f"{path}: {TOO_LONG}")
+    if len(set(schema.names)) < len(schema.names):
+        raise BadTable(f"{path}: has two columns of one name")
+    unknown = {f.name: f.type for f in schema if converter(f.type) is None}
+    skipped = {n: f"values of type {kind} are not supported yet" for n, kind in unknown.items()}
+    return Table(_Columns(file, [n for n in schema.names if n not in unknown]), skipped, rows)
+
+
+class _Columns(Mapping[str, Column]):
+    """Columns that are read whenever they are asked for."""
+
+    def __init__(self, file: pq.ParquetFile, names: list[str]) -> None:
+        self._file, self._names = file, names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            return self._read(name)
+        except (pa.ArrowException, OSError) as error:
+            raise BadTable(f"column {name!r} cannot be read: {first_line(error)}") from None
+
+    def _read(self, name: str) -> Column:
+        rows = self._file.metadata.num_rows
+        convert = converter(self._file.schema_arrow.field(name).type)
+        assert convert is not None
+        numbers, at = np.empty(rows), 0
+        codes: np.ndarray | None = None
+        words: dict[str, int] = {}
+        for batch in self._file.iter_batches(BLOCK_ROWS, columns=[name]):
+            part = convert(batch.column(name))  # a name with dots may bring others along
+            place = slice(at, at + len(part))
+            numbers[place] = part.numbers
+            if part.codes is not None:
+                codes = np.full(rows, -1, dtype=np.int32) if codes is None else codes
+                codes[place] = _renamed(name, part, words)
+            at += len(part)
+        return Column(numbers, codes, tuple(words))
+
+
+def _renamed(name: str, part: Column, words: dict[str, int]) -> np.ndarray:
+    """The codes of a part, as places among the words of all."""
+    assert part.codes is not None
+    places = [words.setdefault(word, len(words)) for word in part.words]
+    if len(words) > MAX_WORDS:
+        raise BadTable(
+            f"column {name!r} has more than {MAX_WORDS:,} different words; if it is an "
+            f"identifier, leave it out with --ignore {name}"
+        )
+    return np.array([*places, -1], dtype=np.int32)[part.codes]
