@@ -45,6 +45,9 @@ class Core(Protocol):
     def due(self) -> bool:
         """Whether there is work besides records."""
 
+    def urgent(self) -> bool:
+        """Whether what it came to should not wait for the next checkpoint."""
+
     async def work(self) -> None:
         """Do a part of it."""
 
@@ -174,6 +177,8 @@ class Keeper:
                     with self._ending():
                         await self.core.work()
                         self._soil()
+                        if self.core.urgent():
+                            await self._checkpoint()
 
     async def _skip(self, base: int) -> None:
         """Kafka goes on elsewhere. Raises Missing, with the command that helps.

@@ -85,6 +85,10 @@ class LedgerCore:
         """Nothing: all that there is to do, records bring."""
         return False
 
+    def urgent(self) -> bool:
+        """Never: what the watch is told can wait for the next checkpoint."""
+        return False
+
     async def work(self) -> None:
         """Nothing."""
 

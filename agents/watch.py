@@ -77,6 +77,10 @@ class WatchCore:
         """Whether a model may have something to be done."""
         return bool(self.watch.stirred)
 
+    def urgent(self) -> bool:
+        """Whether there are alerts, or requests to retrain."""
+        return self.watch.urgent()
+
     async def work(self) -> None:
         """Do some of what is due: windows to be evaluated, values for detectors."""
         await self._supply()

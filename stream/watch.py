@@ -13,6 +13,7 @@ from stream.signals import ShareName, decode_signals
 
 Settings = Callable[[str], ModelSettings]
 Wanted = dict[str, list[ShareName]]
+URGENT = ("alerts", "retrain-requests")
 MAX_AT_ONCE = 8  # monitors that `advance` looks at before the shell may do something else
 
 
@@ -85,6 +86,11 @@ class Watch:
             if leisure.enough():
                 break
         return bool(self.stirred)
+
+    def urgent(self) -> bool:
+        """Whether somebody waits for what is to be published: alerts, requests to retrain."""
+        out = itertools.chain.from_iterable(self.monitors[k].memory.out for k in self._unsaved)
+        return any(message.topic in URGENT for message in out)
 
     def changes(self) -> Changes:
         """Everything since the last call, with what is to be published, in order."""

@@ -33,6 +33,7 @@ class Adder:
         self.large = 0
         self.messages = 1
         self.waiting = 0  # pieces of work
+        self.urgent_at = -1  # of which somebody waits for the one before so many others
 
     async def restore(self, partition: Partition) -> None:
         fields = await partition.load()
@@ -58,6 +59,9 @@ class Adder:
 
     def due(self) -> bool:
         return self.waiting > 0
+
+    def urgent(self) -> bool:
+        return self.waiting == self.urgent_at
 
     async def work(self) -> None:
         self.waiting -= 1

@@ -105,6 +105,18 @@ def test_between_two_parts_of_work_a_checkpoint_has_its_turn(play: Play) -> None
     play(scenario)
 
 
+def test_what_somebody_waits_for_is_published_at_once(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        core = Adder()
+        core.waiting, core.urgent_at = 5, 2
+        keeper = await house.opened(core)
+        await keeper.work()
+        assert (core.waiting, keeper.dirty_s is None) == (0, False)
+        assert total(await house.opened()) == 3
+
+    play(scenario)
+
+
 def test_a_partition_that_is_to_be_given_back_is_left_with_work_to_do(play: Play) -> None:
     async def scenario(house: House) -> None:
         core = Adder()
