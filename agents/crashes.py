@@ -25,6 +25,7 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "claims": ("the owners of a ledger's checkpoints are to be asked for", "they are known"),
     "commit": ("all is staged", "the checkpoint is committed, its answer not seen"),
     "finish": ("all is applied", "the redo record is removed"),
+    "ids": ("ids of pending entries are to be read", "a slice of them was read"),
     "migrate": ("an old bucket of pending entries is to be taken over", "it is taken over"),
     "outbox": ("the outbox is to be read", "messages are read, none is published"),
     "pending": ("pending entries are to be looked up", "they are looked up"),

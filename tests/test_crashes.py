@@ -67,6 +67,8 @@ def chain(point: str) -> list[tuple[str, int]]:
     """At which point and hit one worker after the other dies."""
     if point.endswith("sweep"):  # nothing is swept but what an attempt has left
         return [("after stage", 1), (point, 1)] * 2
+    if point.endswith("ids"):  # nothing is read of a store that was empty when it was claimed
+        return [("after apply", LATER), (point, 1), (point, 1)]
     return [(point, 1), (point, 1), (point, LATEST.get(point, LATER))]
 
 

@@ -225,7 +225,9 @@ def test_a_claim_may_die_and_the_next_one_finishes(play: Play) -> None:
 
 def test_who_was_replaced_reads_nothing_any_more(play: Play) -> None:
     async def scenario(world: World) -> None:
-        before, after = await world.owner(), await world.owner()
+        before = await world.owner()
+        await commit(before, changes("b"))
+        after = await world.owner()
         await commit(after, changes("a"))
         for call in (
             before.load(),

@@ -17,10 +17,11 @@ local function buckets(meta, start)
   return setmetatable({meta = meta, start = start, n = n, half = halved(n)}, Buckets)
 end
 
+local byte = string.byte
+
 function Buckets:place(hash)
-  local a, b, c, d = string.byte(hash, 1, 4)
-  local word = ((a * 256 + b) * 256 + c) * 256 + d
-  local at = word % (2 * self.half)
+  local a, b, c, d = byte(hash, 1, 4)
+  local at = (((a * 256 + b) * 256 + c) * 256 + d) % (2 * self.half)
   if at >= self.n then at = at - self.half end
   return at
 end
@@ -44,15 +45,19 @@ function Buckets:split()
   local from, to = self.n - self.half, self.n
   local entries = redis.call('HGETALL', self.start .. from)
   self:resize(to + 1)
-  local parts = {[from] = {}, [to] = {}}
+  local stay, go, kept, gone = {}, {}, 0, 0
   for i = 1, #entries, 2 do
-    local part = parts[self:place(entries[i])]
-    part[#part + 1], part[#part + 2] = entries[i], entries[i + 1]
+    local hash = entries[i]
+    if self:place(hash) == to then
+      go[gone + 1], go[gone + 2], gone = hash, entries[i + 1], gone + 2
+    else
+      stay[kept + 1], stay[kept + 2], kept = hash, entries[i + 1], kept + 2
+    end
   end
-  if #parts[to] == 0 then return end
+  if gone == 0 then return end
   redis.call('DEL', self.start .. from)
-  self:put(from, parts[from])
-  self:put(to, parts[to])
+  self:put(from, stay)
+  self:put(to, go)
 end
 
 -- One bucket less.

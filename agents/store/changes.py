@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from stream.columns import Hashes
 
@@ -26,7 +27,8 @@ class Limits:
     4.5 ms to apply, measured): split what may grow larger over several fields.
     lookups: hashes in one script. fill: pending entries of a bucket on average; a bucket holds up
     to twice as many, and with more than 512 Redis would keep it unpacked. scan_bytes: of values
-    that one look at the buckets reads. claims: owners of a partition that are remembered, of
+    that one look at the buckets reads. filter_bytes: most memory of a partition that knows which
+    ids have no entry. claims: owners of a partition that are remembered, of
     those that made a checkpoint.
     """
 
@@ -37,6 +39,7 @@ class Limits:
     lookups: int = 250
     fill: int = 64
     scan_bytes: int = 256 * 1024
+    filter_bytes: int = 64 * 1024 * 1024
     reference_bytes: int = 64 * 1024 * 1024
     outbox_bodies: int = 16
     orphans: int = 100
@@ -123,7 +126,27 @@ def _by_size(puts: dict[int, bytes], limits: Limits) -> tuple[list[Hashes], list
     keys = np.fromiter(puts, np.uint64, len(puts))
     sizes = np.fromiter(map(len, puts.values()), np.int64, len(puts))
     many = [n for n in set(sizes.tolist()) if (sizes == n).sum() >= limits.chunk_ops]
-    return [keys[sizes == n] for n in many], keys[~np.isin(sizes, many)].tolist()
+    if len(many) == 1 and (sizes == many[0]).all():
+        return [_neighbours(keys)], []
+    return [_neighbours(keys[sizes == n]) for n in many], keys[~np.isin(sizes, many)].tolist()
+
+
+def _neighbours(keys: Hashes) -> Hashes:
+    """Hashes of one bucket one behind the other, however many buckets there are.
+
+    A bucket is the low bits of a hash's first half (`buckets.lua`): so many of them, or one less.
+    """
+    low = (keys >> np.uint64(32)).astype(np.uint16)
+    return keys[np.argsort(_MIRRORED[low], kind="stable")]
+
+
+def _mirrored() -> npt.NDArray[np.uint16]:
+    bits = np.unpackbits(np.arange(2**16, dtype=np.uint16).view(np.uint8), bitorder="little")
+    return np.packbits(bits.reshape(-1, 16)[:, ::-1], bitorder="little").view(np.uint16)
+
+
+_MIRRORED = _mirrored()
+"""Every number of 16 bits, the lowest first: sorted by it, numbers that end alike are together."""
 
 
 def _entries(keys: Hashes, puts: dict[int, bytes], limits: Limits) -> Iterator[bytes]:

@@ -28,7 +28,8 @@ from agents.store.changes import (
 )
 from agents.store.claims import Stamp
 from agents.store.envelopes import opened, opened_body, sealed, sealed_body
-from agents.store.pending import entries_of, found_of
+from agents.store.filters import Known
+from agents.store.pending import entries_of, found_of, hashes_of
 from agents.store.scripts import Call, Scripts
 from stream.columns import Hashes
 
@@ -54,6 +55,7 @@ class Partition:
         self._tag = f"{prefix}:{{{name}}}"
         self._owner = ""
         self._tail = 0
+        self._known: Known | None = None  # of its owner alone
 
     @property
     def _bucket(self) -> str:
@@ -71,6 +73,7 @@ class Partition:
         values = (secrets.token_hex(8), self._limits.orphans, self._limits.claims)
         keys = (self.key("meta"), self.key("staged"), self.key("claims"))
         self._owner = ""  # so that a claim that fails half-way leaves nothing to write with
+        self._known = None
         reply = await self._scripts.run("claim", (keys, values))
         owner, epoch, seq, next_, topic_id, redo, chunks, *rest = reply
         pending, buckets, head, tail, orphans = rest
@@ -84,6 +87,7 @@ class Partition:
             await self._finish(redo.decode(), int(chunks))
         await self._sweep(owner, orphans)
         self._owner = owner.decode()
+        self._known = Known(self.pending_count, self._limits.filter_bytes)
         return Claim(
             epoch=int(epoch),
             seq=self.seq,
@@ -141,9 +145,14 @@ class Partition:
     async def pending(self, hashes: Hashes) -> dict[int, bytes]:
         """The pending entries of those ids that have one. hashes: shape (n,), uint64.
 
-        Raises Refused("epoch").
+        Of ids that surely have none Redis is not asked. Raises Refused("epoch").
         """
-        packed = np.asarray(hashes, dtype=np.uint64).astype(">u8").tobytes()
+        asked = np.asarray(hashes, dtype=np.uint64)
+        if self._known is not None:
+            if self._known.reading():
+                await self._read_ids(self._known, len(asked))
+            asked = self._known.asked(asked)
+        packed = asked.astype(">u8").tobytes()
         keys = (self.key("meta"), self._bucket)
         size = 8 * self._limits.lookups
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
@@ -151,7 +160,16 @@ class Partition:
         blobs: list[bytes | None] = []
         for some in _slices(calls, TOGETHER):
             blobs.extend(await self._scripts.run_all("pending", some))
-        return found_of(hashes.tolist(), [self._mine(blob) for blob in blobs])
+        return found_of(asked.tolist(), [self._mine(blob) for blob in blobs])
+
+    async def _read_ids(self, known: Known, enough: int) -> None:
+        """Look at about as many of the ids in Redis as are asked for now."""
+        keys, left = (self.key("meta"), self._bucket), enough
+        while known.reading() and left > 0:
+            values = (known.bucket, 256, min(left, 4 * self._limits.lookups), self._owner)
+            after, buckets, blob = self._mine(await self._scripts.run("ids", (keys, values)))
+            known.seen(hashes_of(blob), int(after), int(buckets))
+            left -= max(1, len(blob) // 8)
 
     def _mine(self, reply: T | None) -> T:
         """Raises Refused where a script found another owner."""
@@ -178,6 +196,9 @@ class Partition:
 
         Raises TooLarge, ValueError. `next` is a position in the log, not the last record + 1.
         """
+        if self._known is not None and changes.pending_puts:
+            puts = changes.pending_puts
+            self._known.put(np.fromiter(puts, np.uint64, len(puts)), self.pending_count)
         attempt = f"{self.seq + 1}-{secrets.token_hex(8)}"
         bodies, counts = bodies_of(changes.outbox, self._limits)
         bodies = tuple(sealed_body(self.name, attempt, i, body) for i, body in enumerate(bodies))

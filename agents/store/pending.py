@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from stream.columns import Hashes
+
 NONE = 0xFFFFFFFF
 NOTHING = NONE.to_bytes(4, "big")
 
@@ -29,6 +33,11 @@ def entries_of(blob: bytes) -> dict[int, bytes]:
         found[int.from_bytes(blob[at : at + 8], "big")] = blob[start:stop]
         at = stop
     return found
+
+
+def hashes_of(blob: bytes) -> Hashes:
+    """Hashes of 8 bytes each."""
+    return np.frombuffer(blob, ">u8").astype(np.uint64)
 
 
 def found_of(hashes: Sequence[int], blobs: Sequence[bytes]) -> dict[int, bytes]:

@@ -20,6 +20,7 @@ NAMES = (
     "claims",
     "commit",
     "finish",
+    "ids",
     "migrate",
     "outbox",
     "pending",
@@ -28,7 +29,7 @@ NAMES = (
     "stage",
     "sweep",
 )
-BUCKETS = {"apply", "migrate", "pending", "scan"}
+BUCKETS = {"apply", "ids", "migrate", "pending", "scan"}
 """Scripts that begin with `buckets.lua`: Redis knows no modules."""
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, OSError)
 """What a caller waits out: Redis is away, or cannot take writes now. Retry with back-off."""
