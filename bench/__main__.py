@@ -20,6 +20,7 @@ BENCHES: dict[str, str] = {
     "pending": "bench.pending",
     "peers": "bench.peers",
     "cost": "bench.cost",
+    "latency": "bench.latency",
     "scale": "bench.scale",
 }
 
