@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.brokers import ApacheKafka
     from tests.certificates import Papers
     from tests.nurseries import Nursery
-    from tests.outages import Stage
+    from tests.outages import Scene, Stage
     from tests.proxies import Proxy
     from tests.secured import SecuredKafka, SecuredRedis
 
@@ -197,6 +197,7 @@ def proxied(
 def stage(
     proxied: tuple["ApacheKafka", "Proxy"],
     own_redis: EmbeddedRedis,
+    nursery: "Nursery",
     namespace: str,
     tmp_path: Path,
 ) -> Iterator["Stage"]:
@@ -204,9 +205,13 @@ def stage(
     from tests.outages import scene  # noqa: PLC0415
 
     with contextlib.ExitStack() as stack:
-        yield lambda **more: stack.enter_context(
-            scene(proxied, own_redis, namespace, tmp_path, **more)
-        )
+
+        def make(**more: Any) -> "Scene":
+            made = stack.enter_context(scene(proxied, own_redis, namespace, tmp_path, **more))
+            made.d.starting = nursery.start
+            return made
+
+        yield make
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from agents.settings import load
 from agents.store import Unusable
 from stream.events import Limits, decode_prediction, decode_truth
 from stream.pipeline import Pipeline
-from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth
+from tests.workers import HOUR_MS, PATIENCE_S, START_MS, Deployment, prediction, truth
 
 PARTITIONS = 2
 ROWS = 1_500
@@ -139,7 +139,7 @@ def ended(d: Deployment, *words: str) -> str:
     """A worker ends by itself with exit code 69, in these words and without a traceback."""
     process = d.start(wait=False)
     d.processes.remove(process)  # its end is no failure
-    assert process.process.wait(60) == 69, process.log()
+    assert process.process.wait(PATIENCE_S) == 69, process.log()
     assert "Traceback" not in process.log(), process.log()
     for word in words:
         assert word in process.log()

@@ -53,6 +53,7 @@ SEQ = "(m[2] or '0') ~= ARGV[2]"
 EPOCH = "m[1] ~= ARGV[1]"
 STORE = "tests/test_store.py::test_scenario"
 KEEPERS = "tests/test_keepers.py::"
+ORIGINS = "tests/test_origins.py::"
 REFUSALS = "tests/test_refusals.py::"
 MUTANTS: dict[str, Mutant] = {
     "seq check off": Mutant(
@@ -240,6 +241,20 @@ MUTANTS: dict[str, Mutant] = {
                 "return [True for _ in stamps]",
             ),
         ),
+    ),
+    "void signals accepted by the watch": Mutant(
+        ORIGINS + "test_what_redis_has_lost_is_passed_over",
+        (
+            Edit(
+                "agents.origins:Origins.sift",
+                "return [stamp is None or stands[stamp] for stamp in stamps]",
+                "return [True for _ in stamps]",
+            ),
+        ),
+    ),
+    "checkpoints that rest on what was lost": Mutant(
+        ORIGINS + "test_nothing_is_made_durable_that_rests_on_what_was_lost",
+        (Edit("agents.origins:Origins.confirm", "if not self._confirming:", "if True:"),),
     ),
     "intake acknowledges before it has flushed": Mutant(
         REFUSALS + "test_a_chunk_that_kafka_does_not_have_is_not_acknowledged",

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from agents.worker import EXIT_UNFIT
-from tests.workers import START_MS, Deploy, prediction
+from tests.workers import PATIENCE_S, START_MS, Deploy, prediction
 
 LABELS = """
 [models.m]
@@ -26,7 +26,7 @@ def test_damaged_state_ends_the_worker_in_words(deploy: Deploy, redis_url: str) 
             client.hset(key, "ledger", client.hget(key, "ledger")[:-1])
         before = {key: client.hgetall(key) for key in keys}
         process = d.start(wait=False)
-        assert process.process.wait(40) == EXIT_UNFIT, process.log()
+        assert process.process.wait(PATIENCE_S) == EXIT_UNFIT, process.log()
         assert {key: client.hgetall(key) for key in keys} == before
     said = process.log()
     assert "field 'ledger' of ledger:" in said

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 import redis
@@ -76,10 +75,11 @@ def log(tmp_path: Path) -> Iterator[Rolling]:
 
 
 class Told(Story):
-    """A story on a Redis that is rolled back. The nursery of crashes is not needed."""
+    """A story on a Redis that is rolled back."""
 
-    def __init__(self, d: Deployment) -> None:
-        super().__init__(d, cast(Nursery, None), PARTS)
+    def __init__(self, d: Deployment, nursery: Nursery) -> None:
+        super().__init__(d, nursery, PARTS)
+        d.starting = nursery.start
 
     def begin(self) -> Process:
         worker = self.d.start(http=True)
@@ -112,12 +112,14 @@ class Told(Story):
 
 
 @pytest.fixture
-def tell(real_kafka: Kafka, namespace: str, tmp_path: Path) -> Iterator[Callable[[Rolling], Told]]:
+def tell(
+    real_kafka: Kafka, nursery: Nursery, namespace: str, tmp_path: Path
+) -> Iterator[Callable[[Rolling], Told]]:
     with contextlib.ExitStack() as stack:
 
         def make(where: Rolling) -> Told:
             d = Deployment(real_kafka, where.server.url, namespace, tmp_path, MODEL, **SETTINGS)
-            return Told(stack.enter_context(d))
+            return Told(stack.enter_context(d), nursery)
 
         yield make
 

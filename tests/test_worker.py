@@ -17,7 +17,16 @@ from agents.embedded import EmbeddedRedis, free_port
 from agents.settings import TOPICS, load
 from agents.worker import EXIT_UNFIT
 from tests.servers import Kafka
-from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, Process, prediction, truth
+from tests.workers import (
+    HOUR_MS,
+    PATIENCE_S,
+    START_MS,
+    Deploy,
+    Deployment,
+    Process,
+    prediction,
+    truth,
+)
 
 OK, USAGE = 0, 2
 ROWS = 3_000
@@ -87,7 +96,8 @@ def test_a_worker_stops_in_time_while_redis_is_away(
         own_redis.kill()
         tell(d, 1_000, 2_000)
         d.until_taken_in()
-        assert worker.stop(15) in (OK, EXIT_LATE)
+        assert worker.stop(PATIENCE_S) in (OK, EXIT_LATE)
+        d.processes.remove(worker)  # its end is no surprise
         own_redis.start()
         d.start()
         tell(d, 2_000, ROWS)
@@ -105,6 +115,7 @@ def test_redis_restarted_in_between_loses_nothing(
     for first in range(0, ROWS, 500):
         tell(d, first, first + 500)
         if first in (500, 1_500):
+            d.until_taken_in()  # a worker that starts without Redis ends
             own_redis.kill()
             time.sleep(0.5)
             own_redis.start()
@@ -193,7 +204,7 @@ def test_a_source_topic_made_anew_is_refused(deploy_real: Deploy) -> None:
 
 def refused(process: Process, code: int) -> str:
     """What it says; it ends by itself, in words and without a traceback."""
-    assert process.process.wait(40) == code, process.log()
+    assert process.process.wait(PATIENCE_S) == code, process.log()
     assert "Traceback" not in process.log(), process.log()
     return process.log()
 

@@ -123,7 +123,7 @@ class Process:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
-    def stop(self, within_s: float = 30) -> int:
+    def stop(self, within_s: float = PATIENCE_S) -> int:
         """SIGTERM; its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
