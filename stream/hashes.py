@@ -49,8 +49,10 @@ def id_hashes(model: str, ids: Sequence[str]) -> Hashes:
 
 def text_hashes(model: str, ids: Texts) -> Hashes:
     """The same of ids that lie in one buffer: those of one length at once."""
-    found = np.empty(len(ids), np.uint64)
     prefix = f"{model}\x00".encode()
+    if len(ids) and (ids.lengths == ids.lengths[0]).all():  # as ids mostly are
+        return _of_length(prefix, ids, int(ids.lengths[0]))
+    found = np.empty(len(ids), np.uint64)
     for length in np.unique(ids.lengths).tolist():
         rows = np.flatnonzero(ids.lengths == length)
         same = ids if len(rows) == len(ids) else ids.take(rows)
