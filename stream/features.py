@@ -242,11 +242,14 @@ def _unusable(column: Column) -> list[int]:
 
 
 def _moments(x: Floats) -> tuple[float, float]:
-    """Mean and standard deviation, finite for every finite x: computed on a scale of 1."""
+    """Mean and standard deviation, finite for every finite x: computed on a scale of 1.
+
+    x rises, and is used up: it may be long.
+    """
     if len(x) == 0 or x[0] == x[-1]:
         return (float(x[0]) if len(x) else 0.0), 0.0
-    scale = float(np.abs(x).max())
-    scaled = x / scale
+    scale = float(max(-x[0], x[-1]))
+    scaled = np.divide(x, scale, out=x)
     largest = float(np.finfo(np.float64).max)
     return float(scaled.mean() * scale), min(float(scaled.std() * scale), largest)
 
