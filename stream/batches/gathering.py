@@ -1,8 +1,9 @@
 """Gathering: decoded events of one shape into one block of columns."""
 
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, starmap
 from typing import Any, cast
 
 import msgspec
@@ -131,12 +132,13 @@ def features_of(rows: Sequence[Any], names: Sequence[str], numeric: bool) -> dic
     """Columns by name. rows: structs with a field for each; numeric: all are numbers or None."""
     values = map(msgspec.structs.astuple, rows)
     if numeric:
-        flat = chain.from_iterable(values)
+        packed = struct.Struct(f"={len(names)}d").pack
         try:
-            matrix = np.fromiter(flat, np.float64, len(rows) * len(names))
-        except TypeError:  # some are None
+            raw = b"".join(starmap(packed, values))
+        except struct.error:  # some are None
             return features_of(rows, names, numeric=False)
-        columns = np.ascontiguousarray(matrix.reshape(len(rows), len(names)).T)
+        matrix = np.frombuffer(raw, np.float64).reshape(len(rows), len(names))
+        columns = np.ascontiguousarray(matrix.T)
         return {name: Column(column) for name, column in zip(names, columns, strict=True)}
     given = zip(*values, strict=True)
     return {name: _column(v) for name, v in zip(names, given, strict=False)}
