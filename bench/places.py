@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from agents.embedded import EmbeddedRedis
 from tests.brokers import Unavailable
@@ -26,6 +27,12 @@ class Place:
         producer = ck.Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 2})
         return topic in producer.list_topics(timeout=10).topics
 
+    def make(self, topic: str, partitions: int) -> None:
+        """Make a topic; the broker makes none by itself."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 2})
+        for made in admin.create_topics([NewTopic(topic, partitions, 1)]).values():
+            made.result(10)
+
     def produce(self, topic: str, values: Sequence[bytes], partitions: int = 1) -> None:
         """Values in order, dealt out to the partitions in runs; returns when Kafka has them.
 
@@ -41,16 +48,25 @@ class Place:
                 "message.max.bytes": 8_000_000,
             }
         )
+        failed: list[str] = []
+
+        def report(error: ck.KafkaError | None, _: ck.Message) -> None:
+            if error is not None:
+                failed.append(error.str())
+
         for i, value in enumerate(values):
+            partition = i // 100 % partitions
             while True:
                 try:
-                    producer.produce(topic, value, partition=i // 100 % partitions)
+                    producer.produce(topic, value, partition=partition, on_delivery=report)
                     break
                 except BufferError:
                     producer.poll(0.05)
             producer.poll(0)
-        if producer.flush(FLUSH_S):
-            raise RuntimeError(f"Kafka did not take all records of {topic} in {FLUSH_S:.0f} s")
+        left = producer.flush(FLUSH_S)
+        if left or failed:
+            why = failed[0] if failed else f"not within {FLUSH_S:.0f} s"
+            raise RuntimeError(f"Kafka did not take all records of {topic}: {why}")
 
 
 @contextlib.contextmanager

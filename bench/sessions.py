@@ -129,6 +129,8 @@ class Session:
             return all(any(MODEL.encode() in f for f in client.hkeys(key)) for key in keys)
 
     def _positions(self) -> list[int]:
+        """Where each partition goes on, -1 while a checkpoint is still to be applied."""
         with contextlib.closing(redis.Redis.from_url(self.servers.redis.url)) as client:
             metas = (f"{self.prefix}:{{ledger:{p}}}:meta" for p in range(self.partitions))
-            return [int(client.hget(meta, "next") or -1) for meta in metas]
+            found = (client.hmget(meta, "next", "redo") for meta in metas)
+            return [int(after or -1) if redo is None else -1 for after, redo in found]
