@@ -37,7 +37,7 @@ class Core(Protocol):
         """Take in records, in order."""
 
     def changes(self) -> Changes:
-        """What is to be made durable since the last call."""
+        """What is to be made durable since the last call. Called in a thread: it may take long."""
 
     async def confirm(self) -> None:
         """Raises Refused where `changes` rests on what is not in Redis any more; OUTAGES."""
@@ -234,12 +234,14 @@ class Keeper:
 
     async def _checkpoint(self) -> None:
         with self.context.counters.checkpoint_seconds.labels(self.stage).time():
-            changes = self.core.changes()
+            changes = await asyncio.to_thread(self.core.changes)
             for known in changes.references.items():
                 self.context.reach("before reference")
                 await self._wait(functools.partial(self.context.store.put_reference, *known))
                 self.context.reach("after reference")
-            prepared = self.partition.prepare(self._stored(changes), self.next, self.identity)
+            stored = self._stored(changes)
+            prepare = functools.partial(self.partition.prepare, stored, self.next, self.identity)
+            prepared = await asyncio.to_thread(prepare)
             await self._wait(lambda: self.partition.checkpoint(prepared, self.core.confirm))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s, self.unsaved = None, 0

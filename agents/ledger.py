@@ -1,5 +1,6 @@
 """The ledger agent: partitions of the internal log, through the core's `Ledger`."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,7 @@ class LedgerCore:
         ids = Ledger.references_in(fields)
         references = {ref: await self.context.reference(ref) for ref in ids}
         self.ledger, self.letters, self.cursor = self._ledger(), [], 0
-        self.ledger.restore(fields, references)
+        await asyncio.to_thread(self.ledger.restore, fields, references)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Take in batches. What is no batch becomes a dead letter."""
@@ -71,6 +72,7 @@ class LedgerCore:
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
             with _sound(partition):
                 self.ledger.apply(batch, found)
+            await asyncio.sleep(0)  # others may have the loop between two batches
 
     def _check_foreign(self, record: Record, error: ValueError) -> None:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""

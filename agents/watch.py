@@ -1,5 +1,6 @@
 """The watch agent: partitions of the signals, through the core's `Watch`."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -36,7 +37,7 @@ class WatchCore:
         bases = origins.bases_of(fields.pop(origins.FIELD, None))
         await origins.check(self.context, f"{self.topic}/{self.number}", bases)
         self.watch, self.origins = Watch(self.context.model), Origins(self.context, bases)
-        self.watch.restore(fields)
+        await asyncio.to_thread(self.watch.restore, fields)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Take in signals. What is no message becomes a dead letter."""
@@ -88,11 +89,12 @@ class WatchCore:
 
     async def _supply(self) -> None:
         wanted = self.watch.wanted_references()
-        found = {ref: await self.context.reference(ref) for ref in wanted}
-        self.watch.supply_references(found)
+        references = {ref: await self.context.reference(ref) for ref in wanted}
+        self.watch.supply_references(references)
         for key, names in self.watch.wanted().items():
             for i in range(0, len(names), SHARES_AT_ONCE):
-                self.watch.supply(key, await self._shares(key, names[i : i + SHARES_AT_ONCE]))
+                found = await self._shares(key, names[i : i + SHARES_AT_ONCE])
+                await asyncio.to_thread(self.watch.supply, key, found)
 
     async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes | None]:
         """Shares by name, None for one that its ledger has let go: `panes_kept` is past."""
