@@ -68,12 +68,16 @@ def run(options: Options) -> Table:
 
 
 def _features(options: Options) -> tuple[Lines, list[Target]]:
-    rows: Lines = []
+    rows, whole = Lines(), list[float]()
     for features in FEATURES:
         n = options.rows(VALUES) // features
-        micros = _ingest(rows_of(n, _now(), features).messages(), features, 4)
-        rows.append(["features", features, micros / features, "µs a value, ingest"])
-    ratio = _cell(rows[-1]) / _cell(rows[0])
+        stages = Stages(4, _now(), features)
+        micros = _fed(stages, rows_of(n, _now(), features).messages(), 4)
+        whole.append(micros / features)
+        rows.append(["features", features, whole[-1], "µs a value, ingest"])
+        for step, spent in stages.spent.items():
+            rows.append(["features", features, spent / n / features * 1e6, f"of that: {step}"])
+    ratio = whole[-1] / whole[0]
     text = "a value of 1,000 features costs so many times one of 10"
     return rows, [Target(text, ratio, at_most=1.0)]
 
