@@ -23,14 +23,14 @@ from agents.store.changes import (
     OutMessage,
     Prepared,
     bodies_of,
-    messages_of,
     redo_of,
 )
 from agents.store.claims import Stamp
-from agents.store.envelopes import opened, opened_body, sealed, sealed_body
+from agents.store.envelopes import opened, sealed, sealed_body
 from agents.store.filters import Known
+from agents.store.outboxes import Outbox
 from agents.store.pending import entries_of, found_of, hashes_of
-from agents.store.scripts import Call, Scripts
+from agents.store.scripts import Call, Scripts, by_size, slices
 from stream.columns import Hashes
 
 T = TypeVar("T")
@@ -48,13 +48,12 @@ class Partition:
         self.name = name
         self.seq = 0
         self.pending_count = 0
-        self.backlog = 0
         self._client = client
         self._scripts = scripts
         self._limits = limits
         self._tag = f"{prefix}:{{{name}}}"
         self._owner = ""
-        self._tail = 0
+        self._outbox = Outbox(client, scripts, name, self.key, limits)
         self._known: Known | None = None  # of its owner alone
 
     @property
@@ -79,8 +78,7 @@ class Partition:
         pending, buckets, head, tail, orphans = rest
         self.seq = int(seq or 0)
         self.pending_count = int(pending or 0)
-        self._tail = int(tail or 0)
-        self.backlog = self._tail - int(head or 0)
+        self._outbox.found(int(head or 0), int(tail or 0))
         if buckets is not None:
             await self._migrate()
         if redo is not None:
@@ -134,7 +132,7 @@ class Partition:
     async def get_many(self, fields: Sequence[str]) -> list[bytes | None]:
         """The values of some fields of the state; None where there is none. Raises Damaged."""
         found: list[bytes | None] = []
-        for some in _slices(fields, self._limits.lookups):
+        for some in slices(fields, self._limits.lookups):
             reply: Any = self._client.hmget(self.key("state"), list(some))
             found.extend(
                 None if raw is None else opened(self.name, field, raw)
@@ -158,7 +156,7 @@ class Partition:
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
         calls: list[Call] = [(keys, (part, self._owner)) for part in parts]
         blobs: list[bytes | None] = []
-        for some in _slices(calls, TOGETHER):
+        for some in slices(calls, TOGETHER):
             blobs.extend(await self._scripts.run_all("pending", some))
         return found_of(asked.tolist(), [self._mine(blob) for blob in blobs])
 
@@ -249,7 +247,7 @@ class Partition:
         self.seq = prepared.seq
 
     async def _stage(self, prepared: Prepared) -> None:
-        for some in _by_size(self._staging(prepared), self._limits.request_bytes):
+        for some in by_size(self._staging(prepared), self._limits.request_bytes):
             for reply in await self._scripts.run_all("stage", some):
                 accepted(reply, self.name)
 
@@ -268,8 +266,7 @@ class Partition:
         values = (*numbers, position, prepared.topic_id, len(prepared.redo), *prepared.counts)
         reply, tail = await self._scripts.run("commit", (keys, values))
         accepted(reply, self.name)
-        self.backlog += int(tail) - self._tail
-        self._tail = int(tail)
+        self._outbox.grown(int(tail))
 
     async def _finish(self, record: str, chunks: int) -> list[bytes]:
         """Apply a committed record and remove it; nothing happens where somebody else has.
@@ -282,7 +279,7 @@ class Partition:
         calls: list[Call] = [(keys, (record, number, *numbers)) for number in range(chunks)]
         call = (self.key("meta"), redo, self.key("staged")), (record, self._limits.orphans)
         for _ in range(2):  # a Redis that is rolled back in between has them all again
-            for some in _slices(calls, TOGETHER):
+            for some in slices(calls, TOGETHER):
                 await self._scripts.run_all("apply", some)
             reply, pending, orphans = await self._scripts.run("finish", call)
             if reply != b"unapplied":
@@ -310,72 +307,20 @@ class Partition:
             calls.append(((*keys, *chunks), (owner, name)))
         await self._scripts.run_all("sweep", calls)
 
-    # The outbox
+    # The outbox, see agents.store.outboxes
+
+    @property
+    def backlog(self) -> int:
+        """Messages that are to be published."""
+        return self._outbox.backlog
 
     async def outbox(self, limit: int = 1000) -> list[tuple[int, OutMessage]]:
         """The first messages with their positions, in order. Raises Refused("epoch")."""
-        head, entries = await self._entries()
-        bodies = await self._bodies(entries)
-        if None in bodies:  # somebody else's by now, or Redis was rolled back in between?
-            head, entries = await self._entries()
-            bodies = await self._bodies(entries)
-        found: list[tuple[int, OutMessage]] = []
-        for entry, body in zip(entries, bodies, strict=True):
-            if body is None:
-                told = entry.decode()
-                raise Damaged(f"{self.name}: the outbox names {told}, whose messages are gone")
-            found.extend(enumerate(messages_of(body), int(entry.split(b" ", 1)[0])))
-        return [(ref, message) for ref, message in found if ref >= head][:limit]
-
-    async def _entries(self) -> tuple[int, list[bytes]]:
-        keys = (self.key("meta"), self.key("outbox"))
-        call = (keys, (self._owner, self._limits.outbox_bodies))
-        reply, head, entries = await self._scripts.run("outbox", call)
-        accepted(reply, self.name)
-        self.backlog = self._tail - int(head)
-        return int(head), list(entries)
-
-    async def _bodies(self, entries: list[bytes]) -> list[bytes | None]:
-        parsed = [entry.decode().split(" ") for entry in entries]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for _, _, record, number in parsed:
-                pipe.hget(self.key("out", record), number)
-            found: list[bytes | None] = await pipe.execute() if parsed else []
-        return [
-            None if raw is None else opened_body(self.name, record, int(number), raw)
-            for (_, _, record, number), raw in zip(parsed, found, strict=True)
-        ]
+        return await self._outbox.first(self._owner, limit)
 
     async def remove(self, refs: Sequence[int]) -> None:
         """Remove published messages: a run of positions from the head on; again is harmless.
 
         Raises Refused("epoch"), and Refused("order") where the run would leave a hole.
         """
-        if not refs:
-            return
-        if list(refs) != list(range(refs[0], refs[0] + len(refs))):
-            raise Refused("order", self.name)
-        keys = (self.key("meta"), self.key("outbox"), self.key("out", ""))
-        call = (keys, (self._owner, refs[0], refs[-1] + 1))
-        reply, head = await self._scripts.run("remove", call)
-        accepted(reply, self.name)
-        self.backlog = self._tail - int(head)
-
-
-def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
-
-
-def _by_size(calls: Iterator[Call], most: int) -> Iterator[list[Call]]:
-    """Groups of calls whose chunks add up to `most` bytes, or of one call."""
-    group: list[Call] = []
-    total = 0
-    for call in calls:
-        size = sum(len(value) for value in call[1] if isinstance(value, bytes))
-        if group and total + size > most:
-            yield group
-            group, total = [], 0
-        group.append(call)
-        total += size
-    if group:
-        yield group
+        await self._outbox.remove(self._owner, refs)

@@ -4,13 +4,14 @@ Every script may be run twice with the same arguments without harm. That is what
 send again after a lost answer, by the caller, by redis-py's own retries, or after NOSCRIPT.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from importlib import resources
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import redis
 from redis.asyncio import Redis
 
+T = TypeVar("T")
 Hook = Callable[[str], None]
 Call = tuple[Sequence[str], Sequence[bytes | str | int]]
 
@@ -105,3 +106,23 @@ def _named(error: redis.ResponseError) -> Exception:
     if isinstance(error, _PASSING) or any(code in text for code in _CODES):
         return Unavailable(text)
     return error
+
+
+def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Parts of so many items; the last one may be shorter."""
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def by_size(calls: Iterator[Call], most: int) -> Iterator[list[Call]]:
+    """Groups of calls whose chunks add up to `most` bytes, or of one call."""
+    group: list[Call] = []
+    total = 0
+    for call in calls:
+        size = sum(len(value) for value in call[1] if isinstance(value, bytes))
+        if group and total + size > most:
+            yield group
+            group, total = [], 0
+        group.append(call)
+        total += size
+    if group:
+        yield group
