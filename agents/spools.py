@@ -66,7 +66,7 @@ def _write(file: files.File, target: Path) -> None:
             rows += batch.num_rows
             if rows > MAX_ROWS:
                 raise BadTable(f"{file.path}: {TOO_LONG}")
-            writer.write_batch(batch)
+            writer.write_table(pa.Table.from_batches([batch]))  # as a batch, much is kept back
 
 
 def _table(file: pq.ParquetFile, path: Path) -> Table:
