@@ -123,11 +123,19 @@ class Story:
         bury(self.d)
 
     def finish(self) -> None:
-        """All is taken in, and the last worker leaves."""
+        """All is taken in and published, and the last worker leaves."""
         self.d.until_taken_in()
         self.d.send("control", self.end, partition=0)
+        self.d.until_taken_in()
+        oracles.read_all(self.d)
+        expected = oracles.expected(oracles.oracle_of(self.d, self.reference, self.end))
+        self.d.until(lambda: self._all(expected))  # what is committed may still have to be judged
         self.d.until_idle()
         assert self.d.processes[-1].stop() == OK
+
+    def _all(self, expected: oracles.Published) -> bool:
+        found = oracles.published(self.d)
+        return all(found[topic].keys() >= bodies.keys() for topic, bodies in expected.items())
 
     def check(self) -> None:
         """What was published and what is held is what the core alone makes of it."""
