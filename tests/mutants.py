@@ -85,7 +85,7 @@ MUTANTS: dict[str, Mutant] = {
         STORE,
         (
             _off("apply.lua", "redis.call('HGET', KEYS[1], 'redo') ~= ARGV[1]"),
-            Edit("apply.lua", "redis.call('HDEL', KEYS[2], ARGV[2])", ""),
+            Edit("apply.lua", "call('HDEL', KEYS[2], ARGV[2])", ""),
             _off("finish.lua", "redis.call('HLEN', KEYS[2]) > 0"),
         ),
         "zombie_applies_late",
