@@ -246,7 +246,7 @@ class Keeper:
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s, self.unsaved = None, 0
         self._count(changes)
-        if self.next is not None:
+        if self.next is not None and not self.core.due():  # what is acknowledged is judged as well
             self.context.reach("before ack")
             self.context.ack(self.tp, self.next)
             self.context.reach("after ack")
