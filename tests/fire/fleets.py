@@ -7,6 +7,8 @@ import time
 from typing import Self
 
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from agents.settings import load
 from tests.fire.states import STAGES
@@ -16,6 +18,7 @@ Seqs = dict[str, int]
 STOP_S = 90
 FACTOR = 2  # a period between two blows is at least so many times as long as a recovery
 PATIENCE_S = 120.0  # a busy machine is no failure
+PATIENT = Retry(ConstantBackoff(0.2), 300)  # while Redis is away, or reads its file again
 SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "commit_s": 0.5}
 
 
@@ -33,7 +36,7 @@ class Fleet:
     def of(cls, d: Deployment, size: int = 3, url: str = "", seed: int = 1) -> Self:
         """So many workers, all of which take part once this returns. url: of Redis, directly."""
         url = url or load(d.config).redis.url.get_secret_value()
-        fleet = cls(d, redis.Redis.from_url(url), random.Random(seed))
+        fleet = cls(d, redis.Redis.from_url(url, retry=PATIENT), random.Random(seed))
         for _ in range(size):
             fleet.enlist()
         d.until(lambda: all(joined(member) for member in fleet.members), PATIENCE_S)
