@@ -33,6 +33,8 @@ PARTITIONS = 2
 LATER = 3
 ALONE = ("before reference", "after reference")
 LATEST = dict.fromkeys(ALONE, PARTITIONS)  # there is one reference, and each partition keeps it
+# once the filter of what waits knows all, Redis is asked no more: how often depends on the chunks
+LATEST |= dict.fromkeys(("before pending", "after pending", "before ids", "after ids"), 1)
 GOING = ("before close", "after close")  # only who is told to stop gets there
 MODEL = """
 [models.m]
