@@ -14,6 +14,7 @@ import numpy as np
 from agents.store.changes import Changes as Stored
 from agents.store.changes import Limits as Sizes
 from agents.store.changes import redo_of
+from agents.worker import MAX_VALUE_BYTES
 from bench.samples import reference_event, rows_of
 from stream.batches import Batch, batches_of, decode_batch, encode_batch
 from stream.batches.reading import Raw, read_predictions
@@ -66,7 +67,7 @@ class Stages:
         for ledger in self.ledgers:
             made = self._timed("checkpoint", ledger.changes)
             stored = Stored(made.puts, made.deletes, made.pending_puts, made.pending_deletes)
-            self._timed("checkpoint", redo_of, stored, Sizes())
+            self._timed("checkpoint", redo_of, stored, Sizes(value_bytes=MAX_VALUE_BYTES))
 
     def _timed(self, name: str, step: Callable[..., Answer], *args: Any) -> Answer:
         start = time.thread_time()

@@ -4,9 +4,9 @@ A value on the wire is a number, a word, a truth value or nothing. A column keep
 array and words in a dictionary, so that no stage after decoding loops over values.
 """
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +19,7 @@ Bools = npt.NDArray[np.bool_]
 Value = float | int | str | bool | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
     """n values. Value i is `words[codes[i]]` where codes[i] >= 0, else numbers[i]; NaN is missing.
 
     numbers: shape (n,), float64. codes: shape (n,), int32, or None where no value is a word.

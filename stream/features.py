@@ -95,6 +95,14 @@ class FeatureReference:
         ranks = np.bincount(self._ranks_of(ordered[low:high]), minlength=self.cells)
         return np.append(ranks, [len(x) - present, low + present - high, words])
 
+    def add_few(self, counts: Ints, column: Column) -> None:
+        """Add a column of numbers to counts, shape (width,), place by place.
+
+        The same as adding `counts_of`, and quicker where the values are fewer than the places.
+        """
+        known = column if column.codes is not None else Column(np.sort(column.numbers))
+        np.add.at(counts, self._ranks(known), 1)
+
     @functools.cached_property
     def _guarded(self) -> Floats:
         return np.append(self.edges, np.nan)

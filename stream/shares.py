@@ -16,6 +16,7 @@ from stream.references import Reference
 FORMAT = 1
 KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered by name
 NAME_CHARS = 64
+FEW = 4  # times so many values are fewer than the places of a feature: most stay as they are
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
 Source = tuple[str, int]
 Names = dict[str, int]
@@ -101,12 +102,14 @@ class Share:
         counts = self.counts(feature.name, role)
         if column is None:
             counts[feature.missing_at] += n
-            return
-        found = feature.counts_of(column)
-        counts += found
-        if feature.kind == "category" and found[feature.cells]:
-            key = feature.name if role == "input" else f"{role}:{feature.name}"
-            self._name(key, tally(column.take(feature.codes(column) == feature.cells)))
+        elif feature.kind == "number" and FEW * n < feature.width:
+            feature.add_few(counts, column)
+        else:
+            found = feature.counts_of(column)
+            counts += found
+            if feature.kind == "category" and found[feature.cells]:
+                key = feature.name if role == "input" else f"{role}:{feature.name}"
+                self._name(key, tally(column.take(feature.codes(column) == feature.cells)))
 
     def _name(self, key: str, found: Names) -> None:
         self.new_names[key] = _kept(self.new_names.get(key, {}), found)

@@ -60,6 +60,14 @@ def test_counts_and_documents_keep_everything(seen: list[Value], kind: Kind | No
     assert np.array_equal(again.codes(column), f.codes(column))
 
 
+@given(VALUES, VALUES)
+def test_a_few_values_are_counted_as_many_are(seen: list[Value], live: list[Value]) -> None:
+    f, column = summarise("x", column_of(seen), "number"), column_of(live)
+    counts = f.counts_of(column)
+    f.add_few(counts, column)
+    assert np.array_equal(counts, 2 * f.counts_of(column))
+
+
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_mean_and_sd_are_finite_whatever_the_scale(x: list[float]) -> None:
     f = summarise("x", column_of(x), "number")
