@@ -2,14 +2,12 @@
 
 import logging
 
-import redis
-
 from agents import topics
 from agents.clusters import Cluster
 from agents.repair.surveys import Survey, patient
-from agents.security import redis_config
 from agents.settings import Settings
-from agents.store import OUTAGES, Store, Unusable, connect
+from agents.store import Unusable
+from agents.visits import visited
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +18,8 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str], S
 
     Raises Unusable where Redis or Kafka cannot be used, ConnectionError where no broker answers.
     """
-    await _check_redis(settings)
+    async with visited(settings) as (_, store):
+        await store.check()
     cluster = Cluster(settings.kafka)
     counts = await topics.ensure(settings, cluster)
     try:
@@ -34,15 +33,3 @@ async def prepare(settings: Settings) -> tuple[dict[str, int], dict[str, str], S
         log.warning("%s", note)
     used = {settings.topics.name(topic): count for topic, count in found.counts().items()}
     return counts | used, ids, found
-
-
-async def _check_redis(settings: Settings) -> None:
-    client = connect(**redis_config(settings.redis))
-    try:
-        await Store(client, settings.redis.key_prefix).check()
-    except (redis.RedisError, *OUTAGES) as error:
-        raise Unusable(
-            f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
-        ) from error
-    finally:
-        await client.aclose()

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import redis
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
@@ -18,9 +17,9 @@ from rich.text import Text
 from agents.catalogs import Catalog
 from agents.clusters import Cluster, Lag
 from agents.repair.losses import Loss, losses
-from agents.security import redis_config
 from agents.settings import Settings
-from agents.store import OUTAGES, Store, Unusable, connect
+from agents.store import Store
+from agents.visits import visited
 from stream.events import rfc3339
 from stream.monitor import Memory
 from stream.panes import BEFORE_ALL
@@ -106,16 +105,9 @@ async def gather(settings: Settings) -> Status:
     there = {topic: name for topic, name in names.items() if name in layouts}
     lags = await Cluster(settings.kafka).positions(settings.kafka.group_id, there.values())
     signals = layouts[names["signals"]].partitions if "signals" in there else 0
-    client = connect(**redis_config(settings.redis))
-    try:
+    async with visited(settings) as (client, store):
         models, damaged = await _models(settings, client, signals)
-        lost = await losses(Store(client, settings.redis.key_prefix))
-    except (redis.RedisError, *OUTAGES) as error:
-        raise Unusable(
-            f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
-        ) from error
-    finally:
-        await client.aclose()
+        lost = await losses(store)
     return Status(lags=list(_stages(there, lags)), models=models, damaged=damaged, lost=lost)
 
 

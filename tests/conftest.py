@@ -12,9 +12,10 @@ import hypothesis
 import pytest
 import redis
 
+from agents import waiting
 from agents.complaints import suggest
 from agents.embedded import EmbeddedRedis
-from tests import servers
+from tests import redises, servers
 from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
 from tests.servers import Kafka, Redis
@@ -232,6 +233,19 @@ def redis_url(redis_server: Redis) -> str:
         client.flushdb()
         client.script_flush()
     return redis_server.url
+
+
+@pytest.fixture(scope="module")
+def redis_socket() -> Iterator[str]:
+    """The socket of a Redis that a module has to itself, restarts and rollbacks included."""
+    with redises.serve(sorted(redises.binaries().values())[-1]) as path:
+        yield path
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off begins at nothing: for lost answers that are many, of a Redis that is never away."""
+    monkeypatch.setattr(waiting, "FIRST_S", 0.0)
 
 
 @pytest.fixture

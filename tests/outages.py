@@ -32,25 +32,7 @@ MODELS = ("m", "second")  # of different partitions of the signals
 PARTITIONS = 4  # of each topic
 PIECES = 8
 GRACE_S = 4.0  # beside a worker's own limit, on a busy machine
-TABLES = """
-[defaults]
-owner = "team-risk"
-pane_s = "1d"
-windows_s = ["1d", "3d"]
-lateness_s = 0
-label_lateness_s = 0
-idle_s = 1e12
-false_alarms_per_month = 10
-minimum_rows = 30
-reference_rows = 100
-retrain_minimum_labels = 50
-detectors = [
-    { name = "ADWIN" },
-    { name = "PageHinkley", signal = "score", parameters = { threshold = 10.0 } },
-    { name = "ADWIN", signal = "x" },
-    { name = "ADWIN", signal = "x", raw = true },
-]
-"""
+TABLES = f"[defaults]{tales.KEYS}"
 Row = tuple[int, int, Event]  # offset, record time (ms), event
 Record = tuple[str, int, int, Event]  # topic, partition, offset, event
 

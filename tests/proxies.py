@@ -39,6 +39,11 @@ class Fault:
     left: int
     hits: int = 0
 
+    @property
+    def done(self) -> bool:
+        """Whether it was done as often as was asked for."""
+        return not self.left and self.hits > 0
+
 
 @dataclasses.dataclass(slots=True)
 class Counts:

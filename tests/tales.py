@@ -39,6 +39,25 @@ SETTINGS = ModelSettings(
         DetectorSettings("ADWIN", "x", raw=True),
     ),
 )
+KEYS = """
+owner = "team-risk"
+pane_s = "1d"
+windows_s = ["1d", "3d"]
+lateness_s = 0
+label_lateness_s = 0
+idle_s = 1e12
+false_alarms_per_month = 10
+minimum_rows = 30
+reference_rows = 100
+retrain_minimum_labels = 50
+detectors = [
+    { name = "ADWIN" },
+    { name = "PageHinkley", signal = "score", parameters = { threshold = 10.0 } },
+    { name = "ADWIN", signal = "x" },
+    { name = "ADWIN", signal = "x", raw = true },
+]
+"""
+"""The same settings as a worker reads them: to be put below the name of a table."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,25 +35,7 @@ LATER = 3
 ALONE = ("before reference", "after reference")
 LATEST = dict.fromkeys(ALONE, PARTITIONS)  # there is one reference, and each partition keeps it
 GOING = ("before close", "after close")  # only who is told to stop gets there
-MODEL = """
-[models.m]
-owner = "team-risk"
-pane_s = "1d"
-windows_s = ["1d", "3d"]
-lateness_s = 0
-label_lateness_s = 0
-idle_s = 1e12
-false_alarms_per_month = 10
-minimum_rows = 30
-reference_rows = 100
-retrain_minimum_labels = 50
-detectors = [
-    { name = "ADWIN" },
-    { name = "PageHinkley", signal = "score", parameters = { threshold = 10.0 } },
-    { name = "ADWIN", signal = "x" },
-    { name = "ADWIN", signal = "x", raw = true },
-]
-"""
+MODEL = f"[models.m]{tales.KEYS}"
 SETTINGS: dict[str, dict[str, object]] = {
     "topics": {"partitions": PARTITIONS},
     "worker": {"checkpoint_s": 0.1, "max_chunk_records": 25},

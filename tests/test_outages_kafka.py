@@ -9,7 +9,7 @@ from agents.app import EXIT_LATE
 from tests import frames
 from tests.frames import api
 from tests.outages import PIECES, Stage, get
-from tests.proxies import Fault, Place
+from tests.proxies import Place
 
 SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "request_timeout_s": 3}
 WRITTEN = ("events", "signals", "evaluations", "alerts")
@@ -24,11 +24,6 @@ AT_START = (
 )
 
 
-def done(faults: list[Fault]) -> bool:
-    """Whether all have happened as often as was asked for."""
-    return all(not fault.left and fault.hits > 0 for fault in faults)
-
-
 @pytest.mark.parametrize("place", ["before", "within", "after"])
 def test_any_request_may_be_lost_before_within_or_after(stage: Stage, place: Place) -> None:
     scene = stage()
@@ -37,15 +32,15 @@ def test_any_request_may_be_lost_before_within_or_after(stage: Stage, place: Pla
     scene.register()
     writes = [lose(api(frames.PRODUCE, scene.d.topic(name))) for name in WRITTEN]
     scene.tell(5)
-    scene.d.until(lambda: done(writes))
+    scene.d.until(lambda: all(fault.done for fault in writes))
     steady = [lose(api(key)) for key in STEADY]
     scene.tell()
-    scene.d.until(lambda: done(steady))
+    scene.d.until(lambda: all(fault.done for fault in steady))
     worker.kill()
     start = [lose(api(key)) for key in AT_START[1:]]
     scene.start()
     scene.check()
-    assert done(start)
+    assert all(fault.done for fault in start)
 
 
 def test_connections_are_reset_again_and_again(stage: Stage) -> None:

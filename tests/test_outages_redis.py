@@ -8,15 +8,10 @@ import pytest
 from agents.app import EXIT_LATE
 from tests.frames import script
 from tests.outages import PIECES, Stage, get
-from tests.proxies import Fault, Place
+from tests.proxies import Place
 
 WRITES = ("stage", "commit", "apply", "finish", "outbox", "remove")
 READS = ("pending",)
-
-
-def done(fault: Fault) -> bool:
-    """Whether it has happened as often as was asked for."""
-    return not fault.left and fault.hits > 0
 
 
 @pytest.mark.parametrize("place", ["before", "within", "after"])
@@ -27,7 +22,7 @@ def test_any_script_may_be_lost_before_within_or_after(stage: Stage, place: Plac
     for name in (*WRITES, *READS):
         fault = scene.redis.lose(script(name), place, count=3)
         scene.tell()
-        scene.d.until(functools.partial(done, fault))
+        scene.d.until(functools.partial(getattr, fault, "done"))
     worker.kill()
     claims = scene.redis.lose(script("claim"), place, count=3)
     scene.start()

@@ -7,19 +7,17 @@ later one: what comes out, and what is left behind, is what the log says all the
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 import redis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import waiting
 from tests import test_schedules as schedules
 from tests import verdicts
 from tests.crews import NONE, TPS, Crew, Fault, Hand
-from tests.redises import binaries, serve
+from tests.examples import as_many_as
 from tests.stories import Story, oracle, story
 
 SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "60"))
@@ -114,33 +112,14 @@ def undercut(crew: Rolling, name: str, source: int, count: int) -> None:
     crew.act(name, watch, Hand.checkpoint, NONE)
 
 
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with serve(sorted(binaries().values())[-1]) as path:
-        yield path
-
-
 @pytest.mark.timeout(1800)
-@settings(
-    max_examples=SCHEDULES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@pytest.mark.usefixtures("no_pause")
+@as_many_as(SCHEDULES)
 @given(seed=st.integers(1, 3), schedule=st.lists(steps, min_size=10, max_size=50))
 def test_any_rollback_is_made_whole(
-    seed: int, schedule: list[tuple[Any, ...]], socket: str
+    seed: int, schedule: list[tuple[Any, ...]], redis_socket: str
 ) -> None:
-    with contextlib.closing(Rolling(socket, secrets.token_hex(6), story(seed))) as crew:
+    with contextlib.closing(Rolling(redis_socket, secrets.token_hex(6), story(seed))) as crew:
         play(crew, schedule)
         crew.drain()
         verdicts.check(crew, oracle(seed))
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lost answers are many here, and Redis is never away for long."""
-    monkeypatch.setattr(waiting, "FIRST_S", 0.0)

@@ -1,13 +1,10 @@
 """A rolling restart under load: one worker after the other ends in time, and nothing shows it."""
 
-import time
-
 import pytest
 
 from tests.fire import verdicts
 from tests.fire.fleets import FACTOR, SHORT, Fleet
-from tests.fire.loads import Load
-from tests.fire.stories import TABLES, Story
+from tests.fire.stories import TABLES
 from tests.workers import Deploy
 
 LIMIT_S = 30
@@ -19,17 +16,8 @@ PATIENCE_S = 90  # a worker that exceeds its limit ends by itself, with another 
 def test_workers_are_replaced_one_after_the_other(deploy_real: Deploy) -> None:
     d = deploy_real(TABLES, kafka=SHORT, worker={"checkpoint_s": 0.5, "shutdown_s": LIMIT_S})
     fleet = Fleet.of(d)
-    verdicts.register(d)
-    with Load(d.access, d.name, Story()) as load:
-        fleet.recovered(fleet.seqs())
+    with verdicts.under_load(fleet) as load:
         period_s = FACTOR * fleet.measure()
         for member in list(fleet.members):
-            before, sent = fleet.seqs(), load.delivered
-            assert fleet.retire(member, PATIENCE_S) == 0
-            fleet.enlist()
-            time.sleep(period_s)
-            fleet.recovered(before)
-            assert load.running
-            assert load.delivered > sent
-        verdicts.finish(fleet, load)
-    assert verdicts.judge(fleet, load).lost == 0
+            with verdicts.overcome(fleet, load, period_s):
+                assert fleet.retire(member, PATIENCE_S) == 0

@@ -7,17 +7,15 @@ out, and what is left behind, is what the pipeline in memory makes of the same r
 import functools
 import os
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import waiting
 from tests import verdicts
 from tests.crews import NONE, TPS, Crew, Fault, Hand
-from tests.redises import binaries, serve
+from tests.examples import as_many_as
 from tests.stories import oracle, story
 
 SCHEDULES = int(os.environ.get("DRIFTLINE_SCHEDULES", "200"))
@@ -85,37 +83,18 @@ def play(crew: Crew, schedule: list[tuple[Any, ...]]) -> None:
                 hand.run(hand.arrive())
 
 
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with serve(sorted(binaries().values())[-1]) as path:
-        yield path
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(SCHEDULES * 5)
-@settings(
-    max_examples=SCHEDULES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@pytest.mark.usefixtures("no_pause")
+@as_many_as(SCHEDULES)
 @given(seed=st.integers(1, 3), schedule=st.lists(steps, min_size=5, max_size=40))
 def test_any_schedule_gives_what_the_log_says(
-    seed: int, schedule: list[tuple[Any, ...]], socket: str
+    seed: int, schedule: list[tuple[Any, ...]], redis_socket: str
 ) -> None:
-    crew = Crew(socket, secrets.token_hex(6), story(seed))
+    crew = Crew(redis_socket, secrets.token_hex(6), story(seed))
     try:
         play(crew, schedule)
         crew.drain()
         verdicts.check(crew, oracle(seed))
     finally:
         crew.close()
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lost answers are many here, and Redis is never away for long."""
-    monkeypatch.setattr(waiting, "FIRST_S", 0.0)

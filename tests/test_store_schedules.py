@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,6 +27,7 @@ from agents.store import (
     nothing,
     sources,
 )
+from tests.examples import as_many_as
 from tests.redises import binaries, serve
 from tests.schedules import Oracle, Worker, all_pending, keys_of, whole_outbox
 from tests.worlds import Crashed
@@ -226,24 +226,12 @@ class Schedules(RuleBasedStateMachine):
         return len(self.oracle.outbox()) - self.oracle.head
 
 
-CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
 def play(binary: str, texts: dict[str, str], schedules: int) -> None:
     with serve(binaries()[binary]) as path:
         machine = type("Machine", (Schedules,), {"socket": path, "texts": texts})
         run_state_machine_as_test(
             machine,
-            settings=settings(
-                max_examples=schedules,
-                stateful_step_count=25,
-                deadline=None,
-                derandomize=True,
-                database=None,
-                report_multiple_bugs=False,
-                suppress_health_check=CHECKS,
-                phases=[Phase.generate],
-            ),
+            settings=as_many_as(schedules, steps=25),
         )
 
 

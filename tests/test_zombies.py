@@ -6,8 +6,7 @@ import pytest
 
 from tests.fire import verdicts
 from tests.fire.fleets import SHORT, Fleet, freeze, thaw
-from tests.fire.loads import Load
-from tests.fire.stories import TABLES, Story
+from tests.fire.stories import TABLES
 from tests.workers import Deploy, Process
 
 FENCED = "refused (epoch)"
@@ -29,9 +28,7 @@ def came_back(member: Process, before: int) -> bool:
 def test_a_frozen_worker_thaws_under_its_successor(deploy_real: Deploy) -> None:
     d = deploy_real(TABLES, kafka=SHORT)
     fleet = Fleet.of(d, 2)
-    verdicts.register(d)
-    with Load(d.access, d.name, Story()) as load:
-        fleet.recovered(fleet.seqs())
+    with verdicts.under_load(fleet):
         zombie = fleet.members[0]
         for _ in range(TRIES):
             if FENCED not in zombie.log():
@@ -41,6 +38,4 @@ def test_a_frozen_worker_thaws_under_its_successor(deploy_real: Deploy) -> None:
                 thaw(zombie)
                 d.until(functools.partial(came_back, zombie, before))
                 fleet.recovered(fleet.seqs())
-        verdicts.finish(fleet, load)
     assert FENCED in zombie.log()
-    assert verdicts.judge(fleet, load).lost == 0

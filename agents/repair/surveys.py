@@ -3,12 +3,10 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import redis
 
 from agents.clusters import Cluster, Lag
 from agents.origins import FIELD as BASES
@@ -16,9 +14,9 @@ from agents.origins import bases_of
 from agents.repair.groups import Group
 from agents.repair.judgements import Log, Wrong, needed, of_bases, of_inner, of_source
 from agents.repair.losses import Loss, losses
-from agents.security import redis_config
 from agents.settings import Settings
-from agents.store import OUTAGES, Stamp, Store, Unusable, connect
+from agents.store import Stamp, Store, Unusable
+from agents.visits import Away, visited
 from stream.sources import Sources
 from stream.states import sources_in
 
@@ -100,24 +98,6 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-class Away(Unusable):
-    """Redis does not answer at this moment."""
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[tuple[Any, Store]]:
-    """A client of Redis and a store over it. Raises Away where Redis does not answer."""
-    client = connect(**redis_config(settings.redis))
-    try:
-        yield client, Store(client, settings.redis.key_prefix)
-    except (redis.RedisError, *OUTAGES) as error:
-        raise Away(
-            f"Redis does not answer: {error}. Is it running? Its address is `url` of [redis]."
-        ) from error
-    finally:
-        await client.aclose()
-
-
 async def with_members(settings: Settings) -> Survey:
     """A survey that names the workers too."""
     found = await survey(settings)
@@ -128,7 +108,7 @@ async def with_members(settings: Settings) -> Survey:
 
 async def survey(settings: Settings) -> Survey:
     """Ask Kafka and Redis. Raises ConnectionError, Unusable, LookupError for a missing topic."""
-    async with opened(settings) as (client, store):
+    async with visited(settings) as (client, store):
         told = await unfit(store)
         cluster = Cluster(settings.kafka)
         counts = {t: await cluster.partition_count(settings.topics.name(t)) for t in INNER}

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from agents.clusters import Cluster
 from agents.repair.groups import Group
 from agents.repair.losses import FIELD, Loss, noted
-from agents.repair.surveys import Survey, opened, with_members
+from agents.repair.surveys import Survey, with_members
 from agents.settings import Settings
 from agents.store import Changes, Limits, Partition, Refused, Store, Unusable
+from agents.visits import visited
 
 MAX_VALUE_BYTES = 64 * 2**20
 EVERY_BODY = 1_000_000  # of an outbox: a repair has to see all of it
@@ -85,7 +86,7 @@ async def at_work(settings: Settings, *, again: bool = False) -> AsyncIterator[W
             f"({', '.join(found.members[:5])}): stop them first. One that was killed counts for "
             f"{settings.kafka.session_timeout_s:.0f} s more"
         )
-    async with opened(settings) as (client, _):
+    async with visited(settings) as (client, _):
         limits = Limits(value_bytes=MAX_VALUE_BYTES, outbox_bodies=EVERY_BODY)
         store = Store(client, settings.redis.key_prefix, limits)
         yield Work(settings, store, Group(settings.kafka), found, again)

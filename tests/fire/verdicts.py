@@ -1,8 +1,10 @@
 """The verdict: what came out of a deployment against the oracle, and what was counted."""
 
+import contextlib
 import dataclasses
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -51,6 +53,30 @@ def register(d: Deployment) -> None:
     for reference in references():
         d.send("control", reference.to_parts(PART_BYTES, time=START_MS))
     d.until_taken_in()
+
+
+@contextlib.contextmanager
+def under_load(fleet: Fleet) -> Iterator[Load]:
+    """The models are registered and a load runs; what came of it must be exact, nothing lost."""
+    d = fleet.deployment
+    register(d)
+    with Load(d.access, d.name, Story()) as load:
+        fleet.recovered(fleet.seqs())
+        yield load
+        finish(fleet, load)
+    assert judge(fleet, load).lost == 0
+
+
+@contextlib.contextmanager
+def overcome(fleet: Fleet, load: Load, period_s: float) -> Iterator[None]:
+    """After a blow and a successor for who it hit, all partitions go on, and so did the load."""
+    before, sent = fleet.seqs(), load.delivered
+    yield
+    fleet.enlist()
+    time.sleep(period_s)
+    fleet.recovered(before)
+    assert load.running
+    assert load.delivered > sent
 
 
 def finish(fleet: Fleet, load: Load, within_s: float = 180) -> None:
