@@ -17,6 +17,7 @@ Detail = float | int | str | list[float | int | str | None] | None
 QUARTILES = (0.25, 0.5, 0.75)
 NAMED = 3  # categories named in a sentence
 BEYOND = 0.01  # share outside the reference's range from which a sentence says so
+UNSEEN = 0.005  # share of the reference inside one bin from which a sentence says so
 OTHER = "other categories"  # those the reference has not, or not among its most frequent
 LARGEST = 1e300  # an effect is a finite number, also against a deviation of almost nothing
 
@@ -79,6 +80,7 @@ def _of_numbers(
     f: FeatureReference, first: Ints, second: Ints, gap: ranks.Gap
 ) -> dict[str, Detail]:
     groups = ranks.grouped(first, second)
+    at, side = ranks.place(f.edges, gap.code)
     before = [ranks.quantile(f.edges, first, q) for q in QUARTILES]
     after = [ranks.quantile(f.edges, second, q) for q in QUARTILES]
     n = int(second.sum())
@@ -90,7 +92,8 @@ def _of_numbers(
         "mean_reference": f.mean,
         "sd_reference": f.sd,
         "largest_gap": gap.statistic,
-        "at": float(f.edges[min(gap.code // 2, len(f.edges) - 1)]),
+        "at": at,
+        "at_side": side,
         "direction": "up" if gap.sign > 0 else "down",
         "below_range": int(second[0]) / n,
         "above_range": int(second[-1]) / n,
@@ -105,14 +108,22 @@ def _numbers_in_words(w: Comparison, gap: ranks.Gap) -> str:
     first, second = f.counts[: f.cells], w.counts[: f.cells]
     before, after = figures.pair(*(ranks.quantile(edges, c, 0.5) for c in (first, second)))
     points = figures.number(100 * gap.statistic)
-    where = figures.number(float(edges[min(gap.code // 2, len(edges) - 1)]))
-    what = f"{f.name}: median {before} -> {after}, largest gap {points} points at {where}"
+    where, side = ranks.place(edges, gap.code)
+    what = f"{f.name}: median {before} -> {after}, largest gap {points} points {side} "
+    what += figures.number(where) + _unseen(ranks.resolution(first))
     low, high = (float(second[i] / second.sum()) for i in (0, -1))
     if low >= BEYOND:
         what += f", {figures.share(low)} below the reference's lowest {figures.number(edges[0])}"
     if high >= BEYOND:
         what += f", {figures.share(high)} above the reference's highest {figures.number(edges[-1])}"
     return what
+
+
+def _unseen(resolution: float) -> str:
+    """What a distance may lack, where that is enough to be seen."""
+    if resolution < UNSEEN:
+        return ""
+    return f" (up to {figures.number(100 * resolution)} more inside one bin)"
 
 
 def chi_square(w: Comparison) -> Measure:

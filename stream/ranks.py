@@ -27,7 +27,8 @@ class Gap:
     """The largest distance of two distribution functions, and how surprising it is.
 
     sign: 1 where the first sample's function is above (the second's values are larger), else -1.
-    code: where the distance is reached. All as in `scipy.stats.ks_2samp`.
+    code: where the distance is reached. All as in `scipy.stats.ks_2samp`, whose location has this
+    code. In a gap that is a live value which nobody kept; `place` names a point as far apart.
     """
 
     statistic: float
@@ -68,6 +69,16 @@ def _asymptotic(first: Ints, second: Ints, n: int, m: int) -> Gap:
     statistic = below if down else above
     p = float(np.clip(stats.kstwo.sf(statistic, np.round(large * small / (large + small))), 0, 1))
     return Gap(statistic, p, -1 if down else 1, int(codes[lowest if down else highest]))
+
+
+def place(edges: Floats, code: int) -> tuple[float, str]:
+    """Where a code lies: an edge, and whether it is "at" it or "just below" it.
+
+    From a value inside a gap up to the next edge neither distribution function changes, so the
+    distance just below that edge is the one at the value.
+    """
+    inside = code % 2 == 0 and code < 2 * len(edges)
+    return float(edges[min(code // 2, len(edges) - 1)]), "just below" if inside else "at"
 
 
 def resolution(first: Ints) -> float:

@@ -1,5 +1,8 @@
 import csv
+import dataclasses
+import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,12 @@ from scipy.spatial import distance
 from stream.columns import Floats, Ints, column_of
 from stream.features import FeatureReference, summarise
 from stream.ranks import (
+    EXACT_ROWS,
     Gap,
     grouped,
     jensen_shannon,
     ks_two_sample,
+    place,
     psi,
     quantile,
     resolution,
@@ -48,6 +53,64 @@ def test_on_codes_is_the_test_on_values_to_the_last_bit(a: Floats, b: Floats) ->
     feature, counts = coded(a, b)
     oracle, _ = of_values(a, b)
     assert ks_two_sample(feature.counts[: feature.cells], counts) == oracle
+
+
+DRAWS: dict[str, Callable[[np.random.Generator, int], Floats]] = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "discrete": lambda rng, n: rng.poisson(3, n).astype(np.float64),
+    "constant": lambda _rng, n: np.full(n, 7.0),
+    "two values": lambda rng, n: rng.choice([0.0, 1e-300], n),
+    "heavy tails": lambda rng, n: rng.standard_cauchy(n) ** 3,
+    "many zeros": lambda rng, n: np.where(rng.random(n) < 0.7, 0.0, rng.lognormal(0, 3, n)),
+    "rounded": lambda rng, n: np.round(rng.normal(0.1, 1, n), 1),
+}
+
+
+@given(
+    st.sampled_from(sorted(DRAWS)),
+    st.sampled_from(sorted(DRAWS)),
+    st.sampled_from([1, 2, 3, 20, 500, 2_000]),
+    st.sampled_from([1, 2, 7, 200, 4_999, 10_000, 10_001, 60_000]),
+    st.booleans(),
+    st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_shape_and_size_it_is_scipys_test(
+    before: str, after: str, n: int, m: int, holes: bool, seed: int
+) -> None:
+    """Statistic, sign, location and, where scipy's law is exact, p to the last bit."""
+    rng = np.random.default_rng(seed)
+    a, b = DRAWS[before](rng, n), DRAWS[after](rng, m)
+    oracle, feature = of_values(a, b)
+    if holes:
+        a = np.concatenate([a, [np.nan, np.inf, np.nan]])
+        b = np.concatenate([[np.nan, -np.inf], b])
+    feature, counts = coded(a, b)
+    found = ks_two_sample(feature.counts[: feature.cells], counts)
+    assert dataclasses.replace(found, p_value=oracle.p_value) == oracle
+    if max(n, m) <= EXACT_ROWS:
+        assert found.p_value == oracle.p_value
+    else:
+        assert abs(found.p_value - oracle.p_value) <= math.ulp(oracle.p_value)
+
+
+@given(SAMPLES, SAMPLES)
+def test_the_distance_is_reached_at_the_place_that_is_named(a: Floats, b: Floats) -> None:
+    feature, counts = coded(a, b)
+    found = ks_two_sample(feature.counts[: feature.cells], counts)
+    where, side = place(feature.edges, found.code)
+    share = np.less if side == "just below" else np.less_equal
+    apart = share(a, where).mean() - share(b, where).mean()
+    assert abs(abs(apart) - found.statistic) < 1e-12
+
+
+def test_a_billion_rows_need_no_arrays() -> None:
+    first, second = np.array([0, 10**9, 0, 10**9, 0]), np.array([0, 10**9, 0, 10**9 + 10**6, 0])
+    found = ks_two_sample(first, second)
+    apart = 0.5 - 10**9 / (2 * 10**9 + 10**6)
+    assert found.statistic == pytest.approx(apart, rel=1e-9)
+    large = 2 * 10**9 * (2 * 10**9 + 10**6) / (4 * 10**9 + 10**6)
+    assert found.p_value == pytest.approx(stats.kstwobign.sf(apart * np.sqrt(large)), rel=1e-3)
 
 
 def sample(rng: np.random.Generator, draw: str, n: int, shift: int) -> Floats:
