@@ -19,6 +19,7 @@ MAX_EDGES = 2_048
 MAX_CATEGORIES = 1_000
 FEW_VALUES = 10  # so few distinct whole numbers are names, not amounts
 BLOCK = 1 << 16  # values looked at together where a column may be long
+SPARSE = 2  # values for each edge: with more of them it is quicker to look up the edges
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,7 +93,11 @@ class FeatureReference:
         ordered = np.sort(x)  # makes the search three times faster; NaN comes last
         low = int(np.searchsorted(ordered, -np.inf, "right"))
         high, present = np.searchsorted(ordered, np.inf), np.searchsorted(ordered, np.inf, "right")
-        ranks = np.bincount(self._ranks_of(ordered[low:high]), minlength=self.cells)
+        finite = ordered[low:high]
+        if len(finite) > SPARSE * len(self.edges):
+            ranks = _sorted_counts(self.edges, finite)
+        else:
+            ranks = np.bincount(self._ranks_of(finite), minlength=self.cells)
         return np.append(ranks, [len(x) - present, low + present - high, words])
 
     def add_few(self, counts: Ints, column: Column) -> None:
@@ -231,14 +236,21 @@ def _numbers(name: str, column: Column, max_edges: int) -> FeatureReference:
         edges = np.unique(x[np.linspace(0, len(x) - 1, max_edges).round().astype(np.int64)])
     edges = edges + 0.0  # one zero of the two, whichever sorting has put first
     empty = FeatureReference(name, "number", np.zeros(0, dtype=np.int64), edges)
-    counts = np.append(_sorted_counts(edges, x), _unusable(column))
+    ranks = _sorted_counts(edges, x) if len(x) else np.zeros(1, dtype=np.int64)
+    counts = np.append(ranks, _unusable(column))
     mean, sd = _moments(x)
     return dataclasses.replace(empty, counts=counts, exact=exact, mean=mean, sd=sd)
 
 
 def _sorted_counts(edges: Floats, x: Floats) -> Ints:
-    """How many of rising values have each rank code, shape (2k + 1,): looked up by the edges."""
-    ends = np.column_stack([np.searchsorted(x, edges), np.searchsorted(x, edges, "right")])
+    """How many of rising values have each rank code, shape (2k + 1,): looked up by the edges.
+
+    x: at least one value.
+    """
+    starts = np.searchsorted(x, edges)
+    ends = np.column_stack([starts, starts])
+    there = np.flatnonzero(x[np.minimum(starts, len(x) - 1)] == edges)
+    ends[there, 1] = np.searchsorted(x, edges[there], "right")
     return np.diff(ends.ravel(), prepend=0, append=len(x))
 
 

@@ -68,6 +68,14 @@ def test_a_few_values_are_counted_as_many_are(seen: list[Value], live: list[Valu
     assert np.array_equal(counts, 2 * f.counts_of(column))
 
 
+@given(VALUES, VALUES, st.integers(1, 50))
+def test_values_that_outnumber_the_edges_are_counted_as_their_codes_are(
+    seen: list[Value], live: list[Value], times: int
+) -> None:
+    f, column = summarise("x", column_of(seen), "number"), column_of(live * times)
+    assert np.array_equal(f.counts_of(column), np.bincount(f.codes(column), minlength=f.width))
+
+
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_mean_and_sd_are_finite_whatever_the_scale(x: list[float]) -> None:
     f = summarise("x", column_of(x), "number")
