@@ -5,15 +5,19 @@ import dataclasses
 import numpy as np
 from scipy import stats
 
+from stream import permutations
 from stream.columns import Ints
 
 SMALLEST_EXPECTED = 5.0  # Cochran's rule: below it the chi-square law is not to be trusted
+LARGE_EXPECTED = 50.0  # from it on the law holds far out in the tail too, where levels lie
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contingency:
     """A test of a 2 x cells table. statistic: chi-square, or the odds ratio of Fisher's test.
 
+    method: whose law p is of: "chi-square" where all cells are large, "permutation" where some are
+    not, "fisher" where two are left of which one is not; "one category": nothing to test.
     pooled: how many categories were put together because too few rows were expected in them.
     """
 
@@ -37,7 +41,9 @@ def chi_square(first: Ints, second: Ints) -> Contingency:
     """Test that both samples share one distribution over categories.
 
     Categories in which either sample expects fewer than 5 rows are pooled, smallest first, until
-    all cells expect as many. A 2 x 2 table that is still too small gets Fisher's exact test.
+    all cells expect as many. Where some cell then expects fewer than 50, p is that of
+    `stream.permutations` if larger, or of Fisher's exact test for a 2 x 2 table: with hundreds of
+    categories, or few rows, the chi-square law calls chance a change.
     Source: `scipy.stats.chi2_contingency` (with its correction for 2 x 2), `fisher_exact`.
     Raises ValueError where a sample is empty.
     """
@@ -47,11 +53,16 @@ def chi_square(first: Ints, second: Ints) -> Contingency:
     cells = table.shape[1]
     if cells < 2:
         return Contingency(0.0, 1.0, cells, pooled, "one category")
-    if _expected(table).min() < SMALLEST_EXPECTED:
+    large = _expected(table).min() >= LARGE_EXPECTED
+    if cells == 2 and not large:
         ratio, p = stats.fisher_exact(table)
         return Contingency(_finite(float(ratio)), float(p), cells, pooled, "fisher")
     statistic, p, _, _ = stats.chi2_contingency(table)
-    return Contingency(float(statistic), float(p), cells, pooled, "chi-square")
+    if large:
+        return Contingency(float(statistic), float(p), cells, pooled, "chi-square")
+    totals, n = table.sum(axis=0), int(table.sum(axis=1).min())
+    p = max(float(p), permutations.p_value(totals, n, float(statistic)))
+    return Contingency(float(statistic), p, cells, pooled, "permutation")
 
 
 def _expected(table: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
