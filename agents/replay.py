@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from agents import topics
 from agents.bars import Sending, Show
@@ -122,15 +123,19 @@ def _notes(plan: Plan, file: File, survey: Survey, labels: Labels | None) -> Ite
         yield f"{len(labels) - survey.truths:,} labels are of ids that {plan.file} does not have"
 
 
+def closing(plan: Plan, end_ms: int, *, truths: bool) -> dict[str, Any]:
+    """The control event that says that nothing earlier than a time will come."""
+    event = {"type": "watermark", "model": plan.model, "time": end_ms}
+    return event if truths else event | {"version": plan.version}  # another replay may have some
+
+
 async def run(settings: Settings, plan: Plan, now_ms: int, show: Show | None = None) -> Sent:
     """Replay all of it. Raises BadTable, Stalled, Unusable, ConnectionError, DeliveryFailed."""
     timeline, survey, notes = prepare(plan, now_ms)
     latest_ms = now_ms + int(settings.limits.max_ahead_s * 1_000)
     _check_times(survey, latest_ms)
     total = survey.rows + survey.truths
-    horizon_ms = settings.model(plan.model).horizon_s * 1_000
-    if survey.longest_delay_ms > horizon_ms:
-        notes.append(_too_late(plan, survey, horizon_ms))
+    notes += too_late(plan, survey, settings.model(plan.model).horizon_s * 1_000)
     with Sending(total) as bar:
         for note in notes:
             (show or bar).say(f"note: {note}")
@@ -146,9 +151,12 @@ async def run(settings: Settings, plan: Plan, now_ms: int, show: Show | None = N
             await replay.producer.close()
 
 
-def _too_late(plan: Plan, survey: Survey, horizon_ms: int) -> str:
+def too_late(plan: Plan, survey: Survey, horizon_ms: int) -> Iterator[str]:
+    """A note, where truth comes later than it is waited for."""
     longest, horizon = survey.longest_delay_ms / 86_400_000, horizon_ms / 86_400_000
-    return (
+    if longest <= horizon:
+        return
+    yield (
         f"truth comes up to {longest:.0f} days late and is waited for {horizon:.0f} days: set"
         f" horizon_s of [models.{plan.model}] to {longest:.0f}d, or the rest is not counted"
     )
@@ -241,9 +249,7 @@ class Replay:
         pane_ms = self.settings.model(self.plan.model).pane_s * 1_000
         now_ms = self.latest_ms - int(self.settings.limits.max_ahead_s * 1_000)
         end_ms = min((self._last_ms // pane_ms + 1) * pane_ms, max(now_ms, self._last_ms))
-        event = {"type": "watermark", "model": self.plan.model, "time": end_ms}
-        if not self.sent.truths:  # truth may still come, by another replay
-            event["version"] = self.plan.version
+        event = closing(self.plan, end_ms, truths=self.sent.truths > 0)
         topic = self.settings.topics.name("control")
         await self.producer.produce_all([Message(topic, json.dumps(event).encode())])
         self.sent.closed_ms = end_ms

@@ -39,8 +39,23 @@ class Table:
 
 def read(path: Path, delimiter: str | None = None) -> Table:
     """The table of a file; a CSV's delimiter is seen from its first line. Raises BadTable."""
+    return of(parsed(path, delimiter), path)
+
+
+def parsed(path: Path, delimiter: str | None = None) -> pa.Table:
+    """The same as Arrow has it. Raises BadTable."""
     try:
-        return _columns(_parse(unpacked(path), delimiter))
+        return _parse(unpacked(path), delimiter)
+    except pa.ArrowException as error:
+        raise BadTable(f"{path}: {first_line(error)}") from None
+    except BadTable as error:
+        raise BadTable(f"{path}: {error}") from None
+
+
+def of(table: pa.Table, path: Path) -> Table:
+    """The columns of an Arrow table that came from a file. Raises BadTable."""
+    try:
+        return _columns(table)
     except pa.ArrowException as error:
         raise BadTable(f"{path}: {first_line(error)}") from None
     except BadTable as error:

@@ -66,12 +66,12 @@ class Pipeline:
     def rows(self, topic: str, partition: int, rows: Sequence[Row], record_ms: int) -> None:
         """A chunk of decoded records of one source partition, as intake forwards it.
 
-        rows: (offset, record time in ms, event) or blocks of one offset. record_ms: the newest.
+        rows: (offset, record time in ms, event) or blocks. record_ms: the newest.
         """
         if not rows:
             return
-        offsets = [int(r.offsets[0]) if isinstance(r, Block) else r[0] for r in rows]
-        covered = (min(offsets), max(offsets))
+        spans = [_span(row) for row in rows]
+        covered = (min(first for first, _ in spans), max(last for _, last in spans))
         split = batches_of(
             topic, "", partition, rows, (), self.partitions, MAX_BATCH_BYTES, covered=covered
         )
@@ -151,3 +151,10 @@ class Pipeline:
             ledger.restore(state.fields, self.references)
         self.watch = Watch(self.settings)
         self.watch.restore(self.watched.fields)
+
+
+def _span(row: Row) -> tuple[int, int]:
+    """The first and the last source offset."""
+    if isinstance(row, Block):
+        return int(row.offsets.min()), int(row.offsets.max())
+    return row[0], row[0]

@@ -14,10 +14,11 @@ from stream.references import Parts, Reference
 from tests.servers import Kafka
 
 COMMANDS = (
-    *("demo", "worker", "reference", "version", "replay", "tail", "embedded", "status"),
+    *("demo", "worker", "reference", "version", "replay", "backtest", "tail", "embedded", "status"),
     *("topics create", "topics check", "repair"),
     *("repair events", "repair signals", "repair sources", "repair skip"),
 )
+BACKTEST = ["backtest", "x.csv", "--reference", "y.csv"]
 REPLAY = ["replay", "x.csv", "--model", "m", "--version", "1"]
 
 
@@ -74,6 +75,12 @@ WRONG = {
         "either it or --probabilities",
         2,
     ),
+    "backtest nothing": (BACKTEST, "y.csv: there is no such file", 1),
+    "backtest lacks": (["backtest", "x.csv"], "--reference", 2),
+    "backtest window": ([*BACKTEST, "--window", "soon"], '"30d"', 2),
+    "backtest panes": ([*BACKTEST, "--window", "1d", "--pane", "7h"], "multiples of pane_s", 2),
+    "backtest changed": ([*BACKTEST, "--changed", "noon"], "'noon' must be a time", 2),
+    "backtest format": ([*BACKTEST, "--format", "xml"], "'json'", 2),
     "tail what": (["tail", "sales"], "'sales' is not one of", 2),
     "tail when": (["tail", "alerts", "--from", "noon"], "'noon' is not one of", 2),
     "topics what": (["topics", "delete"], "No such command", 2),

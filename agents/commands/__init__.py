@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, spools, supervisor
-from agents.commands import bridging, operating, repairing, replaying
+from agents.commands import backtesting, bridging, operating, repairing, replaying
 from agents.commands.arguments import (
     INTERRUPTED,
     Config,
@@ -180,6 +180,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
 
 
 app.command("replay")(replaying.replay_command)
+app.command("backtest")(backtesting.backtest_command)
 app.command("tail")(operating.tail_command)
 app.add_typer(operating.topic_commands, name="topics")
 app.add_typer(repairing.repair_commands, name="repair")
