@@ -1,5 +1,6 @@
 """Books: what one partition has counted of one model version, pane by pane."""
 
+import functools
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
@@ -22,6 +23,7 @@ from stream.shares import Share, Source
 from stream.signals import Kind, Series, ShareName
 
 Counts = Share | Sample
+MOST_KEYS = 10_000  # that are remembered
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -309,6 +311,7 @@ def _state(raw: bytes) -> _State:
         raise ValueError(f"a damaged book: {error}") from error
 
 
+@functools.lru_cache(MOST_KEYS)
 def model_key(model: str, version: str) -> str:
     """A model version as part of a key: free of slashes and control characters."""
     return f"{urllib.parse.quote(model, safe='')}/{urllib.parse.quote(version, safe='')}"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from stream.books import Book
-from stream.signals import Signals, concatenate
+from stream.signals import Series, Signals, concatenate
 
 MAX_SIGNAL_ROWS = 20_000  # 24 bytes each: a message stays under half a megabyte
 MAX_NAMES = 2_000  # of sealed shares, about 100 bytes each
@@ -13,14 +13,17 @@ MAX_NAMES = 2_000  # of sealed shares, about 100 bytes each
 def dispatches(
     book: Book, label_watermark_ms: int, partition: int, partitions: int
 ) -> list[Signals]:
-    """The messages since the last call; watermarks travel with the last one."""
-    parts = [*_series(book), *_names(book, partition), *({"control": (c,)} for c in book.control)]
-    last = {
+    """The messages since the last call, mostly one; watermarks travel with the last one."""
+    parts: list[dict[str, object]] = [{"control": (c,)} for c in book.control]
+    parts += [*_series(book), *_names(book, partition)]
+    last: dict[str, object] = {
         "watermark_ms": book.watermark_ms,
         "label_watermark_ms": label_watermark_ms,
         "active": tuple(book.active),
         "counts": book.counts,
     }
+    if parts and "control" not in parts[-1]:  # that may be as large as its topic allows
+        last |= parts.pop()
     found = []
     for part in [*parts, last]:
         book.sequence += 1
@@ -32,10 +35,18 @@ def dispatches(
 
 
 def _series(book: Book) -> Iterator[dict[str, object]]:
+    part: dict[str, Series] = {}
+    room = MAX_SIGNAL_ROWS
     for name, runs in sorted(book.series.items()):
         run = concatenate(runs)
-        for at in range(0, len(run), MAX_SIGNAL_ROWS):
-            yield {"series": {name: run.take(slice(at, at + MAX_SIGNAL_ROWS))}}
+        while len(run):
+            part[name], run = run.take(slice(0, room)), run.take(slice(room, None))
+            room -= len(part[name])
+            if room == 0:
+                yield {"series": part}
+                part, room = {}, MAX_SIGNAL_ROWS
+    if part:
+        yield {"series": part}
 
 
 def _names(book: Book, partition: int) -> Iterator[dict[str, object]]:

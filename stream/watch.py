@@ -14,7 +14,8 @@ from stream.signals import ShareName, decode_signals
 Settings = Callable[[str], ModelSettings]
 Wanted = dict[str, list[ShareName]]
 URGENT = ("alerts", "retrain-requests")
-MAX_AT_ONCE = 8  # monitors that `advance` looks at before the shell may do something else
+MAX_AT_ONCE = 8  # monitors with windows to judge, before the shell may do something else
+MAX_LIGHT = 200  # monitors that have at most values to feed
 
 
 class Watch:
@@ -50,7 +51,14 @@ class Watch:
         self._unsaved[key] = None
 
     def _turn(self) -> list[str]:
-        return list(itertools.islice(self.stirred, MAX_AT_ONCE))
+        """The same until `advance`: what is supplied changes nothing of what is due."""
+        found, room = list[str](), MAX_AT_ONCE
+        for key in itertools.islice(self.stirred, MAX_LIGHT):
+            room -= self.monitors[key].due()
+            if room < 0:
+                break
+            found.append(key)
+        return found
 
     def wanted(self) -> Wanted:
         """Sealed shares that the next `advance` needs, by the key of their model version."""

@@ -46,7 +46,7 @@ def test_only_models_that_heard_something_are_looked_at() -> None:
 
 
 def test_many_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.watch.MAX_AT_ONCE", 2)
+    monkeypatch.setattr("stream.watch.MAX_LIGHT", 2)
     found = watch()
     for i in range(5):
         found.receive(message(f"m{i}", 1))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from stream.changes import Changes
 from stream.leisure import ALWAYS, Leisure
 from stream.monitor import judging, receiving, state
-from stream.monitor.memory import Memory
+from stream.monitor.memory import KINDS, Memory
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.signals import ShareName, Signals
@@ -32,6 +32,10 @@ class Monitor:
     def receive(self, signals: Signals) -> bool:
         """Take in a message; False for one that was there. Raises `stream.clocks.Gap`."""
         return receiving.receive(self.memory, signals)
+
+    def due(self) -> bool:
+        """Whether `advance` will judge a window."""
+        return any(judging.late(self.memory, k) or judging.due(self.memory, k) for k in KINDS)
 
     def wanted(self) -> list[ShareName]:
         """The sealed shares that the next `advance` needs."""

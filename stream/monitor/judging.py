@@ -37,7 +37,8 @@ def due(m: Memory, kind: Kind) -> list[int]:
     return sorted(end for end in ends if done < end <= low)[:MAX_DUE]
 
 
-def _late(m: Memory, kind: Kind) -> list[int]:
+def late(m: Memory, kind: Kind) -> list[int]:
+    """Ends of the panes that are to be evaluated again, in order."""
     return sorted(m.progress[kind].late)[:MAX_DUE]
 
 
@@ -45,7 +46,7 @@ def wanted(m: Memory) -> list[ShareName]:
     """The sealed shares that the next `advance` needs."""
     found: dict[ShareName, None] = {}
     for kind in KINDS:
-        for end in [*_late(m, kind), *due(m, kind)]:
+        for end in [*late(m, kind), *due(m, kind)]:
             found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, end))))
     return list(found)
 
@@ -60,7 +61,7 @@ def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
     """Do what is due. Whether more is due at once. Raises stream.leisure.Interrupted."""
     more = False
     for kind in KINDS:
-        for end in _late(m, kind):
+        for end in late(m, kind):
             _again(m, kind, end, leisure)
             m.progress[kind].late.discard(end)
             if leisure.enough():

@@ -12,7 +12,7 @@ from stream.panes import BEFORE_ALL
 from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
-from stream.signals import Kind
+from stream.signals import Kind, Signals
 from stream.tracks import Track, Watched
 from stream.verdicts import Moved
 from stream.windows import Ranges, Windows
@@ -62,6 +62,7 @@ class Memory:
 
     history: what moved by window length and end. active: references, and the event time from
     which each counts. first: the one that was made of the model's own first rows.
+    fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -85,6 +86,7 @@ class Memory:
         self.counts: dict[str, int] = {}
         self.changes = Changes()
         self.out: list[OutMessage] = []
+        self.fresh: dict[tuple[int, int], Signals] = {}
         self.touched = self.judged = True
 
     @property

@@ -7,7 +7,7 @@ import msgspec
 from stream.events import Limits, ModelRegistered, Rejected, Retraining, decode_control
 from stream.monitor.memory import KINDS, Memory
 from stream.retraining import RANKS, Answer, Progress, answered
-from stream.signals import Kind, Signals, encode_signals
+from stream.signals import Kind, Signals
 
 MAX_COUNTS = 100  # kinds of rows that were counted only
 
@@ -35,6 +35,9 @@ def _activate(m: Memory, signals: Signals) -> None:
 
     One made of first rows gives way to one that was registered while it was on its way.
     """
+    used = {ref for _, ref in m.active}
+    if len(used) < 2 and {*signals.active} <= {*m.active} and m.references.keys() <= used:
+        return  # as nearly always
     own = m.first if m.first not in signals.active else None
     if own and any(since <= own[0] for since, _ in signals.active):
         m.active = [one for one in m.active if one != own]
@@ -62,8 +65,7 @@ def _hold(m: Memory, signals: Signals) -> None:
     at = (signals.partition, signals.sequence)
     held = [m.tracks[kind].hold(*at, signals.series) for kind in KINDS]
     if any(held):
-        whose = (m.model, m.version, signals.partition, signals.partitions, signals.sequence)
-        m.changes.put(held_field(m, *at), encode_signals(Signals(*whose, series=signals.series)))
+        m.fresh[at] = signals
 
 
 def held_field(m: Memory, partition: int, sequence: int) -> str:

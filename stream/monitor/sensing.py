@@ -20,7 +20,7 @@ def feed(m: Memory, kind: Kind, until_ms: int) -> None:
     for watched, pulse in track.feed(until_ms, scales(m)):
         _pulse(m, watched, pulse)
     for at in track.release():
-        if not any(at in m.tracks[k].held for k in KINDS):
+        if not any(at in m.tracks[k].held for k in KINDS) and m.fresh.pop(at, None) is None:
             m.changes.delete(held_field(m, *at))
     m.touched |= track.fed_ms != before
 

@@ -16,9 +16,10 @@ from stream.changes import Changes
 from stream.clocks import Clocks
 from stream.events import Reading
 from stream.monitor.memory import KINDS, Fact, Memory, Shown
+from stream.monitor.receiving import held_field
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
-from stream.signals import Kind, ShareName, decode_signals
+from stream.signals import Kind, ShareName, Signals, decode_signals, encode_signals
 from stream.tracks import Pulse
 
 FORMAT = 1
@@ -57,6 +58,10 @@ def save(m: Memory) -> Changes:
     """Everything since the last call, with what is to be published, in order."""
     changes, m.changes = m.changes, Changes()
     changes.outbox, m.out = m.out, []
+    for at, told in m.fresh.items():
+        whose = (m.model, m.version, told.partition, told.partitions, told.sequence)
+        changes.put(held_field(m, *at), encode_signals(Signals(*whose, series=told.series)))
+    m.fresh = {}
     for watched in m.watched:
         if watched.dirty:
             changes.put(_detector_field(m, watched.cause), watched.detector.snapshot())
