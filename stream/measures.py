@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from stream import categories, figures, ranks
+from stream import categories, effects, figures, ranks
 from stream.columns import Ints
 from stream.events import Effect
 from stream.features import FeatureReference
@@ -19,7 +19,6 @@ NAMED = 3  # categories named in a sentence
 BEYOND = 0.01  # share outside the reference's range from which a sentence says so
 UNSEEN = 0.005  # share of the reference inside one bin from which a sentence says so
 OTHER = "other categories"  # those the reference has not, or not among its most frequent
-LARGEST = 1e300  # an effect is a finite number, also against a deviation of almost nothing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +30,11 @@ class Comparison:
     settings: ModelSettings
     role: Role = "input"
     new_names: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The name it has in the settings."""
+        return effects.key(self.feature.name, self.role)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,28 +56,27 @@ class Measure:
 
 
 def ks(w: Comparison) -> Measure:
-    """Two-sample Kolmogorov-Smirnov; effect: Wasserstein distance in reference deviations.
-
-    Of a constant reference, which has no deviation, the effect is the share of rows that moved.
-    """
+    """Two-sample Kolmogorov-Smirnov; effect: see `stream.effects.of_number`."""
     f = w.feature
     first, second = f.counts[: f.cells], w.counts[: f.cells]
     gap = ranks.ks_two_sample(first, second)
     distance = ranks.wasserstein(f.edges, first, second)
-    floor_sd, floor_share = w.settings.effect_floor_sd, w.settings.effect_floor_share
-    if f.sd > 0:
-        in_sd = min(distance / f.sd, LARGEST)
-        effect = Effect(
-            name="wasserstein", value=in_sd, floor=floor_sd, unit="reference standard deviations"
-        )
-    else:
-        effect = Effect(
-            name="largest gap", value=gap.statistic, floor=floor_share, unit="share of rows"
-        )
-    details = _of_numbers(f, first, second, gap) | {"wasserstein": distance}
+    effect = effects.of_number(w.called, f.sd, distance, gap.statistic, w.settings)
+    details = _of_numbers(f, first, second, gap) | _of_all(w, effect)
+    details |= {"wasserstein": distance, "wasserstein_sd": effects.in_sd(distance, f.sd)}
     n, m = int(second.sum()), int(first.sum())
     what = _numbers_in_words(w, gap)
     return Measure("ks", w, n, m, what, gap.statistic, gap.p_value, effect, details)
+
+
+def _of_all(w: Comparison, effect: Effect) -> dict[str, Detail]:
+    """What the reading of every feature says."""
+    f = w.feature
+    return {
+        "severity": effects.severity(effect),
+        "missing_rate_reference": f.missing / max(1, f.rows),
+        "missing_rate": int(w.counts[f.missing_at]) / max(1, int(w.counts.sum())),
+    }
 
 
 def _of_numbers(
@@ -89,6 +92,8 @@ def _of_numbers(
         "median": after[1],
         "quartiles_reference": [*before],
         "quartiles": [*after],
+        "median_shift": effects.shift(before[1], after[1]),
+        "quartile_shifts": [effects.shift(a, b) for a, b in zip(before, after, strict=True)],
         "mean_reference": f.mean,
         "sd_reference": f.sd,
         "largest_gap": gap.statistic,
@@ -132,23 +137,26 @@ def chi_square(w: Comparison) -> Measure:
     first, second = f.counts[: f.cells + 1], w.counts[: f.cells + 1]
     test = categories.chi_square(first, second)
     change = categories.largest_change(first, second)
-    size = abs(change.after - change.before)
-    floor = w.settings.effect_floor_share
-    effect = Effect(name="largest share change", value=size, floor=floor, unit="share of rows")
+    moved = change.after - change.before
+    floor = w.settings.effect_floors.get(w.called, w.settings.effect_floor_share)
+    effect = effects.of_share("largest share change", moved, floor)
     gone = [f.names[i] for i in categories.vanished(first[:-1], second[:-1])]
     details: dict[str, Detail] = {
         "category": _name(f, change.place),
         "share_reference": change.before,
         "share": change.after,
+        "direction": effects.direction(change.before, change.after),
         "new": [*w.new_names],
         "new_share": int(second[-1]) / int(second.sum()),
         "gone": [*gone],
+        "absent": int(((first[:-1] > 0) & (second[:-1] == 0)).sum()),
         "psi": ranks.psi(first, second),
         "jensen_shannon": ranks.jensen_shannon(first, second),
         "method": test.method,
         "cells": test.cells,
         "pooled": test.pooled,
     }
+    details |= _of_all(w, effect)
     what = (
         f"{f.name}: share of {_name(f, change.place)} {figures.shares(change.before, change.after)}"
     )
@@ -178,9 +186,8 @@ def missing(w: Comparison) -> Measure:
     n, m = int(w.counts.sum()), f.rows
     before, after = sum(known.values()), sum(live.values())
     test = categories.chi_square(np.array([before, m - before]), np.array([after, n - after]))
-    floor = w.settings.effect_floor_share
-    size = abs(after / n - before / m)
-    effect = Effect(name="change of missing share", value=size, floor=floor, unit="share of rows")
+    moved = after / n - before / m
+    effect = effects.of_share("change of missing share", moved, w.settings.effect_floor_share)
     changes = [
         f"{word} {figures.shares(known[word] / m, live[word] / n)}"
         for word in live
@@ -189,6 +196,8 @@ def missing(w: Comparison) -> Measure:
     what = f"{f.name}: " + (", ".join(changes) or "nothing missing")
     details: dict[str, Detail] = {f"{k} (share)": x / n for k, x in live.items()}
     details |= {f"{k} (reference's share)": x / m for k, x in known.items()}
+    details |= {"severity": effects.severity(effect)}
+    details |= {"direction": effects.direction(before / m, after / n)}
     return Measure("missing", w, n, m, what, test.statistic, test.p_value, effect, details)
 
 

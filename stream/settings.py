@@ -65,6 +65,10 @@ class ModelSettings:
     """Change of a number that matters: Wasserstein distance over the reference's sd."""
     effect_floor_share: float = 0.05
     """Change of a category that matters: the largest change of one category's share."""
+    effect_floors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Feature's name to the change of it that matters, in place of the two above: of a number the
+    Wasserstein distance in its own unit, of a category the share of rows. An output is called
+    `output:prediction` or `output:confidence`."""
     effect_floor_quality: float = 0.05
     """Fall of quality that matters: of accuracy as it is, of a loss as a share of its reference."""
     ignore: tuple[str, ...] = ()
@@ -137,6 +141,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("reference_rows", s.reference_rows >= s.minimum_rows, "minimum_rows or more"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
+        ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),
         ("hold", s.hold >= 1, "1 or more"),
         ("clear", s.clear >= 1, "1 or more"),

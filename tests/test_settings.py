@@ -46,6 +46,10 @@ windows_s = "30d"
 ignore = ["customer"]
 objectives = { accuracy = 0.8 }
 
+[models.credit.effect_floors]
+age = 0.5
+"output:prediction" = 0.02
+
 [[models.credit.detectors]]
 name = "KSWIN"
 signal = "age"
@@ -104,6 +108,7 @@ def test_a_models_own_table_goes_over_the_defaults(tmp_path: Path) -> None:
     assert (other.pane_s, other.windows_s) == (3600, (DAY_S, 7 * DAY_S))
     assert credit.ignore == ("customer",)
     assert credit.objectives == {"accuracy": 0.8}
+    assert credit.effect_floors == {"age": 0.5, "output:prediction": 0.02}
     wanted = DetectorSettings("KSWIN", "age", True, {"alpha": 0.001, "window_size": 100})
     assert credit.detectors == (wanted,)
     assert type(credit.detectors[0].parameters["window_size"]) is int
