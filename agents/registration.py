@@ -9,20 +9,25 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from agents import complaints
+from agents import complaints, files
 from agents.clusters import Cluster
 from agents.producers import Message, Producer
 from agents.settings import Settings
 from agents.tables import BadTable, Table
-from stream.columns import Column
+from stream.calibrations import UNCALIBRATED, promise
+from stream.chronicles import NO_TIME, calibrated
+from stream.columns import Column, Ints, column_of
 from stream.features import MAX_CATEGORIES
 from stream.outcomes import outcomes
 from stream.quality import METRICS, metrics_for
 from stream.references import Reference
+from stream.settings import ModelSettings
 from stream.tallies import Tally
 
 PART_SHARE = 0.5  # of the largest event: a reference's part has other attributes too
 BLOCK_ROWS = 1 << 16
+ROW = "row"
+DEFAULTS = ModelSettings()
 Scores = tuple[tuple[str, ...], np.ndarray]
 
 
@@ -30,7 +35,8 @@ Scores = tuple[tuple[str, ...], np.ndarray]
 class Roles:
     """What the columns of a table are. What is named nowhere is a feature.
 
-    probabilities: the column of each class. score: that of the positive class.
+    probabilities: the column of each class. score: that of the positive class. time: the column
+    of when each row was, ROW where rows are in order and a second apart, None where they are not.
     """
 
     prediction: str | None = None
@@ -41,10 +47,11 @@ class Roles:
     categorical: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     max_categories: int = MAX_CATEGORIES
+    time: str | None = None
 
     def named(self) -> set[str]:
         """The columns that are no features."""
-        single = {self.prediction, self.score, self.label} - {None}
+        single = {self.prediction, self.score, self.label, self.time} - {None, ROW}
         return {str(name) for name in single} | {*self.probabilities.values(), *self.ignore}
 
 
@@ -64,8 +71,18 @@ class _Chosen(Mapping[str, Column]):
         return len(self._names)
 
 
-def build(table: Table, model: str, version: str, roles: Roles) -> tuple[Reference, list[str]]:
-    """The reference of a table, and notes on what it lacks. Raises BadTable."""
+def build(
+    table: Table,
+    model: str,
+    version: str,
+    roles: Roles,
+    settings: ModelSettings = DEFAULTS,
+    seed: int = 0,
+) -> tuple[Reference, list[str]]:
+    """The reference of a table, and notes on what it lacks. Raises BadTable.
+
+    settings, seed: what it is calibrated for and with, where its rows have times.
+    """
     _check(table, roles)
     features = _Chosen(table.columns, [n for n in table.columns if n not in roles.named()])
     if not features:
@@ -73,18 +90,53 @@ def build(table: Table, model: str, version: str, roles: Roles) -> tuple[Referen
     prediction = table.columns[roles.prediction] if roles.prediction else None
     label = table.columns[roles.label] if roles.label else None
     scores = _scores(table, roles)
+    confidence = _confidence(prediction, scores)
     reference = Reference.build(
         model,
         version,
         features,
         prediction=prediction,
-        confidence=_confidence(prediction, scores),
+        confidence=confidence,
         label=label,
         quality=_quality(prediction, label, scores),
         categorical=roles.categorical,
         max_categories=roles.max_categories,
     )
-    return reference, _notes(table, reference, roles)
+    if roles.time is not None:
+        answers = {} if prediction is None else {"prediction": prediction}
+        sure = {} if confidence is None else {"confidence": column_of(confidence)}
+        times = _times(table, roles.time)
+        reference = calibrated(reference, features, answers | sure, times, settings, seed)
+    return reference, _notes(table, reference, roles) + _promises(reference, roles, settings)
+
+
+def _times(table: Table, name: str) -> Ints:
+    """Epoch ms of each row, NO_TIME where it has none. Raises BadTable."""
+    if name == ROW:
+        return np.arange(table.rows, dtype=np.int64) * 1_000
+    column = table.columns[name]
+    found = np.full(len(column), NO_TIME, dtype=np.int64)
+    try:
+        known = ~np.isnan(column.numbers)
+        if known.any():
+            files.time_of(float(np.abs(column.numbers[known]).min()))
+            files.time_of(float(np.abs(column.numbers[known]).max()))
+            found[known] = np.rint(column.numbers[known]).astype(np.int64)
+        if column.codes is not None:
+            words = np.array([files.time_of(word) for word in column.words], dtype=np.int64)
+            found[column.codes >= 0] = words[column.codes[column.codes >= 0]]
+    except ValueError as error:
+        raise BadTable(f"column {name!r}, named by --time: {error}") from None
+    return found
+
+
+def _promises(reference: Reference, roles: Roles, settings: ModelSettings) -> list[str]:
+    """What is said of the rate of false alarms that this reference makes one expect."""
+    if roles.time is None:
+        return [f"{UNCALIBRATED}; with --time the rate of false alarms is worked out from its rows"]
+    if reference.calibration is None:
+        return ["uncalibrated: too few panes with rows, or no number among the features"]
+    return promise(reference.calibration, settings)[1]
 
 
 async def publish(settings: Settings, reference: Reference, now_ms: int) -> int:

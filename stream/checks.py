@@ -12,6 +12,7 @@ from stream import figures
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind
+from stream.judgements import Chance, chances, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Measure, Role, chi_square, ks, missing, unusable
 from stream.references import Reference
@@ -56,35 +57,40 @@ def measures(c: Comparison) -> list[Measure]:
     return [*found, measure(c, "missing")] if some else found
 
 
-def judge(m: Measure, level: float | None) -> Reading:
-    """The reading of a measure at a level: moved only where chance is out and the effect counts."""
-    verdict, reason = _verdict(m, level)
+def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Reading:
+    """The reading of a measure at a level: moved only where chance is out and the effect counts.
+
+    chance: what calibration says of it, which counts then.
+    """
+    verdict, reason = _verdict(m, level, chance)
     return Reading(
         check=m.check,
         subject=m.comparison.feature.name,
         role="data" if m.check == "missing" else m.comparison.role,
         statistic=m.statistic,
         p_value=m.p_value,
-        level=level,
+        level=level if chance is None else chance.level,
         effect=m.effect,
         n=m.n,
         n_reference=m.n_reference,
         verdict=verdict,
         reason=reason,
-        details=m.details,
+        details=m.details if chance is None else m.details | chance.details,
     )
 
 
-def _verdict(m: Measure, level: float | None) -> tuple[Judged, str]:
+def _verdict(m: Measure, level: float | None, chance: Chance | None) -> tuple[Judged, str]:
     if m.n_reference == 0:
         return "no-reference", f"{m.what}: the reference has no values to compare with"
-    if m.p_value is None or m.effect is None or level is None:
+    if m.p_value is None or m.effect is None or (level is None and chance is None):
         least = m.comparison.settings.minimum_rows
         return "not-enough-data", f"{m.what}: {figures.count(m.n)} rows, {least:,} are needed"
     floor = m.effect.floor or 0.0
-    sure, matters = m.p_value <= level, m.effect.value >= floor
+    sure = m.p_value <= (level or 0.0) if chance is None else chance.sure
+    matters = m.effect.value >= floor
     if sure and matters:
-        return "moved", f"{m.what}; chance does as much in {figures.chance(m.p_value)} windows"
+        by_chance = f"in {figures.chance(m.p_value)} windows" if chance is None else chance.words
+        return "moved", f"{m.what}; chance does as much {by_chance}"
     if sure:
         size, limit = figures.number(m.effect.value), figures.number(floor)
         return "small", f"{m.what}; real but small: {size} {m.effect.unit}, {limit} would matter"
@@ -113,8 +119,12 @@ def check_share(
     level: float,
     settings: ModelSettings,
     leisure: Leisure = ALWAYS,
+    window_s: int = 0,
 ) -> list[Reading]:
-    """All checks of a window's features and outputs; `level` is that of the whole family."""
+    """All checks of a window's features and outputs; `level` is that of the whole family.
+
+    window_s: the window's length, for which the reference may be calibrated.
+    """
     found: list[Measure] = []
     roles: tuple[tuple[Role, str], ...] = (("input", ""), ("output", "output:"))
     for role, prefix in roles:
@@ -126,8 +136,10 @@ def check_share(
                 new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
                 counts = share.counts(name, role)
                 found += measures(Comparison(feature, counts, settings, role, new))
-    levels = holm([m.p_value for m in found], level)
-    return [judge(m, at) for m, at in zip(found, levels, strict=True)]
+    sure = chances(reference, found, settings, window_s)
+    rest = [None if chance else m.p_value for m, chance in zip(found, sure, strict=True)]
+    levels = holm(rest, other_level(reference, settings, level, sure))
+    return [judge(m, at, c) for m, at, c in zip(found, levels, sure, strict=True)]
 
 
 def holm(p_values: Sequence[float | None], level: float) -> list[float | None]:

@@ -50,7 +50,10 @@ class Controls:
             return False
         self.touched = True
         try:
-            reference = self.parts.add(msgspec.to_builtins(event))
+            told = msgspec.to_builtins(event)
+            if event.calibration is None:
+                del told["calibration"]  # kept as it was kept before there were any
+            reference = self.parts.add(told)
         except ValueError as error:
             raise Rejected("bad-reference", str(error)) from error
         if reference is not None and not (event.source == FIRST_PANES and book.active):

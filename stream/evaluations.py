@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
+from stream import judgements
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
 from stream.events import Evaluation, Reading, Window, event_id
@@ -75,7 +76,8 @@ def inputs_evaluation(
 
     first_of_ms: where the reference is the model's own first rows, the time up to which.
     """
-    readings = check_share(reference, merged.share, level_of(of.settings), of.settings, leisure)
+    level, window_s = level_of(of.settings), (of.end_ms - of.start_ms) // 1000
+    readings = check_share(reference, merged.share, level, of.settings, leisure, window_s)
     inputs, data = moved(readings, ("input", "data")), moved(readings, ("data",))
     return Evaluation(
         id=of.id("evaluation", "inputs"),
@@ -88,7 +90,11 @@ def inputs_evaluation(
         rows=merged.share.rows,
         readings=readings,
         verdict=judge(inputs, moved(readings, ("output",)), None, incident=data),
-        notes=[*_of_first_rows(first_of_ms), *_left_out(merged)],
+        notes=[
+            *_of_first_rows(first_of_ms),
+            *_left_out(merged),
+            *judgements.notes(reference, of.settings),
+        ],
     )
 
 

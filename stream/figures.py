@@ -69,6 +69,19 @@ def chance(p: float) -> str:
     return f"fewer than 1 in {times // scale * scale:,}"
 
 
+def months(rate: float) -> str:
+    """How often something happens that happens so many times a month, never understated.
+
+    >>> months(0.0023), months(2.1), months(0.6), months(1e-40)
+    ('in fewer than one month in 400', '3 times a month', 'once a month', 'in fewer than one month \
+in a million')
+    """
+    if rate >= 0.5:
+        times = math.ceil(rate - 1e-9)
+        return f"{times:,} times a month" if times > 1 else "once a month"
+    return f"in fewer than one month in {chance(rate).removeprefix('fewer than 1 in ')}"
+
+
 def _decimals(x: float) -> int:
     """Places after the point that show three figures of x."""
     if x == 0 or not math.isfinite(x):

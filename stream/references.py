@@ -10,6 +10,8 @@ from typing import Any, Self
 import msgspec
 import xxhash
 
+from stream import calibrations
+from stream.calibrations import Calibration
 from stream.columns import Column, Floats, column_of
 from stream.features import (
     MAX_CATEGORIES,
@@ -42,6 +44,7 @@ class _Event(msgspec.Struct):
     features: dict[str, dict[str, Any]] = {}
     outputs: dict[str, dict[str, Any]] = {}
     quality: dict[str, float] = {}
+    calibration: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +52,8 @@ class Reference:
     """Features and outputs ("prediction", "confidence") of one model version.
 
     quality: metrics measured on the reference, by name. rows: rows it was made of. task: one of
-    "classification", "regression", "auto" (not known).
+    "classification", "regression", "auto" (not known). calibration: what its rows' order in time
+    shows, where they have times.
     """
 
     model: str
@@ -59,6 +63,7 @@ class Reference:
     quality: Mapping[str, float] = dataclasses.field(default_factory=dict)
     rows: int = 0
     task: str = "auto"
+    calibration: Calibration | None = None
 
     @functools.cached_property
     def id(self) -> str:
@@ -67,7 +72,8 @@ class Reference:
         return hashlib.sha256(packed).hexdigest()[:32]
 
     def document(self) -> dict[str, Any]:
-        """The whole reference as plain values."""
+        """The whole reference as plain values; nothing of a calibration where there is none."""
+        calibration = self.calibration and self.calibration.document()
         return {
             "model": self.model,
             "version": self.version,
@@ -76,7 +82,7 @@ class Reference:
             "features": {n: f.document() for n, f in self.features.items()},
             "outputs": {n: f.document() for n, f in self.outputs.items()},
             "quality": {n: float(x) for n, x in self.quality.items()},
-        }
+        } | ({"calibration": calibration} if calibration else {})
 
     @classmethod
     def build(  # noqa: PLR0913 - what a training job may know, by name
@@ -136,7 +142,8 @@ class Reference:
         shared = self.document() | {"type": "reference", "reference_id": self.id}
         shared |= {"parts": len(groups)} | ({} if time is None else {"time": time})
         shared |= {} if active_from is None else {"active_from": active_from}
-        return [shared | {"part": i, "features": group} for i, group in enumerate(groups)]
+        parts = [shared | {"part": i, "features": group} for i, group in enumerate(groups)]
+        return [part | calibrations.part(self.calibration, part["features"]) for part in parts]
 
     def to_bytes(self) -> bytes:
         """A checked envelope; `from_bytes` gives the same reference, with the same id."""
@@ -162,7 +169,10 @@ class Reference:
         task, known = e.task, outputs.get("prediction")
         if task == "auto" and known is not None:
             task = _TASKS[known.kind]
-        return cls(e.model, e.version, features, outputs, e.quality, e.rows or counted, task)
+        rows = e.rows or counted
+        told = e.calibration
+        calibration = None if told is None else calibrations.from_document(told)
+        return cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
 
 
 class Parts:
@@ -216,7 +226,8 @@ def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
     features: dict[str, Any] = {}
     for event in events:
         features |= event.get("features", {})
-    reference = Reference.from_document(events[0] | {"features": features})
+    whole = events[0] | {"features": features} | calibrations.whole(events)
+    reference = Reference.from_document(whole)
     raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
     if claimed and not raw and reference.id != claimed:
         raise ValueError(f"reference {claimed}: its content has the id {reference.id}")

@@ -107,6 +107,7 @@ def test_what_was_left_out_is_said() -> None:
         "of 2,000 rows a sample of 30 is compared",
         "7 rows are left out: their counts were not kept that long",
         "not in the reference and not checked: new0, new1, new2, new3, new4 and 2 more",
+        "uncalibrated: no time order",
     ]
 
 

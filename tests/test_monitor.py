@@ -278,7 +278,8 @@ def test_shares_that_are_no_more_are_left_out_and_said_so() -> None:
     pipeline.checkpoint()
     last = tales.events(pipeline, "evaluations")[-1]
     assert (last["rows"], last["window"]["revision"]) == (101, 1)
-    assert last["notes"] == ["100 rows are left out: their counts were not kept that long"]
+    gone = "100 rows are left out: their counts were not kept that long"
+    assert last["notes"] == [gone, "uncalibrated: no time order"]
 
 
 def test_truth_that_is_corrected_later_is_no_business_of_later_windows() -> None:

@@ -39,7 +39,7 @@ def test_what_is_named_nowhere_is_a_feature() -> None:
     }
     assert set(found.outputs) == {"prediction", "confidence"}
     assert found.task == "classification"
-    assert notes == []
+    assert [note.partition(";")[0] for note in notes] == ["uncalibrated: no time order"]
 
 
 def test_quality_is_measured_where_it_can_be() -> None:

@@ -145,6 +145,14 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
     score: Score = None,
     probabilities: Probabilities = None,
     label: Annotated[str | None, typer.Option(help="Column of the truth.")] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(
+            "--time",
+            help="Column of the time of each row, or row: in order, a second apart. How often"
+            " chance alone alarms is then worked out from these rows.",
+        ),
+    ] = None,
     categorical: Annotated[
         str | None, typer.Option(help="Columns whose numbers are names: zip,branch.")
     ] = None,
@@ -169,10 +177,11 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         categorical=names(categorical),
         ignore=names(ignore) + settings.model(model).ignore,
         max_categories=settings.model(model).max_categories,
+        time=time_column,
     )
     with spools.opened(file, delimiter) as table:
         try:
-            found, notes = registration.build(table, model, version, roles)
+            found, notes = registration.build(table, model, version, roles, settings.model(model))
         except BadTable as error:
             raise BadTable(f"{file}: {error}") from None
     count = wait_for(registration.publish(settings, found, int(time.time() * 1_000)))

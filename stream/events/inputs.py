@@ -56,7 +56,8 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     """Part `part` (from 0) of `parts` of a reference; `stream.references` puts them together.
 
     active_from: event time (ms) from which it counts, None: from the event's own time.
-    features, outputs: name -> summarised reference or {"values": [...]}; opaque here.
+    features, outputs: name -> summarised reference or {"values": [...]}; opaque here. calibration:
+    see `stream.calibrations`; opaque too.
     reference_id: id of the content; "" where a sender of raw values leaves it to us.
     """
 
@@ -74,6 +75,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     task: Task = "auto"
     outputs: dict[str, dict[str, Any]] = {}
     quality: dict[str, float] = {}
+    calibration: dict[str, Any] | None = None
     source: str | None = None
 
 

@@ -1,0 +1,103 @@
+"""Judgements: at which level each measure of a window is judged, all of them together.
+
+Numbers of a calibrated reference share one law: that of the largest of them. All else is judged by
+Holm's procedure at a level that takes the rows of a window for independent.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from scipy import special
+
+from stream import figures
+from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, denser, promise
+from stream.measures import Detail, Measure
+from stream.references import Reference
+from stream.settings import MONTH_S, ModelSettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chance:
+    """A calibrated judgement. sure: chance alone is out.
+
+    level: the p-value that the limit of certainty would have. a_month: how often a month chance
+    alone does as much in any number of the model. inflation: of the variance.
+    """
+
+    sure: bool
+    level: float
+    a_month: float
+    inflation: float
+
+    @property
+    def words(self) -> str:
+        """How often chance does as much."""
+        return figures.months(self.a_month)
+
+    @property
+    def details(self) -> dict[str, Detail]:
+        """The same as figures."""
+        return {"by_chance_a_month": self.a_month, "variance_inflation": self.inflation}
+
+
+def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]:
+    """Alarms a month that the inputs' evaluations may spend: on calibrated numbers, on the rest.
+
+    Half of the budget is quality's, where quality can be judged at all. What is calibrated and
+    what is not share by their number: features with values missing are checked for that too.
+    """
+    judged = settings.expects_truth and (reference.quality or settings.objectives)
+    month = settings.false_alarms_per_month / (2 if judged else 1)
+    features = [f for n, f in reference.features.items() if n not in settings.ignore]
+    known = [*features, *reference.outputs.values()]
+    numbers = sum(f.kind == "number" for f in known)
+    others = len(known) - numbers + sum(f.missing > 0 for f in known)
+    total = max(1, numbers + others)
+    return month * numbers / total, month * others / total
+
+
+def chances(
+    reference: Reference, found: Sequence[Measure], settings: ModelSettings, window_s: int
+) -> list[Chance | None]:
+    """The calibrated judgement of each measure; None where there is none."""
+    month = shares(reference, settings)[0] / len(settings.windows_s)
+    allowed = allowance(reference.calibration, settings, window_s, month)
+    if allowed is None or reference.calibration is None:
+        return [None] * len(found)
+    return [_chance(m, reference.calibration, allowed, window_s) for m in found]
+
+
+def _chance(m: Measure, known: Calibration, allowed: Allowance, window_s: int) -> Chance | None:
+    c = m.comparison
+    inflation = known.inflation(c.feature.name, c.role, window_s)
+    if m.check != "ks" or m.statistic is None or inflation is None:
+        return None
+    rows_a_pane = m.n * known.pane_s / window_s
+    inflation = denser(inflation, rows_a_pane, known.rows_a_pane)
+    rows = m.n * m.n_reference / (m.n + m.n_reference)
+    t = m.statistic**2 * rows / inflation
+    # Kolmogorov's limit law: what p would be there, for those who compare it
+    level = float(special.kolmogorov((allowed.threshold * inflation) ** 0.5))
+    return Chance(t > allowed.threshold, level, allowed.expected(t), inflation)
+
+
+def other_level(
+    reference: Reference, settings: ModelSettings, plain: float, found: Sequence[Chance | None]
+) -> float:
+    """The family-wise level of what is not calibrated, beside what is (`found`).
+
+    plain: that of all of it where nothing is calibrated.
+    """
+    month = shares(reference, settings)[1]
+    if not month or all(chance is None for chance in found):
+        return plain
+    evaluations = MONTH_S / settings.pane_s * len(settings.windows_s)
+    return min(settings.significance, month / evaluations)
+
+
+def notes(reference: Reference, settings: ModelSettings) -> list[str]:
+    """What an evaluation says of its levels: what the reference lacks to keep the budget."""
+    if reference.calibration is None:
+        return [UNCALIBRATED]
+    kept, told = promise(reference.calibration, settings)
+    return [] if kept else told

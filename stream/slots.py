@@ -1,0 +1,111 @@
+"""Slots: a reference's rows by pane, and of each number how many fell into a few cells.
+
+What is counted here is gone once the reference is calibrated; only what follows from it is kept.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from stream.columns import Column, Floats, Ints
+from stream.features import FeatureReference
+
+CELLS, FEW_CELLS = 64, 32
+MANY_FEATURES = 25  # from so many on fewer cells each
+MAX_PANES = 2_400  # 100 days of hours; of a longer reference the last ones
+BLOCK_ROWS = 1 << 16
+BROADER = 0.5826  # what the largest of a random walk's steps lacks of the largest of the whole path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Panes:
+    """Which pane each row belongs to. number: shape (rows,), -1 where it has no time.
+
+    first: the number since 1970 of pane 0. count: panes from the first to the last, empty ones too.
+    """
+
+    number: Ints
+    first: int
+    count: int
+
+
+def panes_of(times_ms: Ints, pane_s: int, none_ms: int) -> Panes:
+    """The panes of rows. none_ms: what stands for no time."""
+    known = times_ms != none_ms
+    numbers = times_ms // (pane_s * 1000)
+    if not known.any():
+        return Panes(np.full(len(times_ms), -1), 0, 0)
+    last = int(numbers[known].max())
+    first = max(int(numbers[known].min()), last - MAX_PANES + 1)
+    inside = known & (numbers >= first)
+    return Panes(np.where(inside, numbers - first, -1), first, last - first + 1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """One number's rows by pane and cell.
+
+    counts: shape (panes, cells), int64, rows up to the end of each cell but the last. rows: shape
+    (panes,). whole: shape (cells - 1,), share of the reference up to each end. correction: what
+    the largest distance over the ends lacks of that over all values, of rows in their square root.
+    """
+
+    name: str
+    role: str
+    counts: Ints
+    rows: Ints
+    whole: Floats
+    correction: float
+
+
+def cell_ends(f: FeatureReference, cells: int) -> Ints:
+    """The last codes of cells of about equal shares, the last one left out; rising.
+
+    A value that holds more than a cell's share is a cell of its own.
+    """
+    up_to = np.cumsum(f.counts[: f.cells])
+    if f.exact and len(f.edges) <= cells:
+        return np.arange(1, f.cells - 2, 2)
+    share = up_to[-1] / cells
+    ends = np.searchsorted(up_to, share * np.arange(1, cells))
+    heavy = ends[f.counts[ends] > share]
+    found = np.unique(np.concatenate([ends, heavy - 1]))
+    return found[(found >= 0) & (found < f.cells - 1)]
+
+
+def counted(
+    f: FeatureReference, role: str, column: Column, panes: Panes, cells: int
+) -> Counts | None:
+    """One column's rows by pane and cell; None where its values do not differ."""
+    ends = cell_ends(f, cells)
+    if len(ends) == 0:
+        return None
+    found = np.zeros((panes.count, len(ends) + 1), dtype=np.int64)
+    for at in range(0, len(column), BLOCK_ROWS):
+        rows = slice(at, at + BLOCK_ROWS)
+        codes, number = f.codes(column.take(rows)), panes.number[rows]
+        used = (codes < f.cells) & (number >= 0)
+        places = number[used] * found.shape[1] + np.searchsorted(ends, codes[used])
+        found += np.bincount(places, minlength=found.size).reshape(found.shape)
+    up_to = np.cumsum(found, axis=1)
+    rows_of_panes = up_to[:, -1]
+    whole = up_to[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
+    return Counts(f.name, role, up_to[:, :-1], rows_of_panes, whole, _correction(f, found))
+
+
+def _correction(f: FeatureReference, cells: Ints) -> float:
+    """After Chernoff (1965): the mean overshoot of a random walk, by the width of its steps.
+
+    Steps are as rough as the panes show: neighbouring rows that resemble each other make the
+    whole distribution move, and hardly its details.
+    """
+    rows = cells.sum(axis=1, keepdims=True)
+    share = cells.sum(axis=0) / max(1, int(rows.sum()))
+    used = rows[:, 0] > 0
+    odd = (cells - rows * share)[used] / np.sqrt(rows[used])
+    wide = share <= 2 / cells.shape[1]  # a value of its own has no details
+    if f.exact and len(f.edges) <= cells.shape[1]:
+        return 0.0
+    rough = float((odd[:, wide] ** 2).mean()) if wide.any() else 0.0
+    distinct = len(f.edges) if not f.exact or f.rows > 4 * len(f.edges) else np.inf
+    return float(BROADER * np.sqrt(rough) * (1 - np.sqrt(cells.shape[1] / distinct)))
