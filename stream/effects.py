@@ -75,6 +75,9 @@ def shift(before: float, after: float) -> float:
         return float(np.clip(np.float64(after) - before, -LARGEST, LARGEST))
 
 
-def unknown(floors: Mapping[str, float], known: set[str]) -> list[str]:
-    """Names in `effect_floors` that no feature or output has."""
-    return sorted(floors.keys() - known)
+def notes(floors: Mapping[str, float], known: set[str]) -> list[str]:
+    """What is to be said of names in `effect_floors` that no feature or output has."""
+    strange = sorted(floors.keys() - known)
+    more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+    listed = f"{', '.join(strange[:5])}{more}"
+    return [f"effect_floors names what the reference has not: {listed}"] if strange else []

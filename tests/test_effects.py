@@ -114,9 +114,9 @@ def test_shifts_are_finite_and_have_a_direction(before: float, after: float) -> 
     assert effects.direction(before, after) == effects.direction(0.0, moved)
 
 
-def test_names_of_no_feature_are_found() -> None:
+def test_names_of_no_feature_are_told() -> None:
     known = {"age", "output:prediction"}
-    assert effects.unknown({"age": 1.0, "agee": 2.0, "prediction": 0.1}, known) == [
-        "agee",
-        "prediction",
+    assert effects.notes({"age": 1.0}, known) == []
+    assert effects.notes({"age": 1.0, "agee": 2.0, "prediction": 0.1}, known) == [
+        "effect_floors names what the reference has not: agee, prediction"
     ]

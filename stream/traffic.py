@@ -1,0 +1,86 @@
+"""Traffic: how many rows came, and how many of them late. Plain rules, and notices only.
+
+They raise no alert: what is normal is known from a few windows before alone, and a holiday breaks
+it. The rows of a reference are no measure: nobody says how long they took to come.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from stream import effects, figures
+from stream.events import Effect, Reading
+from stream.measures import Detail
+from stream.settings import ModelSettings
+
+EARLIER = 14  # windows before this one whose rows are looked at
+ENOUGH_EARLIER = 7  # of them, before anything is said
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Traffic:
+    """Rows of a window in time and late ones, and of windows as long before it, newest first."""
+
+    rows: int
+    late: int = 0
+    earlier: tuple[int, ...] = ()
+
+
+def traffic_readings(traffic: Traffic, settings: ModelSettings) -> list[Reading]:
+    """What is to be said of the number of rows, and of how many came late."""
+    found = [_volume(traffic), _late(traffic, settings)]
+    return [reading for reading in found if reading is not None]
+
+
+def _volume(t: Traffic) -> Reading | None:
+    """Fewer than half of the fewest rows, or more than twice the most, of the windows before."""
+    if len(t.earlier) < ENOUGH_EARLIER or t.rows == 0 or min(t.earlier) == 0:
+        return None
+    fewest, most = min(t.earlier), max(t.earlier)
+    few, many = np.log2(fewest / t.rows), np.log2(t.rows / most)
+    doublings = float(max(few, many))
+    if doublings <= 1:
+        return None
+    effect = Effect(name="beyond the rows of before", value=doublings, floor=1.0, unit="doublings")
+    word, limit = ("few", "half of the fewest") if few > many else ("many", "twice the most")
+    seen = (
+        f"{figures.count(fewest)} to {figures.count(most)} in the {len(t.earlier)} windows before"
+    )
+    reason = f"too {word} rows: {figures.count(t.rows)}, {seen}; the rule: beyond {limit}"
+    details: dict[str, Detail] = {
+        "fewest_before": fewest,
+        "most_before": most,
+        "windows_before": len(t.earlier),
+        "direction": "down" if word == "few" else "up",
+    }
+    return _notice("volume", "rows", t.rows, effect, reason, details)
+
+
+def _late(t: Traffic, settings: ModelSettings) -> Reading | None:
+    """Rows that came after their pane was sealed, where they are too many of all."""
+    total = t.rows + t.late
+    share = t.late / total if total else 0.0
+    effect = effects.of_share("share of late rows", share, settings.effect_floor_share)
+    if total < settings.minimum_rows or share < settings.effect_floor_share or not t.late:
+        return None
+    limit = figures.share(settings.effect_floor_share)
+    reason = (
+        f"{figures.share(share)} of {figures.count(total)} rows came late, after their pane was "
+        f"sealed; the rule: {limit} or more. A longer `lateness_s` waits for them"
+    )
+    return _notice("late", "late rows", total, effect, reason, {"late": t.late})
+
+
+def _notice(
+    check: str, subject: str, n: int, effect: Effect, reason: str, details: dict[str, Detail]
+) -> Reading:
+    return Reading(
+        check=check,
+        subject=subject,
+        role="data",
+        effect=effect,
+        n=n,
+        verdict="moved",
+        reason=reason,
+        details=details | {"severity": effects.severity(effect)},
+    )
