@@ -136,7 +136,7 @@ async def _models(
             alerts = f"alerts/{field.removeprefix('monitor/')}"
             try:
                 memories.append(
-                    _memory(settings, {f: fields[f] for f in (field, alerts) if f in fields})
+                    memory_of(settings, {f: fields[f] for f in (field, alerts) if f in fields})
                 )
             except (ValueError, KeyError, TypeError) as error:
                 damaged.append(f"{field} of watch {number}: {error}")
@@ -147,7 +147,7 @@ async def _models(
     return [_model(memory, references) for memory in memories], damaged
 
 
-def _memory(settings: Settings, fields: Mapping[str, bytes]) -> Memory:
+def memory_of(settings: Settings, fields: Mapping[str, bytes]) -> Memory:
     """What the watch knows of one model version. Raises ValueError where it is damaged."""
     watch = Watch(settings.model)
     watch.restore(fields)

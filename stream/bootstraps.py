@@ -11,25 +11,26 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
-from scipy import stats
 
 from stream.calibrations import GAPS, Calibration, Law, WindowLaw
-from stream.columns import Floats, Ints
-from stream.settings import DAY_S
+from stream.columns import Floats
 from stream.slots import Counts
+from stream.variations import (
+    DIRECTIONS,
+    Singles,
+    World,
+    inflations_of,
+    order_of,
+    whole_days,
+    world_of,
+)
 
-Singles = npt.NDArray[np.float32]
 STRETCH = 240  # panes that one made-up reference is compared with
 MIXED = 4  # panes, or days, that one is made of
-LEAST_PANES, LEAST_DAYS = 24, 7
+LEAST_PANES = 24
 TOGETHER = 128  # numbers simulated together; of more, some by chance stand for all
 CELLS_MADE = 60_000_000
 PANES_MADE = (14_400, 57_600)
-# chance at which days are said to be more even, or less, than their panes, though they are not: to
-# say so wrongly costs false alarms where they are more even, and power where they are less
-TOO_EVEN, TOO_ODD = 0.001, 0.05
-DIRECTIONS = 0.29  # a day's cells tell as much of its variance as so many days by one figure
 MOST, LEAST = 400, 8  # episodes between which the law of their rate is fitted
 STEPS = 16
 
@@ -43,30 +44,6 @@ class Plan:
     seed: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _World:
-    """What made-up panes are made of. A unit is a pane, or a day of so many slots.
-
-    odd: shape (units, slots, columns), deviations from what is usual, in rows, over the square
-    root of a pane's rows. usual: shape (slots, columns), the same of slots from the whole. rows:
-    shape (slots, columns), of a slot over the mean. variance: shape (columns,), of one row.
-    starts: shape (features,), where a feature's columns begin. corrections: shape (features,).
-    """
-
-    odd: Singles
-    usual: Singles
-    rows: Singles
-    variance: Singles
-    starts: Ints
-    corrections: Floats
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Units, slots and columns."""
-        units, slots, columns = self.odd.shape
-        return units, slots, columns
-
-
 def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibration | None:
     """The calibration of a reference's numbers; None where its panes are too few.
 
@@ -77,17 +54,17 @@ def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibratio
     used = np.flatnonzero(sum(c.rows for c in found))
     if len(used) < LEAST_PANES:
         return None
-    days = _days(used, plan, first)
-    by_day = len(days) >= LEAST_DAYS and _odd_days(found, days)
-    units = days if by_day else used[:, None]
+    days = whole_days(used, plan.pane_s, first)
+    order = order_of(found, days)
+    units, loose = used[:, None] if order == "panes" else days, order == "hours"
     windows = [w for w in plan.windows_s if 3 * w <= units.size * plan.pane_s]
     if not windows:
         return None
     lengths = [w // plan.pane_s for w in windows]
-    inflations = _inflations(_world(found, units), lengths)
+    inflations = inflations_of(world_of(found, units, loose), lengths)
     random = np.random.default_rng([plan.seed, len(found), len(used)])
     chosen = np.sort(random.permutation(len(found))[:TOGETHER])
-    world = _world([found[i] for i in chosen], units)
+    world = world_of([found[i] for i in chosen], units, loose)
     laws = _laws(world, inflations[chosen], lengths, len(found) / len(chosen), random)
     figures = {(c.name, c.role): tuple(x.tolist()) for c, x in zip(found, inflations, strict=True)}
     return Calibration(
@@ -96,113 +73,15 @@ def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibratio
         panes=units.size,
         days=len(days),
         rows_a_pane=float(np.mean([c.rows[used].mean() for c in found])),
-        order="days" if by_day else "panes",
+        order=order,
         windows=tuple(WindowLaw(w, law) for w, law in zip(windows, laws, strict=True)),
         features={name: x for (name, role), x in figures.items() if role == "input"},
         outputs={name: x for (name, role), x in figures.items() if role == "output"},
     )
 
 
-def _days(used: Ints, plan: Plan, first: int) -> Ints:
-    """The panes of whole days, shape (days, slots): those with most of their panes in use."""
-    slots = DAY_S // plan.pane_s
-    if DAY_S % plan.pane_s or slots < 2:
-        return np.zeros((0, 1), dtype=np.int64)
-    day = (first + used) // slots
-    numbers, panes = np.unique(day, return_counts=True)
-    whole = numbers[(panes >= 0.8 * panes.max())]
-    at = whole[:, None] * slots - first + np.arange(slots)
-    inside: Ints = at[(at[:, 0] >= 0) & (at[:, -1] <= int(used[-1]))]
-    return inside
-
-
-def _odd_days(found: Sequence[Counts], days: Ints) -> bool:
-    """Whether days vary more, or less, than as many panes that know nothing of each other.
-
-    In any feature.
-    """
-    freedom = (len(days) - 1) / DIRECTIONS
-    low, high = stats.chi2.ppf([TOO_EVEN / len(found), 1 - TOO_ODD / len(found)], freedom)
-    for one in found:
-        by_pane, by_day = (_world([one], units) for units in (days.reshape(-1, 1), days))
-        ratio = float((_inflations(by_day, [days.shape[1]]) / _inflations(by_pane, [1]))[0, 0])
-        if not low <= ratio * freedom <= high:
-            return True
-    return False
-
-
-def _world(found: Sequence[Counts], units: Ints) -> _World:
-    """units: shape (units, slots), panes of the reference."""
-    parts = [_deviations(one, units) for one in found]
-    odd = np.concatenate([part[0] for part in parts], axis=2)
-    columns = [len(one.whole) for one in found]
-    variance = np.concatenate([np.maximum(c.whole * (1 - c.whole), 1e-9) for c in found])
-    return _World(
-        odd,
-        np.concatenate([part[1] for part in parts], axis=1),
-        np.concatenate([part[2] for part in parts], axis=1),
-        variance.astype(np.float32),
-        np.cumsum([0, *columns[:-1]]),
-        np.array([one.correction for one in found]),
-    )
-
-
-def _deviations(one: Counts, units: Ints) -> tuple[Singles, Singles, Singles]:
-    """What is odd, what is usual and the rows of a slot: see `_World`."""
-    counts, rows = one.counts[units], one.rows[units]
-    whole = counts.sum(axis=(0, 1)) / max(1, int(rows.sum()))
-    apart = counts - rows[..., None] * whole
-    mean = max(float(rows.mean()), 1e-9)
-    n, slots, _ = apart.shape
-    if slots == 1:  # panes of few rows tell as much of one row as panes of many
-        filled = max(2, int((rows > 0).sum()))
-        scale = np.sqrt(n / (filled - 1) / np.maximum(rows, 1))
-        odd = apart * scale[..., None]
-        usual, of_slots = np.zeros_like(apart[0]), np.ones_like(apart[0])
-    else:
-        usual = apart.mean(axis=0) / np.sqrt(mean)
-        odd = (apart / np.sqrt(mean) - usual) * np.sqrt(n / (n - 1))
-        of_slots = np.broadcast_to(rows.mean(axis=0)[:, None] / mean, usual.shape)
-    return odd.astype(np.float32), usual.astype(np.float32), of_slots.astype(np.float32)
-
-
-def _inflations(world: _World, lengths: Sequence[int]) -> Floats:
-    """Variance of the distribution in windows over that of as many independent rows.
-
-    Shape (features, lengths): the mean over cells and over places in the day.
-    """
-    _, _, columns = world.shape
-    ends = [*world.starts[1:].tolist(), columns]
-    found = np.zeros((len(world.starts), len(lengths)))
-    for i, length in enumerate(lengths):
-        ratio = _variances(world, length) / world.variance
-        for j, (start, end) in enumerate(zip(world.starts, ends, strict=True)):
-            found[j, i] = max(float(ratio[start:end].mean()), 1e-3)
-    return found
-
-
-def _variances(world: _World, length: int) -> Floats:
-    """Variance of a window's deviation, over its rows, shape (columns,)."""
-    _, slots, columns = world.shape
-    total, places = np.zeros(columns), np.zeros(columns)
-    for start in range(slots):
-        pieces = [(start, min(start + length, slots))]
-        days, rest = divmod(length - (pieces[0][1] - start), slots)
-        pieces += [(0, rest)] if rest else []
-        whole = [(0, slots)] * min(days, 1)
-        variance, usual, rows = np.zeros(columns), np.zeros(columns), np.zeros(columns)
-        for times, some in ((1, pieces), (days, whole)):
-            for a, b in some:
-                variance += times * (world.odd[:, a:b].sum(axis=1) ** 2).mean(axis=0)
-                usual += times * world.usual[a:b].sum(axis=0)
-                rows += times * world.rows[a:b].sum(axis=0)
-        total += np.where(rows > 0, (variance + usual**2) / np.maximum(rows, 1e-9), 0.0)
-        places += rows > 0
-    return total / np.maximum(places, 1.0)
-
-
 def _laws(
-    world: _World,
+    world: World,
     inflations: Floats,
     lengths: Sequence[int],
     stands_for: float,
@@ -219,17 +98,18 @@ def _laws(
 
 
 def _stretch(
-    world: _World, inflations: Floats, lengths: Sequence[int], random: np.random.Generator
+    world: World, inflations: Floats, lengths: Sequence[int], random: np.random.Generator
 ) -> Iterator[Floats]:
     """Largest squared statistic over its inflation, of each length, shape (STRETCH,)."""
     units, slots, columns = world.shape
     days = -(-(STRETCH + max(lengths)) // slots)
     # what a variance from so few units is worth: a normal variable over it is one of Student's
-    unsure = np.float32(np.sqrt((units - 1) / random.chisquare(units - 1)))
-    made = (_mixed(world.odd, days, random) * unsure).reshape(-1, columns)
+    freedom = (units - 1) * (slots if world.loose else 1 / DIRECTIONS)
+    unsure = np.float32(np.sqrt(freedom / random.chisquare(freedom)))
+    made = (_mixed(world, days, random) * unsure).reshape(-1, columns)
     made += np.tile(world.usual, (days, 1))
     rows = np.tile(world.rows, (days, 1))
-    error = _mixed(world.odd.sum(axis=1, keepdims=True), 1, random)[0, 0] * unsure
+    error = _mixed(world, 1, random)[0].sum(axis=0) * unsure
     error *= np.float32(1 / (np.sqrt(units) * slots))
     up_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(made, axis=0)])
     rows_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(rows, axis=0)])
@@ -242,12 +122,17 @@ def _stretch(
         yield ((far + world.corrections) ** 2 / inflations[:, i]).max(axis=1)
 
 
-def _mixed(odd: Singles, count: int, random: np.random.Generator) -> Singles:
+def _mixed(world: World, count: int, random: np.random.Generator) -> Singles:
     """Units made of MIXED of those that were seen, each with a sign, shape (count, ...)."""
-    found = np.zeros((count, *odd.shape[1:]), dtype=np.float32)
-    signs = random.choice(np.array([-1, 1], np.float32), (MIXED, count)) / np.float32(MIXED**0.5)
-    for some in signs:
-        found += odd[random.integers(0, len(odd), count)] * some[:, None, None]
+    units, slots, _ = world.shape
+    found = np.zeros((count, *world.odd.shape[1:]), dtype=np.float32)
+    width = slots if world.loose else 1
+    at = np.arange(slots) if world.loose else slice(None)
+    for _ in range(MIXED):
+        signs = random.choice(np.array([-1, 1], np.float32), (count, width, 1))
+        chosen = random.integers(0, units, (count, width))
+        some = world.odd[chosen if world.loose else chosen[:, 0], at]
+        found += some * (signs / np.float32(MIXED**0.5))
     return found
 
 

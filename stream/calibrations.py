@@ -7,7 +7,7 @@ it. Levels follow from it and from a model's settings by plain arithmetic: the s
 import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,9 +55,9 @@ class WindowLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the reference's own panes show, for all of its numbers together.
 
-    panes, days: of the reference that were used. rows_a_pane: their mean. order: "panes" where
-    panes are as good as independent, "days" where only days are (a daily season, say). features,
-    outputs: variance inflation by name, one figure for each of `windows`.
+    panes, days: of the reference that were used. rows_a_pane: their mean. order: what is as good
+    as independent: "panes", "hours" (panes, but for what is usual at their hour), or "days" alone.
+    features, outputs: variance inflation by name, one figure for each of `windows`.
     """
 
     seed: int
@@ -65,7 +65,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     panes: int
     days: int
     rows_a_pane: float
-    order: str
+    order: Literal["panes", "hours", "days"]
     windows: tuple[WindowLaw, ...]
     features: dict[str, tuple[float, ...]] = {}
     outputs: dict[str, tuple[float, ...]] = {}

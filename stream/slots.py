@@ -9,6 +9,7 @@ import numpy as np
 
 from stream.columns import Column, Floats, Ints
 from stream.features import FeatureReference
+from stream.settings import DAY_S
 
 CELLS, FEW_CELLS = 64, 32
 MANY_FEATURES = 25  # from so many on fewer cells each
@@ -22,23 +23,26 @@ class Panes:
     """Which pane each row belongs to. number: shape (rows,), -1 where it has no time.
 
     first: the number since 1970 of pane 0. count: panes from the first to the last, empty ones too.
+    a_day: how many make up a day; 1 where none do.
     """
 
     number: Ints
     first: int
     count: int
+    a_day: int
 
 
 def panes_of(times_ms: Ints, pane_s: int, none_ms: int) -> Panes:
     """The panes of rows. none_ms: what stands for no time."""
     known = times_ms != none_ms
     numbers = times_ms // (pane_s * 1000)
+    a_day = DAY_S // pane_s if DAY_S % pane_s == 0 else 1
     if not known.any():
-        return Panes(np.full(len(times_ms), -1), 0, 0)
+        return Panes(np.full(len(times_ms), -1), 0, 0, a_day)
     last = int(numbers[known].max())
     first = max(int(numbers[known].min()), last - MAX_PANES + 1)
     inside = known & (numbers >= first)
-    return Panes(np.where(inside, numbers - first, -1), first, last - first + 1)
+    return Panes(np.where(inside, numbers - first, -1), first, last - first + 1, a_day)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -90,22 +94,26 @@ def counted(
     up_to = np.cumsum(found, axis=1)
     rows_of_panes = up_to[:, -1]
     whole = up_to[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
-    return Counts(f.name, role, up_to[:, :-1], rows_of_panes, whole, _correction(f, found))
+    return Counts(
+        f.name, role, up_to[:, :-1], rows_of_panes, whole, _correction(f, found, panes.a_day)
+    )
 
 
-def _correction(f: FeatureReference, cells: Ints) -> float:
+def _correction(f: FeatureReference, cells: Ints, a_day: int) -> float:
     """After Chernoff (1965): the mean overshoot of a random walk, by the width of its steps.
 
     Steps are as rough as the panes show: neighbouring rows that resemble each other make the
     whole distribution move, and hardly its details.
     """
-    rows = cells.sum(axis=1, keepdims=True)
-    share = cells.sum(axis=0) / max(1, int(rows.sum()))
-    used = rows[:, 0] > 0
-    odd = (cells - rows * share)[used] / np.sqrt(rows[used])
-    wide = share <= 2 / cells.shape[1]  # a value of its own has no details
     if f.exact and len(f.edges) <= cells.shape[1]:
         return 0.0
-    rough = float((odd[:, wide] ** 2).mean()) if wide.any() else 0.0
+    rows = cells.sum(axis=1, keepdims=True)
+    share = cells.sum(axis=0) / max(1, int(rows.sum()))
+    odd = (cells - rows * share) / np.sqrt(np.maximum(rows, 1))
+    apart = a_day if len(odd) > 2 * a_day else 1  # the same hour of the next day, if it can be
+    both = ((rows[apart:] > 0) & (rows[:-apart] > 0))[:, 0]
+    wide = share <= 2 / cells.shape[1]  # a value of its own has no details
+    steps = (odd[apart:] - odd[:-apart])[both][:, wide]
+    rough = float((steps**2).mean()) / 2 if steps.size else 0.0
     distinct = len(f.edges) if not f.exact or f.rows > 4 * len(f.edges) else np.inf
     return float(BROADER * np.sqrt(rough) * (1 - np.sqrt(cells.shape[1] / distinct)))

@@ -56,7 +56,7 @@ def test_a_season_within_the_day_is_no_change_of_the_day() -> None:
     wave = np.repeat(np.sin(2 * np.pi * np.arange(HOURS) / 24), ROWS)
     found = calibrate(counts_of(normal(3) + wave), PLAN)
     assert found is not None
-    assert found.order == "days"
+    assert found.order == "hours"
     hour, day = found.features["f0"]
     assert hour > 10
     assert day < 1.3

@@ -14,7 +14,18 @@ from stream.references import Parts, Reference
 from tests.servers import Kafka
 
 COMMANDS = (
-    *("demo", "worker", "reference", "version", "replay", "backtest", "tail", "embedded", "status"),
+    *(
+        "demo",
+        "worker",
+        "reference",
+        "version",
+        "replay",
+        "backtest",
+        "tail",
+        "embedded",
+        "status",
+        "explain",
+    ),
     *("topics create", "topics check", "repair"),
     *("repair events", "repair signals", "repair sources", "repair skip"),
 )

@@ -10,6 +10,7 @@ from agents.registration import Roles
 from agents.tables import BadTable, Table
 from stream.columns import Column, column_of
 from stream.references import Parts
+from stream.settings import ModelSettings
 
 ROWS = 400
 
@@ -117,3 +118,63 @@ def test_its_parts_give_it_back() -> None:
     assert len(whole) > 1
     assert whole[-1] is not None
     assert whole[-1].id == found.id
+
+
+HOURS, IN_AN_HOUR = 48, 20
+NUMBERS = np.random.default_rng(3).normal(size=HOURS * IN_AN_HOUR)
+HOUR_OF_ROW = np.repeat(np.arange(HOURS), IN_AN_HOUR)
+SPELLINGS = {
+    "text": column_of([f"2026-01-{h // 24 + 1:02}T{h % 24:02}:30:00Z" for h in HOUR_OF_ROW]),
+    "no zone": column_of([f"2026-01-{h // 24 + 1:02} {h % 24:02}:30:00" for h in HOUR_OF_ROW]),
+    "milliseconds": Column(1_767_225_600_000 + 3_600_000.0 * HOUR_OF_ROW),
+}
+
+
+def timed(times: Column) -> Table:
+    return Table({"x": Column(NUMBERS), "at": times}, {}, len(NUMBERS))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_column_of_times_calibrates_the_reference(spelling: str) -> None:
+    found, notes = registration.build(timed(SPELLINGS[spelling]), "m", "1", Roles(time="at"))
+    assert set(found.features) == {"x"}
+    assert found.calibration is not None
+    assert (found.calibration.panes, found.calibration.rows_a_pane) == (HOURS, IN_AN_HOUR)
+    assert "uncalibrated: windows of 1d were not calibrated" in notes  # of two days
+
+
+def test_rows_in_order_are_a_second_apart() -> None:
+    settings = ModelSettings(pane_s=20, windows_s=(20, 40), panes_kept=10)
+    roles = Roles(time="row", ignore=("at",))
+    table = timed(SPELLINGS["text"])
+    found, notes = registration.build(table, "m", "1", roles, settings)
+    assert found.calibration is not None
+    assert [w.window_s for w in found.calibration.windows] == [20, 40]
+    assert "960s" not in notes[-1]
+
+
+def test_rows_without_a_time_are_left_out_of_the_calibration() -> None:
+    some = SPELLINGS["milliseconds"].numbers.copy()
+    some[::2] = np.nan
+    found, _ = registration.build(timed(Column(some)), "m", "1", Roles(time="at"))
+    assert found.calibration is not None
+    assert found.calibration.rows_a_pane == IN_AN_HOUR / 2
+    assert found.rows == len(NUMBERS)
+
+
+def test_what_tells_no_order_is_said() -> None:
+    same = Column(np.full(len(NUMBERS), 1_767_225_600_000.0))
+    found, notes = registration.build(timed(same), "m", "1", Roles(time="at"))
+    assert found.calibration is None
+    assert notes[-1].startswith("uncalibrated: too few panes with rows")
+
+
+@pytest.mark.parametrize("times", [Column(HOUR_OF_ROW * 1.0), column_of(["noon"] * len(NUMBERS))])
+def test_what_is_no_time_is_refused(times: Column) -> None:
+    with pytest.raises(BadTable, match="column 'at', named by --time"):
+        registration.build(timed(times), "m", "1", Roles(time="at"))
+
+
+def test_a_column_of_times_must_be_there() -> None:
+    with pytest.raises(BadTable, match="no column 'when'"):
+        registration.build(timed(SPELLINGS["text"]), "m", "1", Roles(time="when"))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, spools, supervisor
-from agents.commands import backtesting, bridging, operating, repairing, replaying
+from agents.commands import backtesting, bridging, explaining, operating, repairing, replaying
 from agents.commands.arguments import (
     INTERRUPTED,
     Config,
@@ -26,6 +26,7 @@ from agents.complaints import BadSettings
 from agents.demo import DemoFailed, Plan
 from agents.demo import run as demonstrate
 from agents.embedded import CannotEmbed
+from agents.explain import Unknown
 from agents.gates import Stalled
 from agents.pairs import PairEnded
 from agents.portfolio import MONTHS, SEED
@@ -52,6 +53,7 @@ KAFKA = "Is Kafka running? Its addresses are `brokers` of [kafka] in the file fo
 FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
     (BadSettings, USAGE, ""),
     (BadTable, FAILED, ""),
+    (Unknown, FAILED, ""),
     (CannotEmbed, UNAVAILABLE, ""),
     (Unusable, UNAVAILABLE, ""),
     (Damaged, UNAVAILABLE, ""),
@@ -195,6 +197,7 @@ app.add_typer(operating.topic_commands, name="topics")
 app.add_typer(repairing.repair_commands, name="repair")
 app.command("embedded")(operating.embedded_command)
 app.command("status")(operating.status_command)
+app.command("explain")(explaining.explain_command)
 app.command("bridge")(bridging.bridge_command)
 
 

@@ -1,0 +1,220 @@
+"""Explanations: what of a model is watched, at which levels, and what that makes one expect."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from scipy import special
+
+from stream.calibrations import allowance, denser, promise
+from stream.columns import Floats
+from stream.evaluations import level_of
+from stream.features import FeatureReference
+from stream.judgements import shares
+from stream.quality import METRICS
+from stream.references import Reference
+from stream.settings import MONTH_S, ModelSettings
+
+SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
+MEDIAN, MOST = 0.0, 1.2816  # how many deviations chance may be against it: one of two, one of ten
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """How soon a lasting shift of one number is told. None: not by windows of this length.
+
+    median_s, p90_s: in half of all cases, and in nine of ten, for the number in the middle.
+    matters: whether it reaches the effect floor; a smaller one is said to be small.
+    """
+
+    shift_sd: float
+    median_s: int | None
+    p90_s: int | None
+    matters: bool
+
+
+class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows of one length. rows: usual ones; None: not known yet.
+
+    by_chance_a_month: false alarms about numbers that calibration makes one expect; None: not
+    calibrated. gap: what a number's largest gap must exceed, in the middle of all numbers.
+    inflation: of the variance, from and to. reference_windows: how many the reference is long.
+    """
+
+    window_s: int
+    rows: int | None
+    by_chance_a_month: float | None
+    gap: float | None
+    inflation: tuple[float, float] | None
+    reference_windows: int | None
+    found: list[Found]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """One model version. watched: what is looked at, by check. promised: whether the budget is.
+
+    evaluations_a_month: of windows, whatever their length. promises: what the reference's length
+    and order allow, for each length of windows. lacks: what else it lacks.
+    """
+
+    model: str
+    version: str
+    reference_id: str | None
+    reference_rows: int
+    watched: dict[str, list[str]]
+    false_alarms_per_month: float
+    promised: bool
+    evaluations_a_month: float
+    level: float
+    windows: list[WindowExplained]
+    promises: list[str]
+    lacks: list[str]
+
+
+def explain(
+    model: str,
+    version: str,
+    reference: Reference | None,
+    settings: ModelSettings,
+    rows_a_pane: float | None = None,
+) -> Explanation:
+    """What there is to say. rows_a_pane: usual ones of live panes; None where not known yet."""
+    calibration = reference.calibration if reference else None
+    promised, promises = promise(calibration, settings)
+    if reference is None:
+        promises = [f"no reference: the first {settings.reference_rows:,} rows will stand for one"]
+    if rows_a_pane is None and calibration is not None:
+        rows_a_pane = calibration.rows_a_pane
+    windows = [_window(reference, settings, w, rows_a_pane) for w in settings.windows_s]
+    return Explanation(
+        model=model,
+        version=version,
+        reference_id=reference.id if reference else None,
+        reference_rows=reference.rows if reference else 0,
+        watched=_watched(reference, settings),
+        false_alarms_per_month=settings.false_alarms_per_month,
+        promised=promised,
+        evaluations_a_month=MONTH_S / settings.pane_s * len(settings.windows_s),
+        level=level_of(settings),
+        windows=windows,
+        promises=promises,
+        lacks=_lacks(reference, settings),
+    )
+
+
+def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, list[str]]:
+    if reference is None:
+        return {}
+    known = [(name, f) for name, f in reference.features.items() if name not in settings.ignore]
+    known += [(f"output:{name}", f) for name, f in reference.outputs.items()]
+    quality = dict.fromkeys([*reference.quality, *settings.objectives])
+    found = {
+        "ks": [name for name, f in known if f.kind == "number"],
+        "chi-square": [name for name, f in known if f.kind == "category"],
+        "missing": [name for name, f in known if f.missing],
+        "quality": [name for name in quality if name in METRICS] * settings.expects_truth,
+        "detectors": [f"{d.name} of {d.signal}" for d in settings.detectors],
+    }
+    return {check: names for check, names in found.items() if names}
+
+
+def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
+    """What is judged without calibration though the reference has a time order, and the like."""
+    found = []
+    watched = _watched(reference, settings)
+    if reference is not None and reference.calibration is not None:
+        plain = [name for name in ("chi-square", "missing", "quality") if name in watched]
+        if plain:
+            found.append(f"{', '.join(plain)}: rows of a window are taken for independent")
+        if reference.calibration.days == 0:
+            found.append("less than a day of order: a daily season is not known")
+    if settings.expects_truth and reference is not None and "quality" not in watched:
+        found.append("quality on the reference is not known, and no objective is set")
+    return found
+
+
+def _window(
+    reference: Reference | None, settings: ModelSettings, window_s: int, rows_a_pane: float | None
+) -> WindowExplained:
+    panes = window_s // settings.pane_s
+    rows = None if rows_a_pane is None else round(rows_a_pane * panes)
+    calibration = reference.calibration if reference else None
+    limits = _limits(reference, settings, window_s, rows) if reference and rows else []
+    month = shares(reference, settings)[0] / len(settings.windows_s) if reference else 0.0
+    allowed = allowance(calibration, settings, window_s, month)
+    inflations = [limit.inflation for limit in limits]
+    return WindowExplained(
+        window_s=window_s,
+        rows=rows,
+        by_chance_a_month=allowed.expected(allowed.threshold) if allowed else None,
+        gap=statistics.median(limit.gap for limit in limits) if limits else None,
+        inflation=(min(inflations), max(inflations)) if allowed and limits else None,
+        reference_windows=calibration.windows_of_reference(window_s) if calibration else None,
+        found=[_found(limits, shift, panes, settings) for shift in SHIFTS_SD] if limits else [],
+    )
+
+
+class _Limit(msgspec.Struct, frozen=True):
+    """From which gap on a number has moved, and by how much chance makes the gap vary."""
+
+    feature: FeatureReference
+    floor: float
+    gap: float
+    spread: float
+    inflation: float
+
+
+def _limits(
+    reference: Reference, settings: ModelSettings, window_s: int, rows: int
+) -> Sequence[_Limit]:
+    month = shares(reference, settings)[0] / len(settings.windows_s)
+    known = reference.calibration
+    allowed = allowance(known, settings, window_s, month)
+    checked = sum(map(len, _watched(reference, settings).values()))
+    plain = float(special.kolmogi(level_of(settings) / max(1, checked)) ** 2)
+    found = []
+    for name, f in reference.features.items():
+        if f.kind != "number" or name in settings.ignore or f.sd <= 0:
+            continue
+        inflation = known.inflation(name, "input", window_s) if known and allowed else None
+        t = allowed.threshold if allowed and inflation else plain
+        if known and inflation:
+            rows_a_pane = rows * known.pane_s / window_s
+            inflation = denser(inflation, rows_a_pane, known.rows_a_pane)
+        n = rows * f.rows / (rows + f.rows)
+        size = inflation or 1.0
+        own = settings.effect_floors.get(name)
+        floor = settings.effect_floor_sd if own is None else own / f.sd
+        found.append(_Limit(f, floor, math.sqrt(t * size / n), math.sqrt(size / 4 / n), size))
+    return found
+
+
+def _found(limits: Sequence[_Limit], shift_sd: float, panes: int, settings: ModelSettings) -> Found:
+    seconds: list[int | None] = []
+    for against in (MEDIAN, MOST):
+        times = [_panes_until(limit, shift_sd, panes, against) for limit in limits]
+        middle = statistics.median_low(times)
+        seconds.append(round(middle) * settings.pane_s if middle <= panes else None)
+    matters = statistics.median(limit.floor for limit in limits) <= shift_sd
+    return Found(shift_sd=shift_sd, median_s=seconds[0], p90_s=seconds[1], matters=matters)
+
+
+def _panes_until(limit: _Limit, shift_sd: float, panes: int, against: float) -> float:
+    """Panes after which a shift is told; more than there are, where it is not.
+
+    A window that is full of it to a share shows that share of the gap, and of the effect.
+    """
+    gap = gap_of(limit.feature, shift_sd)
+    if gap <= 0 or limit.floor > shift_sd:
+        return math.inf
+    share = max((limit.gap + against * limit.spread) / gap, limit.floor / shift_sd)
+    return max(1.0, float(math.ceil(share * panes)))
+
+
+def gap_of(f: FeatureReference, shift_sd: float) -> float:
+    """The largest gap that moving all values up by a part of their deviation makes."""
+    up_to = np.cumsum(f.counts[: f.cells])
+    whole: Floats = up_to[1::2] / max(1, int(up_to[-1]))  # up to and with each edge
+    before = np.searchsorted(f.edges, f.edges - shift_sd * f.sd, "right")
+    return float(np.abs(whole - np.concatenate([[0.0], whole])[before]).max(initial=0.0))
