@@ -1,20 +1,21 @@
 """Periodic checks of a window's counts against the reference: is it chance, and does it matter.
 
 A check measures a p-value and an effect in the feature's own units; both must speak before
-anything is called moved. To add one: a function in `stream.measures` and a line in `CHECKS`.
+anything is called moved. To add one: a function in `stream.measures` (of the data themselves: in
+`stream.soundness`) and a line in `CHECKS`.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from stream import figures
+from stream import figures, soundness
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind
 from stream.judgements import Chance, chances, other_level
 from stream.leisure import ALWAYS, Leisure
-from stream.measures import Comparison, Measure, Role, chi_square, ks, missing, unusable
+from stream.measures import Comparison, Measure, Role, chi_square, ks, missing
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -34,7 +35,11 @@ class Check:
 CHECKS: dict[str, Check] = {
     "ks": Check("number", "two-sample Kolmogorov-Smirnov against the reference", ks),
     "chi-square": Check("category", "chi-square over the reference's categories", chi_square),
-    "missing": Check(None, "share of missing and unusable values", missing),
+    "missing": Check(None, "share of missing and infinite values", missing),
+    "type": Check("number", "share of words where numbers were", soundness.typed),
+    "constant": Check(None, "one value in all rows, where there were several", soundness.constant),
+    "range": Check("number", "share of values out of the reference's range", soundness.outside),
+    "new-category": Check("category", "names the reference has not", soundness.new_category),
 }
 MAIN: dict[Kind, str] = {"number": "ks", "category": "chi-square"}
 
@@ -43,7 +48,7 @@ def measure(comparison: Comparison, check: str) -> Measure:
     """One check's figures; without p-value and effect where there is too little to compare."""
     f = comparison.feature
     values = f.cells + (1 if f.kind == "category" else 0)
-    used = slice(None) if check == "missing" else slice(values)
+    used = slice(None) if check in ("missing", "type") else slice(values)
     n, m = int(comparison.counts[used].sum()), int(f.counts[used].sum())
     if m == 0 or n < max(1, comparison.settings.minimum_rows):
         return Measure(check, comparison, n, m, f.name)
@@ -51,10 +56,8 @@ def measure(comparison: Comparison, check: str) -> Measure:
 
 
 def measures(c: Comparison) -> list[Measure]:
-    """All checks of a feature; that of missing values only where some are, here or there."""
-    found = [measure(c, MAIN[c.feature.kind])]
-    some = any(sum(unusable(c.feature, counts).values()) for counts in (c.feature.counts, c.counts))
-    return [*found, measure(c, "missing")] if some else found
+    """The main check of a feature, and those of its data that have something to say."""
+    return [measure(c, name) for name in (MAIN[c.feature.kind], *soundness.due(c))]
 
 
 def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Reading:
@@ -66,7 +69,7 @@ def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Read
     return Reading(
         check=m.check,
         subject=m.comparison.feature.name,
-        role="data" if m.check == "missing" else m.comparison.role,
+        role=m.comparison.role if m.check in MAIN.values() else "data",
         statistic=m.statistic,
         p_value=m.p_value,
         level=level if chance is None else chance.level,
@@ -136,10 +139,28 @@ def check_share(
                 new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
                 counts = share.counts(name, role)
                 found += measures(Comparison(feature, counts, settings, role, new))
+    found = soundness.together(found)
     sure = chances(reference, found, settings, window_s)
-    rest = [None if chance else m.p_value for m, chance in zip(found, sure, strict=True)]
-    levels = holm(rest, other_level(reference, settings, level, sure))
+    levels = _levels(found, sure, other_level(reference, settings, level, sure))
     return [judge(m, at, c) for m, at, c in zip(found, levels, sure, strict=True)]
+
+
+def _levels(
+    found: Sequence[Measure], sure: Sequence[Chance | None], level: float
+) -> list[float | None]:
+    """The level of each measure that is not calibrated.
+
+    Notices raise no alert, so they cost the others nothing: they are a family of their own.
+    """
+    levels: list[float | None] = [None] * len(found)
+    for notices in (False, True):
+        p_values = [
+            m.p_value if c is None and (m.check in soundness.NOTICES) == notices else None
+            for m, c in zip(found, sure, strict=True)
+        ]
+        family = holm(p_values, level)
+        levels = [one if at is None else at for one, at in zip(levels, family, strict=True)]
+    return levels
 
 
 def holm(p_values: Sequence[float | None], level: float) -> list[float | None]:

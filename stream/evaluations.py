@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from stream import judgements
+from stream import effects, judgements, soundness
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
 from stream.events import Evaluation, Reading, Window, event_id
@@ -13,6 +13,7 @@ from stream.references import Reference
 from stream.settings import MONTH_S, ModelSettings, Task
 from stream.stamps import short, stamp
 from stream.tallies import Tally
+from stream.traffic import Traffic, traffic_readings
 from stream.verdicts import Moved, judge
 from stream.windows import Merged
 
@@ -71,14 +72,18 @@ def inputs_evaluation(
     merged: Merged,
     first_of_ms: int | None = None,
     leisure: Leisure = ALWAYS,
+    traffic: Traffic | None = None,
 ) -> Evaluation:
     """The periodic checks of a window's features and outputs. Raises leisure's Interrupted.
 
     first_of_ms: where the reference is the model's own first rows, the time up to which.
+    traffic: what is known of the number of rows.
     """
     level, window_s = level_of(of.settings), (of.end_ms - of.start_ms) // 1000
     readings = check_share(reference, merged.share, level, of.settings, leisure, window_s)
-    inputs, data = moved(readings, ("input", "data")), moved(readings, ("data",))
+    readings += traffic_readings(traffic, of.settings) if traffic else []
+    inputs = moved(soundness.without_notices(readings), ("input", "data"))
+    data = moved(soundness.faults(readings), ("data",))
     return Evaluation(
         id=of.id("evaluation", "inputs"),
         time=stamp(of.end_ms),
@@ -94,8 +99,14 @@ def inputs_evaluation(
             *_of_first_rows(first_of_ms),
             *_left_out(merged),
             *judgements.notes(reference, of.settings),
+            *effects.notes(of.settings.effect_floors, _called(reference)),
         ],
     )
+
+
+def _called(reference: Reference) -> set[str]:
+    """What features and outputs are called in the settings."""
+    return {*reference.features} | {effects.key(name, "output") for name in reference.outputs}
 
 
 def _of_first_rows(first_of_ms: int | None) -> list[str]:
@@ -252,14 +263,17 @@ def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:
     """Readings that may become alerts, by cause. suffix tells windows of one model apart.
 
     Missing answers are told apart from a missing feature of the same name: an output's checks
-    follow each other.
+    follow each other. A feature's data have one cause, whatever is wrong with them.
     """
-    found, role = {}, "input"
-    for reading in readings:
+    found: dict[str, Reading] = {}
+    role = "input"
+    for reading in soundness.without_notices(readings):
         role = reading.role if reading.role != "data" else role
         name = "output:" if reading.role == "data" and role == "output" else ""
         if reading.check != SURE or reading.role != "quality":
-            found[f"{reading.role}:{name}{reading.subject}{suffix}"] = reading
+            cause = f"{reading.role}:{name}{reading.subject}{suffix}"
+            known = found.get(cause)
+            found[cause] = reading if known is None else soundness.telling(known, reading)
     return found
 
 
@@ -275,7 +289,8 @@ def gone_reading(last: Reading, rows: int) -> Reading:
     """
     reason = f"{last.subject}: not in the reference any more, not checked"
     if last.role == "data":
-        reason = f"{last.subject}: nothing missing"
+        words = "no words among the numbers" if last.check == "type" else "nothing missing"
+        reason = f"{last.subject}: {words}"
     return Reading(
         check=last.check, subject=last.subject, role=last.role, n=rows, verdict="ok", reason=reason
     )

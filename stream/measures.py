@@ -177,7 +177,7 @@ def _listed(word: str, names: Sequence[str]) -> str:
 
 
 def missing(w: Comparison) -> Measure:
-    """Values that could not be used: missing, infinite, or a word where a number was.
+    """Values that are not there: missing, or infinite.
 
     Chi-square, or Fisher's test where few are expected; effect: the change of their share.
     """
@@ -202,8 +202,6 @@ def missing(w: Comparison) -> Measure:
 
 
 def unusable(f: FeatureReference, counts: Ints) -> dict[str, int]:
-    """How many values are missing, infinite, or words where a number was."""
+    """How many values are missing or infinite."""
     found = {"missing": int(counts[f.missing_at])}
-    if f.kind == "number":
-        found |= {"infinite": int(counts[-2]), "not a number": int(counts[-1])}
-    return found
+    return found | ({"infinite": int(counts[-2])} if f.kind == "number" else {})

@@ -173,7 +173,10 @@ def _where(w: Comparison, place: int) -> str:
 
 
 def due(w: Comparison) -> list[str]:
-    """The checks of a feature, beside its main one, that have something to say."""
+    """The checks of a feature, beside its main one, that have something to say.
+
+    A model that always answers the same is no fault of the data: its answers moved.
+    """
     f, live = w.feature, w.counts
     unknown = slice(f.missing_at, f.missing_at + (2 if f.kind == "number" else 1))
     found = ["missing"] if f.counts[unknown].any() or live[unknown].any() else []
@@ -183,7 +186,7 @@ def due(w: Comparison) -> list[str]:
     rows = int(live[values].sum())
     if rows < w.settings.minimum_rows or not f.counts[values].any():
         return found
-    if stands_still(w):
+    if w.role == "input" and stands_still(w):
         found.append("constant")
     if f.kind == "number":
         return found + (["range"] if live[0] + live[f.cells - 1] >= BEYOND * rows else [])

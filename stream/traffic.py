@@ -11,7 +11,9 @@ import numpy as np
 from stream import effects, figures
 from stream.events import Effect, Reading
 from stream.measures import Detail
+from stream.panes import window_panes
 from stream.settings import ModelSettings
+from stream.windows import Windows
 
 EARLIER = 14  # windows before this one whose rows are looked at
 ENOUGH_EARLIER = 7  # of them, before anything is said
@@ -24,6 +26,34 @@ class Traffic:
     rows: int
     late: int = 0
     earlier: tuple[int, ...] = ()
+
+
+def traffic_of(windows: Windows, end_ms: int, window_ms: int, kept_ms: int) -> Traffic:
+    """The rows of a window, and of those before it as far back as panes are kept.
+
+    Windows that begin before the first row of all are left out. As soon as one of them resembles
+    this one there is nothing to say, and `earlier` is empty: looking further costs time.
+    """
+    rows, late = _rows(windows, end_ms, window_ms)
+    first = max(min(windows.named, default=end_ms), end_ms - kept_ms)
+    earlier: list[int] = []
+    for end in range(end_ms - window_ms, first + window_ms - 1, -window_ms)[:EARLIER]:
+        earlier.append(_rows(windows, end, window_ms)[0])
+        if earlier[-1] <= 2 * rows <= 4 * earlier[-1]:
+            return Traffic(rows, late)
+    return Traffic(rows, late, tuple(earlier))
+
+
+def _rows(windows: Windows, end_ms: int, window_ms: int) -> tuple[int, int]:
+    """Rows that came before their pane was sealed, and after it."""
+    rows = late = 0
+    for pane in window_panes(end_ms, window_ms, windows.pane_ms):
+        for name in windows.named.get(pane, ()):
+            if name.revision:
+                late += name.rows
+            else:
+                rows += name.rows
+    return rows, late
 
 
 def traffic_readings(traffic: Traffic, settings: ModelSettings) -> list[Reading]:

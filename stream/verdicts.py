@@ -28,8 +28,8 @@ class Rule:
 INCIDENT = Rule(
     "****",
     "data-quality-incident",
-    "Values are missing or cannot be used far more or less often than in the reference: a fault "
-    "on the data's way is likelier than a change in the world.",
+    "Values are missing, cannot be used or stand still far more or less often than in the "
+    "reference: a fault on the data's way is likelier than a change in the world.",
     "Check the source of the features that are named, and what was deployed there. Do not "
     "retrain on these rows.",
 )

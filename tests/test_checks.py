@@ -86,10 +86,13 @@ def test_missing_values_are_a_check_of_their_own() -> None:
     share.update({"age": column_of(some), "miles": column_of(words)}, None, None, np.arange(1_500))
     found = {(r.check, r.subject): r for r in check_share(reference, share, 0.05, SETTINGS)}
     assert found["ks", "age"].verdict == found["ks", "miles"].verdict == "ok"
-    age, miles = found["missing", "age"], found["missing", "miles"]
+    age, miles = found["missing", "age"], found["type", "miles"]
     assert (age.verdict, age.role) == ("moved", "data")
     assert age.reason.startswith("age: missing rose 0% -> 20.0%;")
-    assert miles.reason.startswith("miles: not a number rose 0% -> 20.0%;")
+    assert (miles.verdict, miles.role) == ("moved", "data")
+    assert miles.reason.startswith(
+        "miles: words where numbers were rose 0% -> 20.0% (300 of 1,500 rows);"
+    )
 
 
 def test_new_names_are_told_most_frequent_first_in_whatever_order_they_came() -> None:
@@ -98,10 +101,25 @@ def test_new_names_are_told_most_frequent_first_in_whatever_order_they_came() ->
     for names in (["pink", "grey", "grey"] * 50, ["grey", "grey", "pink"] * 50):
         share = Share(reference)
         share.update({"colour": column_of(names)}, None, None, np.arange(150))
-        (reading,) = check_share(reference, share, 0.05, SETTINGS)
-        reasons.add(reading.reason)
+        main, new = check_share(reference, share, 0.05, SETTINGS)
+        assert new.reason.startswith("colour: not in the reference: grey, pink, 150 of 150 rows;")
+        reasons.add(main.reason)
     (reason,) = reasons
     assert "new: grey, pink;" in reason
+
+
+def test_notices_are_a_family_of_their_own_and_cost_the_others_nothing() -> None:
+    columns = {name: column_of(AGES) for name in ("age", "height", "miles")}
+    reference = Reference.build("m", "1", columns)
+    share = Share(reference)
+    live = {name: column_of([*AGES, *[900.0] * 90]) for name in columns}
+    share.update(live, None, None, np.arange(1_590))
+    found = check_share(reference, share, 0.06, SETTINGS)
+    by_check = {check: [r for r in found if r.check == check] for check in ("ks", "range")}
+    assert [len(readings) for readings in by_check.values()] == [3, 3]
+    for readings in by_check.values():
+        assert sorted(r.level or 0 for r in readings) == pytest.approx([0.02, 0.03, 0.06])
+    assert {r.role for r in by_check["range"]} == {"data"}
 
 
 def test_features_can_be_left_out() -> None:

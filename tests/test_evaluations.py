@@ -24,6 +24,7 @@ from stream.outcomes import outcomes_of_rows
 from stream.references import Reference
 from stream.settings import DAY_S, MONTH_S, ModelSettings
 from stream.shares import Share
+from stream.traffic import Traffic
 from stream.windows import Merged
 
 DAY_MS = DAY_S * 1000
@@ -189,6 +190,47 @@ def test_missing_answers_and_a_missing_feature_of_their_name_are_two_causes() ->
     ]
 
 
+def test_whatever_is_wrong_with_a_features_data_has_one_cause_and_notices_have_none() -> None:
+    readings = [
+        reading("input"),
+        reading("data", check="missing"),
+        reading("data", "moved", check="type"),
+        reading("data", "moved", check="range"),
+        reading("data", "moved", subject="rows", check="volume"),
+    ]
+    found = by_cause(readings, "")
+    assert list(found) == ["input:x", "data:x"]
+    assert found["data:x"].check == "type"
+
+
+def test_a_feature_that_stands_still_is_an_incident_and_values_out_of_range_are_none() -> None:
+    reference = Reference.build("m", "1", {"x": column_of([float(i) for i in range(100)])})
+    for check, values, kind in (
+        ("constant", [20.0] * 100, "data-quality-incident"),
+        ("range", [float(i) for i in range(60, 160)], "covariate-shift"),
+    ):
+        seen = Share(reference)
+        seen.update({"x": column_of(values)}, None, None, np.zeros(100, dtype=np.int64))
+        found = inputs_evaluation(OF, reference, Merged(seen))
+        assert [(r.check, r.verdict) for r in found.readings] == [("ks", "moved"), (check, "moved")]
+        assert found.verdict.kind == kind
+
+
+def test_a_notice_alone_moves_nothing() -> None:
+    usual = [float(i) for i in range(100)]
+    few = Traffic(100, 0, (1_000,) * 7)
+    found = inputs_evaluation(OF, REFERENCE, Merged(share(usual)), traffic=few)
+    assert [r.verdict for r in found.readings if r.subject == "rows"] == ["moved"]
+    assert found.verdict.inputs is False
+
+
+def test_a_floor_for_a_feature_that_is_not_there_is_said() -> None:
+    settings = dataclasses.replace(SETTINGS, effect_floors={"x": 1.0, "agee": 2.0})
+    of = dataclasses.replace(OF, settings=settings)
+    notes = inputs_evaluation(of, REFERENCE, Merged(share([float(i) for i in range(100)]))).notes
+    assert "effect_floors names what the reference has not: agee" in notes
+
+
 def test_windows_are_named_where_there_are_several() -> None:
     several = dataclasses.replace(SETTINGS, windows_s=(DAY_S, 7 * DAY_S))
     assert [suffix_of(several, w) for w in several.windows_s] == ["@1d", "@7d"]
@@ -198,5 +240,7 @@ def test_windows_are_named_where_there_are_several() -> None:
 def test_a_reading_that_is_gone_is_good_and_says_why() -> None:
     data, feature = (gone_reading(reading(role, "moved"), 5) for role in ("data", "input"))
     assert data.reason == "x: nothing missing"
+    words = gone_reading(reading("data", "moved", check="type"), 5)
+    assert words.reason == "x: no words among the numbers"
     assert feature.reason == "x: not in the reference any more, not checked"
     assert data.verdict == feature.verdict == "ok"

@@ -24,6 +24,7 @@ from stream.monitor.memory import KINDS, Memory
 from stream.settings import Task
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
+from stream.traffic import traffic_of
 
 MAX_DUE = 4  # windows of a kind before the shell may do something else: each costs up to a second
 
@@ -130,7 +131,8 @@ def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leis
         return _unreferenced(m, of)
     merged = m.windows["inputs"].merged(of.end_ms, window_ms, reference, m.settings.positive)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
-    return inputs_evaluation(of, reference, merged, own, leisure)
+    traffic = traffic_of(m.windows["inputs"], of.end_ms, window_ms, m.kept_ms)
+    return inputs_evaluation(of, reference, merged, own, leisure, traffic)
 
 
 def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
