@@ -23,13 +23,17 @@ _evaluation = msgspec.json.Decoder(dict[str, object])
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Session:
-    """One group of workers. tables: TOML that is added to the configuration of each."""
+    """One group of workers. tables: TOML that is added to the configuration of each.
+
+    http_port: where the only worker tells of itself; 0: nowhere.
+    """
 
     servers: Place
     folder: Path
     prefix: str
     partitions: int = 4
     tables: str = ""
+    http_port: int = 0
 
     @contextlib.contextmanager
     def workers(self, count: int = 1) -> Iterator[list[Worker]]:
@@ -48,7 +52,7 @@ class Session:
         """The rows as the model's reference; returns when each partition has checkpointed it."""
         now_ms = int(time.time() * 1000)
         self.servers.produce(f"{self.prefix}.control", [reference_event(known, now_ms)])
-        worker.until(self._registered, PATIENCE_S)
+        worker.until(self.registered, PATIENCE_S)
 
     def produce(self, messages: Sequence[bytes]) -> None:
         """Arrow messages in order, one partition after the other; returns when Kafka has them."""
@@ -117,13 +121,14 @@ class Session:
             prefix = "{self.prefix}"
             partitions = {self.partitions}
             [http]
-            port = 0
+            port = {self.http_port}
             {self.tables}
             """
         )
         return config
 
-    def _registered(self) -> bool:
+    def registered(self) -> bool:
+        """Whether each partition has checkpointed the model's reference."""
         with contextlib.closing(redis.Redis.from_url(self.servers.redis.url)) as client:
             keys = (f"{self.prefix}:{{ledger:{p}}}:state" for p in range(self.partitions))
             return all(any(MODEL.encode() in f for f in client.hkeys(key)) for key in keys)
