@@ -36,6 +36,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 
 from agents.chunks import TP, Assigned, Chunk, Handler, Lane, Positions, Revoked
+from agents.frames import gather
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        gather(consumer._client)
         return consumer
 
     async def on_start(self) -> None:

@@ -21,11 +21,15 @@ SOURCES = (*KINDS, "control")
 
 @dataclasses.dataclass(slots=True)
 class Taken:
-    """What came of a chunk: rows in blocks, control events, and refusals by source offset."""
+    """What came of a chunk: rows in blocks, control events, and refusals by source offset.
+
+    tables: records with many rows each, which are read together.
+    """
 
     rows: list[Block] = dataclasses.field(default_factory=list)
     controls: list[ControlRow] = dataclasses.field(default_factory=list)
     refused: dict[int, Rejected] = dataclasses.field(default_factory=dict)
+    tables: list[Record] = dataclasses.field(default_factory=list)
 
 
 class Reader:
@@ -41,15 +45,17 @@ class Reader:
         taken = Taken()
         if topic == "control" or any(record.headers for record in records):
             records = [record for record in records if self._is_json_row(topic, record, taken)]
+        if taken.tables:
+            self._tables(KINDS[topic], taken)
         if records:
             self._rows(topic, records, taken)
         return taken
 
     def _is_json_row(self, topic: str, record: Record, taken: Taken) -> bool:
-        """Whether it is left to be read; anything but a row in JSON is taken at once."""
+        """Whether it is left to be read; anything but a row in JSON is taken or put aside."""
         try:
             if topic in KINDS and is_arrow(record):
-                taken.rows += self._table(KINDS[topic], record)
+                taken.tables.append(record)
                 return False
             _check_type(record)
             if topic == "control":
@@ -64,13 +70,12 @@ class Reader:
         self._check_model(event.model)
         return record.offset, record.timestamp, record.value or b""
 
-    def _table(self, kind: Kind, record: Record) -> list[Block]:
-        """Many rows of one record, or Rejected as a whole."""
-        place = arrows.Place(record.offset, record.timestamp, self.limits)
-        blocks = arrows.rows_in(kind, record.value, place)
-        for block in blocks:
-            self._check_model(block.model)
-        return blocks
+    def _tables(self, kind: Kind, taken: Taken) -> None:
+        """All rows of each of the Arrow records, or none of them."""
+        values = [(r.value, arrows.Place(r.offset, r.timestamp, self.limits)) for r in taken.tables]
+        found = arrows.tables_in(kind, values, lambda block: self._check_model(block.model))
+        taken.rows += found.blocks
+        taken.refused |= found.refused
 
     def _rows(self, topic: str, records: Sequence[Record], taken: Taken) -> None:
         raw = Raw(

@@ -195,6 +195,64 @@ LARGE = pa.array([2**63], pa.uint64())
 LIST = pa.FixedSizeListArray.from_arrays(pa.array([1.0] * 1025), 1025)
 
 
+def spoiled(batch: pa.RecordBatch, how: str) -> pa.RecordBatch:
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    if how == "coded":
+        columns["model"] = columns["model"].dictionary_encode()
+    if how == "nameless":
+        columns["prediction_id"] = pa.array([""] * batch.num_rows)
+    if how == "ahead":
+        columns["time"] = pa.array([START_MS + 10**10] * batch.num_rows)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+PIECES = st.lists(
+    st.tuples(
+        st.integers(0, 11),
+        st.integers(1, 12),
+        st.sampled_from(["sound", "sound", "sound", "coded", "nameless", "ahead"]),
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("kind", ["prediction", "truth"])
+@given(st.data(), PIECES, st.booleans())
+def test_messages_read_together_are_what_each_is_alone(
+    kind: Kind, data: st.DataObject, pieces: list[tuple[int, int, str]], strict: bool
+) -> None:
+    rows = data.draw(messages(kind))
+    unwelcome = rows[0]["model"] if strict else ""
+
+    def check(block: Block) -> None:
+        if block.model == unwelcome:
+            raise Rejected("unknown-model", unwelcome)
+
+    values: list[tuple[bytes | None, Place]] = [(None, Place(0, START_MS, Limits()))]
+    for first, length, how in pieces:
+        batch = spoiled(table(rows).slice(first % len(rows), length), how)
+        place = Place(len(values), START_MS + len(values), Limits())
+        values.append((arrows.written(batch), place))
+    alone: list[Row] = []
+    refused: dict[int, str] = {}
+    for value, place in values:
+        try:
+            blocks = arrows.rows_in(kind, value, place)
+            for block in blocks:
+                check(block)
+            alone += blocks
+        except Rejected as error:
+            refused[place.offset] = str(error)
+    found = arrows.tables_in(kind, values, check)
+    assert {offset: str(error) for offset, error in found.refused.items()} == refused
+    assert packed(found.blocks) == packed(alone)
+
+
+def packed(rows: Sequence[Row]) -> dict[int, list[bytes]]:
+    split = batches_of("t", "", 0, rows, (), 3, 10**6, covered=(0, 99))
+    return {number: list(map(encode_batch, batches)) for number, batches in split.items()}
+
+
 def changed(row: Mapping[str, Any], **columns: Any) -> pa.RecordBatch:
     """One good row with other columns; None leaves one out."""
     found = {k: pa.array([v]) for k, v in row.items()} | columns

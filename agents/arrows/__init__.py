@@ -6,6 +6,7 @@ record, with one offset, and half of it cannot become a dead letter.
 """
 
 from agents.arrows.messages import MEDIA_TYPE, batch_of, written
+from agents.arrows.runs import tables_in
 from agents.arrows.tables import Place, rows_in
 
-__all__ = ["MEDIA_TYPE", "Place", "batch_of", "rows_in", "written"]
+__all__ = ["MEDIA_TYPE", "Place", "batch_of", "rows_in", "tables_in", "written"]

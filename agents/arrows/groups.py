@@ -60,7 +60,7 @@ def features_of(array: pa.Array, limits: Limits) -> tuple[dict[str, Column], lis
     for name, child in _children(array, "features", limits):
         if not name:
             raise Rejected("bad-name", "a feature has an empty name")
-        if _is_list(child.type):
+        if is_list(child.type):
             vectors.append(_vector(name, child, limits))
             found[name] = Column(np.full(len(child), np.nan))
         else:
@@ -122,7 +122,8 @@ def _children(array: pa.Array, name: str, limits: Limits) -> Sequence[tuple[str,
     return list(zip(names, array.flatten(), strict=True))
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether values are vectors."""
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 

@@ -58,10 +58,13 @@ def _read(value: bytes) -> pa.RecordBatch:
         raise Rejected("not-arrow", f"{len(value) - source.tell()} bytes after the end")
     for batch in batches:
         batch.validate(full=True)
-    return batches[0] if len(batches) == 1 else _joined(batches)
+    return joined(batches)
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema as one."""
+    if len(batches) == 1:
+        return batches[0]
     table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
     (batch,) = table.to_batches()
     return batch

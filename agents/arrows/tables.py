@@ -1,8 +1,10 @@
-"""Tables: the columns of a message as blocks, one for each model, version and set of columns.
+"""Tables: the columns of messages as blocks, one for each model, version and set of columns.
 
-The same rows as JSON make the same blocks, value for value. No loop goes over rows.
+The same rows as JSON make the same blocks, value for value. No loop goes over rows. Messages of one
+schema are read as one: what a column costs before its first value is paid once.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,8 +13,8 @@ import pyarrow as pa
 from pyarrow import types
 
 from agents.arrows import values
-from agents.arrows.groups import features_of, optional_group
-from agents.arrows.messages import MAX_PACKED_BYTES, batch_of
+from agents.arrows.groups import features_of, is_list, optional_group
+from agents.arrows.messages import MAX_PACKED_BYTES, batch_of, joined
 from agents.arrows.values import refuse
 from stream.batches import Batch, Block, encoded_size
 from stream.batches.blocks import Kind, rows_of
@@ -37,18 +39,96 @@ class Place:
     limits: Limits
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message:
+    """A message that has what every one of its kind must have. size: bytes of its value."""
+
+    batch: pa.RecordBatch
+    place: Place
+    size: int
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no feature is a list, whose length would depend on what else is read."""
+        schema = self.batch.schema
+        kinds = (schema.field(i).type for i in schema.get_all_field_indices("features"))
+        return not any(
+            is_list(kind.field(i).type) for kind in kinds for i in range(kind.num_fields)
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """Where each row comes from. offsets, record_ms: shape (n,)."""
+
+    offsets: Ints
+    record_ms: Ints
+    limits: Limits
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
 def rows_in(kind: Kind, value: bytes | None, place: Place) -> list[Block]:
     """The predictions or truths of one message, by model, version and columns. Raises Rejected."""
+    return blocks_of(kind, [message_of(kind, value, place)])
+
+
+def message_of(kind: Kind, value: bytes | None, place: Place) -> Message:
+    """A message whose columns are still to be looked into. Raises Rejected."""
+    with _readable():
+        batch = batch_of(value, place.limits)
+        names = batch.schema.names
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise Rejected("wrong-type", f"two columns are named {doubled[0]!r}")
+        for name in REQUIRED[kind]:
+            if name not in names:
+                raise Rejected("missing-field", f"there is no column {name!r}")
+        _check_claimed(batch)
+        return Message(batch, place, len(value or b""))
+
+
+def blocks_of(kind: Kind, messages: Sequence[Message]) -> list[Block]:
+    """The rows of messages of one schema, by model, version and columns.
+
+    Raises Rejected: a message has to be refused. Of several it is not said which, nor whether each
+    of them alone would be.
+    """
+    read = _predictions if kind == "prediction" else _truths
+    with _readable():
+        batch = joined([message.batch for message in messages])
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        found = read(columns, _origin(messages))
+    _check_packed(found, messages)
+    return found
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What Arrow itself cannot read is refused."""
     try:
-        return _predictions(value, place) if kind == "prediction" else _truths(value, place)
+        yield
     except pa.ArrowException as failure:
         raise Rejected("wrong-type", f"Arrow cannot read a column: {failure}") from None
     except UnicodeError as failure:  # Arrow holds values to UTF-8, but not the schema's names
         raise Rejected("not-utf8", f"a name in the schema: {failure}") from None
 
 
-def _predictions(value: bytes | None, place: Place) -> list[Block]:
-    columns = _columns(value, "prediction", place.limits)
+def _origin(messages: Sequence[Message]) -> Origin:
+    rows = [len(message) for message in messages]
+    offsets, record_ms = (
+        np.array([getattr(message.place, name) for message in messages], dtype=np.int64)
+        for name in ("offset", "record_ms")
+    )
+    limits = messages[0].place.limits
+    return Origin(np.repeat(offsets, rows), np.repeat(record_ms, rows), limits)
+
+
+def _predictions(columns: Columns, place: Origin) -> list[Block]:
     ids, times_ms = _common(columns, place)
     features, vectors = features_of(columns["features"], place.limits)
     probabilities = optional_group(columns, "probabilities", place.limits)
@@ -83,12 +163,10 @@ def _predictions(value: bytes | None, place: Place) -> list[Block]:
             spread = {v.name: v.spread(rows) for v in vectors}
             block = dataclasses.replace(block, features=_in_place(block.features, spread))
         found.append(block)
-    _check_packed(found, len(value or b""))
     return found
 
 
-def _truths(value: bytes | None, place: Place) -> list[Block]:
-    columns = _columns(value, "truth", place.limits)
+def _truths(columns: Columns, place: Origin) -> list[Block]:
     ids, times_ms = _common(columns, place)
     n = len(ids)
     retracted, revision = np.zeros(n, np.bool_), np.zeros(n, np.int64)
@@ -110,26 +188,10 @@ def _truths(value: bytes | None, place: Place) -> list[Block]:
     nothing = pa.nulls(n)
     version = values.names(columns.get("version", nothing), "version", place.limits, optional=True)
     shapes = [shape for shape in (model.codes, version.codes) if shape is not None]
-    found = [_named(_part(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
-    _check_packed(found, len(value or b""))
-    return found
+    return [_named(_part(whole, rows), ids, rows, model, version) for rows in _alike(shapes)]
 
 
-def _columns(value: bytes | None, kind: Kind, limits: Limits) -> Columns:
-    """The columns of a message by name; those we do not know are passed over."""
-    batch = batch_of(value, limits)
-    names = batch.schema.names
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise Rejected("wrong-type", f"two columns are named {doubled[0]!r}")
-    for name in REQUIRED[kind]:
-        if name not in names:
-            raise Rejected("missing-field", f"there is no column {name!r}")
-    _check_claimed(batch)
-    return dict(zip(names, batch.columns, strict=True))
-
-
-def _common(columns: Columns, place: Place) -> tuple[Texts, Ints]:
+def _common(columns: Columns, place: Origin) -> tuple[Texts, Ints]:
     ids = values.ids(columns["prediction_id"], "prediction_id", place.limits)
     return ids, values.times(columns["time"], place.record_ms, place.limits)
 
@@ -141,28 +203,30 @@ def _check_claimed(batch: pa.RecordBatch) -> None:
         raise Rejected("too-many-rows", f"{batch.num_rows} of {width} columns: {size} bytes")
 
 
-def _check_packed(blocks: Sequence[Block], value_bytes: int) -> None:
+def _check_packed(blocks: Sequence[Block], messages: Sequence[Message]) -> None:
     """All rows of a message for one partition must fit in one message of the internal log."""
-    packed = sum(len(b) * (48 + 8 * (len(b.features) + 8)) for b in blocks)
-    if packed + len(blocks) * value_bytes < MAX_PACKED_BYTES:
+    width = 48 + 8 * (max(len(b.features) for b in blocks) + 8)
+    most = max(len(m) * width + len(blocks) * m.size for m in messages)
+    if most < MAX_PACKED_BYTES:
         return  # certainly: names and words are no longer than the value
+    if len(messages) > 1:
+        raise Rejected("too-many-rows", "perhaps: each message is to be looked at alone")
     size = encoded_size(Batch("", 0, "", 0, 0, 0, list(blocks)))
     if size > MAX_PACKED_BYTES:
         rows = sum(map(len, blocks))
         raise Rejected("too-many-rows", f"{rows} rows: {size} bytes, at most {MAX_PACKED_BYTES}")
 
 
-def _block(kind: Kind, place: Place, times_ms: Ints, **more: object) -> Block:
+def _block(kind: Kind, place: Origin, times_ms: Ints, **more: object) -> Block:
     """A block of all rows, which belong to no model yet."""
-    n = len(times_ms)
     return Block(
         kind,
         "",
         None,
-        np.full(n, place.offset),
-        np.full(n, place.record_ms),
+        place.offsets,
+        place.record_ms,
         times_ms,
-        np.zeros(n, np.uint64),
+        np.zeros(len(place), np.uint64),
         **more,  # type: ignore[arg-type]
     )
 

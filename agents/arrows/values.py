@@ -169,25 +169,27 @@ def text(array: pa.Array, name: str) -> None:
         raise Rejected("wrong-type", f"{name}: {array.type}, expected utf8")
 
 
-def times(array: pa.Array, record_ms: int, limits: Limits) -> Ints:
-    """Event times in ms since the epoch, held to the same rules as in JSON."""
+def times(array: pa.Array, record_ms: Ints, limits: Limits) -> Ints:
+    """Event times in ms since the epoch, held to the same rules as in JSON.
+
+    record_ms: of each row's record, shape (n,).
+    """
     present(array, "time")
     if types.is_timestamp(array.type):
         if array.type.tz is None:
             raise Rejected("time-without-zone", f"time: {array.type}, expected one with a zone")
         ms = _milliseconds(array.cast(pa.int64()).to_numpy(), PER_SECOND[array.type.unit])
-        in_seconds = False
+        given = False
     else:
         _must(types.is_integer, array, "time", "an integer of milliseconds or a timestamp")
         ms = whole(array, "time")
-        in_seconds = record_ms > YEAR_MS
+        given = True
     refuse("time-out-of-range", "time", (ms < FIRST_MS) | (ms > LAST_MS), "is not in 1970 to 9999")
-    if in_seconds:
-        seconds = np.abs(ms * 1_000 - record_ms) < YEAR_MS
+    if given:
+        seconds = (np.abs(ms * 1_000 - record_ms) < YEAR_MS) & (record_ms > YEAR_MS)
         refuse("time-in-seconds", "time", seconds, "read as milliseconds is in January 1970")
-    if record_ms >= 0:
-        ahead = ms - limits.max_ahead_ms > record_ms
-        refuse("time-in-future", "time", ahead, f"is over {limits.max_ahead_ms} ms in the future")
+    ahead = (ms - limits.max_ahead_ms > record_ms) & (record_ms >= 0)
+    refuse("time-in-future", "time", ahead, f"is over {limits.max_ahead_ms} ms in the future")
     return ms
 
 
