@@ -22,6 +22,7 @@ BENCHES: dict[str, str] = {
     "cost": "bench.cost",
     "latency": "bench.latency",
     "scale": "bench.scale",
+    "decisions": "bench.decisions",
 }
 
 
