@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
+from agents.beside import Beside
 from agents.chunks import TP
 from agents.counters import Counters
 from agents.producers import Producer
@@ -63,6 +64,7 @@ class Context:
     ours: Callable[[TP], bool] = _always
     reach: Hook = nothing
     redis: Outage = dataclasses.field(default_factory=lambda: Outage("Redis"))
+    beside: Beside = dataclasses.field(default_factory=Beside)
     references: dict[str, Reference] = dataclasses.field(default_factory=dict)
     models: dict[str, ModelSettings] = dataclasses.field(default_factory=dict)
 

@@ -19,7 +19,7 @@ from agents.producers import DeliveryFailed, Message
 from agents.repair.judgements import of_identity, of_position
 from agents.rollbacks import NOTHING, Told, recognised
 from agents.store import Changes as Stored
-from agents.store import Claim, OutMessage, Partition, Refused
+from agents.store import Claim, OutMessage, Partition, Prepared, Refused
 from stream.changes import Changes, Headers
 from stream.changes import OutMessage as Said
 
@@ -234,14 +234,12 @@ class Keeper:
 
     async def _checkpoint(self) -> None:
         with self.context.counters.checkpoint_seconds.labels(self.stage).time():
-            changes = await asyncio.to_thread(self.core.changes)
+            changes = await self.context.beside.brief(self.core.changes)
             for known in changes.references.items():
                 self.context.reach("before reference")
                 await self._wait(functools.partial(self.context.store.put_reference, *known))
                 self.context.reach("after reference")
-            stored = self._stored(changes)
-            prepare = functools.partial(self.partition.prepare, stored, self.next, self.identity)
-            prepared = await asyncio.to_thread(prepare)
+            prepared = await self.context.beside.brief(lambda: self._prepared(changes))
             await self._wait(lambda: self.partition.checkpoint(prepared, self.core.confirm))
             self.context.counters.checkpoint_bytes.labels(self.stage).observe(prepared.size)
         self.dirty_s, self.unsaved = None, 0
@@ -252,6 +250,9 @@ class Keeper:
             self.context.reach("after ack")
         if self.partition.backlog:
             await self._relay()
+
+    def _prepared(self, changes: Changes) -> Prepared:
+        return self.partition.prepare(self._stored(changes), self.next, self.identity)
 
     def _count(self, changes: Changes) -> None:
         self.context.counters.checkpoints.labels(self.stage).inc()

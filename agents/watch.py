@@ -1,11 +1,11 @@
 """The watch agent: partitions of the signals, through the core's `Watch`."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
 
 from agents import origins
-from agents.beside import unhurried
 from agents.chunks import TP, Record
 from agents.context import Context
 from agents.letters import letter
@@ -85,16 +85,20 @@ class WatchCore:
     async def work(self) -> None:
         """Do some of what is due: windows to be evaluated, values for detectors."""
         await self._supply()
-        await unhurried(self.watch.advance, lambda: self.context.ours(self.tp))
+        beside = self.context.beside
+        if self.watch.judges():
+            await beside.unhurried(self.watch.advance, lambda: self.context.ours(self.tp))
+        else:
+            await beside.brief(self.watch.advance)
 
     async def _supply(self) -> None:
-        wanted = self.watch.wanted_references()
+        beside, wanted = self.context.beside, self.watch.wanted_references()
         references = {ref: await self.context.reference(ref) for ref in wanted}
         self.watch.supply_references(references)
         for key, names in self.watch.wanted().items():
             for i in range(0, len(names), SHARES_AT_ONCE):
                 found = await self._shares(key, names[i : i + SHARES_AT_ONCE])
-                await asyncio.to_thread(self.watch.supply, key, found)
+                await beside.brief(functools.partial(self.watch.supply, key, found))
 
     async def _shares(self, key: str, names: Sequence[ShareName]) -> dict[ShareName, bytes | None]:
         """Shares by name, None for one that its ledger has let go: `panes_kept` is past."""

@@ -60,6 +60,10 @@ class Watch:
             found.append(key)
         return found
 
+    def judges(self) -> bool:
+        """Whether the next `advance` has windows to judge, which takes its time."""
+        return any(self.monitors[key].due() for key in self._turn())
+
     def wanted(self) -> Wanted:
         """Sealed shares that the next `advance` needs, by the key of their model version."""
         found = {key: self.monitors[key].wanted() for key in self._turn()}

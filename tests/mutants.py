@@ -162,8 +162,8 @@ MUTANTS: dict[str, Mutant] = {
         (
             Edit(
                 "agents.keepers:Keeper._checkpoint",
-                "changes = await asyncio.to_thread(self.core.changes)",
-                "changes = await asyncio.to_thread(self.core.changes)\n"
+                "changes = await self.context.beside.brief(self.core.changes)",
+                "changes = await self.context.beside.brief(self.core.changes)\n"
                 "        for m in self._stored(changes).outbox:\n"
                 "            await self.context.producer.deliver([self._message(m)])",
             ),
