@@ -22,6 +22,7 @@ from stream.features import (
     guess_kind,
     summarise,
 )
+from stream.pieces import pieces, together
 
 __all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
 MAX_PARTS = 10_000
@@ -68,8 +69,10 @@ class Reference:
     @functools.cached_property
     def id(self) -> str:
         """32 hexadecimal digits that depend on the content alone."""
-        packed = msgspec.msgpack.encode(self.document(), order="sorted")
-        return hashlib.sha256(packed).hexdigest()[:32]
+        found = hashlib.sha256()
+        for piece in pieces(self.document(), order="sorted"):
+            found.update(piece)
+        return found.hexdigest()[:32]
 
     def document(self) -> dict[str, Any]:
         """The whole reference as plain values; nothing of a calibration where there is none."""
@@ -271,7 +274,7 @@ def _kind(output: str, task: str) -> Kind | None:
 
 
 def _seal(document: Mapping[str, Any]) -> bytes:
-    body = msgspec.msgpack.encode(document)
+    body = b"".join(pieces(document))
     return msgspec.msgpack.encode([FORMAT, xxhash.xxh3_64_intdigest(body), body])
 
 
@@ -284,5 +287,5 @@ def _unseal(data: bytes) -> dict[str, Any]:
         raise ValueError(f"reference: format {form}, this release reads {FORMAT}")
     if xxhash.xxh3_64_intdigest(body) != checksum:
         raise ValueError("reference: checksum does not match")
-    found: dict[str, Any] = msgspec.msgpack.decode(body)
+    found: dict[str, Any] = together(body)
     return found
