@@ -17,7 +17,7 @@ from agents.findings import Output
 from agents.mappings import Survey
 from agents.outputs import TYPES
 from agents.reading import Reader
-from agents.registration import PART_SHARE, Roles
+from agents.registration import PART_SHARE, ROW, Roles
 from agents.settings import Settings
 from agents.tables import BadTable, Table
 from agents.timelines import Event, Timeline
@@ -27,6 +27,7 @@ from stream.references import Reference
 from stream.settings import ModelSettings
 
 SLICE = 5_000  # events taken in at once
+ROW_MS = 1_000  # from row to row, where a reference's rows have no times
 NAMED = 3  # reasons of refusal that are told
 EPOCH_S = 946_684_800  # 2000-01-01: rows without times begin with the first pane after it
 Advance = Callable[[int, int, int], None]
@@ -162,7 +163,8 @@ def reference_of(task: Task, table: Table, name: Path) -> tuple[Reference, list[
     """
     plan, known = task.plan, {*table.columns, *table.skipped}
     try:
-        return registration.build(table, plan.model, plan.version, roles(task, known))
+        own = roles(task, known)
+        return registration.build(table, plan.model, plan.version, own, task.model)
     except BadTable as error:
         raise BadTable(f"{name}: {error}") from None
 
@@ -182,6 +184,7 @@ def roles(task: Task, known: set[str]) -> Roles:
         label=one(c.label),
         positive=task.model.positive,
         categorical=tuple(name for name in c.categorical if name in known),
-        ignore=tuple(sorted(c.no_features() & known)),
+        ignore=tuple(sorted(c.no_features() & known - {c.time})),
         max_categories=task.model.max_categories,
+        time=one(c.time) if c.time else ROW if task.plan.every_ms == ROW_MS else None,
     )
