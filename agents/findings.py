@@ -59,7 +59,7 @@ class Findings:
         self.alerts: dict[str, Alert] = {}
         self.requests: dict[str, RetrainRequest] = {}
         self._known: set[str] = set()
-        self._found: dict[tuple[str, str], Finding] = {}
+        self._found: dict[tuple[str, str, str], Finding] = {}
 
     def update(self, event: Output) -> bool:
         """Take in an event; False where it was known already."""
@@ -109,8 +109,9 @@ class Findings:
             found.resolved = month
 
     def _finding(self, reading: Reading) -> Finding:
-        key = (reading.role, reading.subject)
+        data = reading.role == "data"  # several checks of a feature; when it began nobody knows
+        key = (reading.role, reading.subject, reading.check if data else "")
         if key not in self._found:
-            changed = self.changed.get(reading.subject)
+            changed = None if data else self.changed.get(reading.subject)
             self._found[key] = Finding(reading.subject, reading.role, reading.check, changed)
         return self._found[key]

@@ -183,3 +183,13 @@ def test_rows_are_those_of_the_last_revision_of_each_window() -> None:
         findings.update(msgspec.structs.replace(event, rows=rows))
     assert findings.rows_of("inputs") == 32
     assert findings.rows_of("quality") == 0
+
+
+def test_what_is_wrong_with_a_features_data_has_a_row_for_each_check() -> None:
+    found = Findings(month_of, {"age": 2})
+    data = [
+        msgspec.structs.replace(reading(), role="data", check=check) for check in ("range", "type")
+    ]
+    found.update(evaluation(3, reading(), *data))
+    rows = [(row.role, row.check, row.changed) for row in found.rows()]
+    assert rows == [("input", "ks", 2), ("data", "range", None), ("data", "type", None)]
