@@ -70,12 +70,14 @@ def lines(frame: Frame) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _of(account: Account, finding: Finding) -> list[Alarm]:
-    return [
-        alarm
-        for alarm in account.alarms
-        if (alarm.alert.reading.role, alarm.alert.reading.subject)
-        == (finding.role, finding.subject)
-    ]
+    """Alarms about a finding; of a feature's data, those of the same check alone."""
+    found = []
+    for alarm in account.alarms:
+        reading = alarm.alert.reading
+        same = (reading.role, reading.subject) == (finding.role, finding.subject)
+        if same and (reading.role != "data" or reading.check == finding.check):
+            found.append(alarm)
+    return found
 
 
 def _cells(frame: Frame, finding: Finding, alarms: Sequence[Alarm]) -> tuple[str, ...]:
