@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import TypeVar
 
 from agents.beside import Beside
@@ -90,7 +91,7 @@ class Context:
             raw = await self.wait("reference", lambda: self.store.get_reference(ref))
             if raw is None:
                 raise Damaged(f"reference {ref} is not in Redis")
-            self.references[ref] = _reference(ref, raw)
+            self.references[ref] = await self.beside.brief(partial(_reference, ref, raw))
         return self.references[ref]
 
     async def pending(self, partition: Partition, hashes: Hashes) -> dict[int, bytes]:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from agents.beside import Spells
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
@@ -57,6 +59,7 @@ class LedgerCore:
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Take in batches. What is no batch becomes a dead letter."""
+        spells = Spells()
         for record in records:
             try:
                 batch = decode_batch(record.value or b"")
@@ -71,8 +74,11 @@ class LedgerCore:
             wanted = self.ledger.wanted(batch)
             found = await self.context.pending(partition, wanted) if len(wanted) else {}
             with _sound(partition):
-                self.ledger.apply(batch, found)
-            await asyncio.sleep(0)  # others may have the loop between two batches
+                if self.ledger.heavy(batch):
+                    await self.context.beside.brief(partial(self.ledger.apply, batch, found))
+                else:
+                    self.ledger.apply(batch, found)
+            await spells.rest()
 
     def _check_foreign(self, record: Record, error: ValueError) -> None:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""

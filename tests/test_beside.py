@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from agents.beside import unhurried
+from agents.beside import Beside, Spells, unhurried
 from stream.leisure import Interrupted, Leisure
 
 
@@ -62,3 +62,38 @@ def test_work_that_nobody_waits_for_any_more_is_interrupted() -> None:
         assert await asyncio.to_thread(ended.wait, 30)
 
     asyncio.run(scenario())
+
+
+def test_one_thread_for_what_is_brief_and_one_for_what_takes_its_time() -> None:
+    async def scenario() -> set[str]:
+        beside, go = Beside(), threading.Event()
+        long = asyncio.create_task(beside.unhurried(lambda _: go.wait(30), lambda: True))
+        names = [beside.brief(lambda: threading.current_thread().name) for _ in range(5)]
+        found = await asyncio.gather(*names)  # while the other is at work
+        go.set()
+        assert await long
+        return set(found)
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+def test_small_steps_give_way_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def turns(steps: int) -> int:
+        found = 0
+
+        async def count() -> None:
+            nonlocal found
+            while True:
+                await asyncio.sleep(0)
+                found += 1
+
+        counting, spells = asyncio.create_task(count()), Spells()
+        for _ in range(steps):
+            await spells.rest()
+        counting.cancel()
+        return found
+
+    monkeypatch.setattr("agents.beside.SPELL_S", 1e9)
+    assert asyncio.run(turns(100)) == 0
+    monkeypatch.setattr("agents.beside.SPELL_S", 0.0)
+    assert asyncio.run(turns(100)) >= 99

@@ -10,9 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream.batches import Batch
-from stream.columns import column_of
+from stream.columns import Column, column_of
 from stream.events import Prediction, Truth
+from stream.ledger import WIDE
 from stream.panes import BEFORE_ALL, pane_of
+from stream.references import Reference
 from stream.settings import DetectorSettings
 from stream.shares import Share
 from stream.sources import Replaced
@@ -440,3 +442,15 @@ def test_truth_that_is_not_expected_is_told_and_not_kept() -> None:
     assert kept.ledger.counted()["unexpected-truths"] == 2
     assert not kept.state.pending
     assert not kept.quality()
+
+
+def test_what_takes_long_is_known_beforehand() -> None:
+    kept, names = Kept(), [f"f{i}" for i in range(WIDE + 1)]
+    plain = batch_of(prediction(1, 5))
+    assert not kept.ledger.heavy(plain)
+    assert kept.ledger.heavy(batch_of(prediction(2, 6, features=dict.fromkeys(names, 1.0))))
+    few = Column(np.array([1.0, 2.5]))
+    wide = Reference.build("m", "1", dict.fromkeys(names, few)).to_parts(600_000, time=0)
+    assert kept.ledger.heavy(Batch("control", 0, "", 0, 0, 0, [], [(0, 0, b"{}")]))
+    controlled(kept, *wide)
+    assert kept.ledger.heavy(plain)
