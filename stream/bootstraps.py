@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stream.calibrations import GAPS, Calibration, Law, WindowLaw
-from stream.columns import Floats
+from stream.columns import Floats, Ints
 from stream.slots import Counts
 from stream.variations import (
     DIRECTIONS,
@@ -44,10 +44,13 @@ class Plan:
     seed: int = 0
 
 
-def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibration | None:
+def calibrate(
+    found: Sequence[Counts], plan: Plan, first: int = 0, others: Sequence[Counts] = ()
+) -> Calibration | None:
     """The calibration of a reference's numbers; None where its panes are too few.
 
-    first: the number since 1970 of its first pane. The same for the same numbers and seed.
+    first: the number since 1970 of its first pane. others: categories, of which only the inflation
+    is worked out. The same for the same numbers and seed.
     """
     if not found:
         return None
@@ -66,7 +69,8 @@ def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibratio
     chosen = np.sort(random.permutation(len(found))[:TOGETHER])
     world = world_of([found[i] for i in chosen], units, loose)
     laws = _laws(world, inflations[chosen], lengths, len(found) / len(chosen), random)
-    figures = {(c.name, c.role): tuple(x.tolist()) for c, x in zip(found, inflations, strict=True)}
+    some = [*zip(found, inflations, strict=True), *_apart(others, days, used, lengths)]
+    figures = {(c.name, c.role): tuple(x.tolist()) for c, x in some}
     return Calibration(
         seed=plan.seed,
         pane_s=plan.pane_s,
@@ -78,6 +82,16 @@ def calibrate(found: Sequence[Counts], plan: Plan, first: int = 0) -> Calibratio
         features={name: x for (name, role), x in figures.items() if role == "input"},
         outputs={name: x for (name, role), x in figures.items() if role == "output"},
     )
+
+
+def _apart(
+    others: Sequence[Counts], days: Ints, used: Ints, lengths: Sequence[int]
+) -> Iterator[tuple[Counts, Floats]]:
+    """Inflations of categories, each in an order of its own, shape (lengths,)."""
+    for one in others:
+        order = order_of([one], days)
+        units = used[:, None] if order == "panes" else days
+        yield one, inflations_of(world_of([one], units, order == "hours"), lengths)[0]
 
 
 def _laws(

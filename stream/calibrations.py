@@ -53,11 +53,12 @@ class WindowLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the reference's own panes show, for all of its numbers together.
+    """What the reference's own panes show: a law of all numbers together, and inflations.
 
     panes, days: of the reference that were used. rows_a_pane: their mean. order: what is as good
     as independent: "panes", "hours" (panes, but for what is usual at their hour), or "days" alone.
-    features, outputs: variance inflation by name, one figure for each of `windows`.
+    features, outputs: variance inflation by name, of categories too, one figure for each of
+    `windows`.
     """
 
     seed: int

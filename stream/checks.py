@@ -13,7 +13,7 @@ from stream import figures, soundness
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind
-from stream.judgements import Chance, chances, other_level
+from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Measure, Role, chi_square, ks, missing
 from stream.references import Reference
@@ -141,12 +141,21 @@ def check_share(
                 found += measures(Comparison(feature, counts, settings, role, new))
     found = soundness.together(found)
     sure = chances(reference, found, settings, window_s)
-    levels = _levels(found, sure, other_level(reference, settings, level, sure))
+    fewer = inflated(reference, found, settings, window_s)
+    p_values = [x.p_value if x else m.p_value for m, x in zip(found, fewer, strict=True)]
+    levels = _levels(found, sure, p_values, other_level(reference, settings, level, sure))
+    sure = [
+        x.chance(at) if x and at is not None else c
+        for x, at, c in zip(fewer, levels, sure, strict=True)
+    ]
     return [judge(m, at, c) for m, at, c in zip(found, levels, sure, strict=True)]
 
 
 def _levels(
-    found: Sequence[Measure], sure: Sequence[Chance | None], level: float
+    found: Sequence[Measure],
+    sure: Sequence[Chance | None],
+    known: Sequence[float | None],
+    level: float,
 ) -> list[float | None]:
     """The level of each measure that is not calibrated.
 
@@ -155,8 +164,8 @@ def _levels(
     levels: list[float | None] = [None] * len(found)
     for notices in (False, True):
         p_values = [
-            m.p_value if c is None and (m.check in soundness.NOTICES) == notices else None
-            for m, c in zip(found, sure, strict=True)
+            p if c is None and (m.check in soundness.NOTICES) == notices else None
+            for m, c, p in zip(found, sure, known, strict=True)
         ]
         family = holm(p_values, level)
         levels = [one if at is None else at for one, at in zip(levels, family, strict=True)]

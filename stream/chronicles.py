@@ -7,9 +7,10 @@ from stream.bootstraps import Plan, calibrate
 from stream.calibrations import lengths
 from stream.columns import Column, Ints
 from stream.events.times import FIRST_MS
+from stream.features import FeatureReference, Kind
 from stream.references import Reference
 from stream.settings import ModelSettings
-from stream.slots import CELLS, FEW_CELLS, MANY_FEATURES, Counts, counted, panes_of
+from stream.slots import CELLS, FEW_CELLS, MANY_FEATURES, Counts, counted, panes_of, sorted_out
 
 NO_TIME = FIRST_MS - 1  # epoch ms of a row that has none
 
@@ -29,19 +30,23 @@ def calibrated(
     """
     plan = Plan(settings.pane_s, lengths(settings), seed)
     panes = panes_of(times_ms, settings.pane_s, NO_TIME)
-    numbers = list(_numbers(reference, settings.ignore))
-    cells = CELLS if len(numbers) < MANY_FEATURES else FEW_CELLS
-    found: list[Counts] = []
-    for name, role in numbers if panes.count else ():
-        f = (reference.features if role == "input" else reference.outputs)[name]
-        column = (features if role == "input" else outputs)[name]
-        one = counted(f, role, column, panes, cells)
-        found += [one] if one is not None else []
-    return dataclasses.replace(reference, calibration=calibrate(found, plan, panes.first))
+    watched = list(_watched(reference, settings.ignore)) if panes.count else []
+    numbers = sum(f.kind == "number" for f, _ in watched)
+    cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
+    found: dict[Kind, list[Counts]] = {"number": [], "category": []}
+    for f, role in watched:
+        column = (features if role == "input" else outputs)[f.name]
+        if f.kind == "number":
+            one = counted(f, role, column, panes, cells)
+        else:
+            one = sorted_out(f, role, column, panes)
+        found[f.kind] += [one] if one is not None else []
+    made = calibrate(found["number"], plan, panes.first, found["category"])
+    return dataclasses.replace(reference, calibration=made)
 
 
-def _numbers(reference: Reference, ignore: Collection[str]) -> Iterator[tuple[str, str]]:
+def _watched(
+    reference: Reference, ignore: Collection[str]
+) -> Iterator[tuple[FeatureReference, str]]:
     for role, known in (("input", reference.features), ("output", reference.outputs)):
-        for name, feature in known.items():
-            if feature.kind == "number" and name not in ignore:
-                yield name, role
+        yield from ((f, role) for name, f in known.items() if role != "input" or name not in ignore)

@@ -124,7 +124,7 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     found = []
     watched = _watched(reference, settings)
     if reference is not None and reference.calibration is not None:
-        plain = [name for name in ("chi-square", "missing", "quality") if name in watched]
+        plain = [name for name in ("missing", "quality") if name in watched]
         if plain:
             found.append(f"{', '.join(plain)}: rows of a window are taken for independent")
         if reference.calibration.days == 0:

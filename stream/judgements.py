@@ -1,13 +1,14 @@
 """Judgements: at which level each measure of a window is judged, all of them together.
 
 Numbers of a calibrated reference share one law: that of the largest of them. All else is judged by
-Holm's procedure at a level that takes the rows of a window for independent.
+Holm's procedure: categories at the inflation of their variance, the rest at a level that takes the
+rows of a window for independent.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
-from scipy import special
+from scipy import special, stats
 
 from stream import figures
 from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, denser, promise
@@ -18,26 +19,15 @@ from stream.settings import MONTH_S, ModelSettings
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chance:
-    """A calibrated judgement. sure: chance alone is out.
+    """A calibrated judgement. sure: chance alone is out; words: how often it does as much.
 
-    level: the p-value that the limit of certainty would have. a_month: how often a month chance
-    alone does as much in any number of the model. inflation: of the variance.
+    level: the p-value that the limit of certainty would have. details: for the reading.
     """
 
     sure: bool
     level: float
-    a_month: float
-    inflation: float
-
-    @property
-    def words(self) -> str:
-        """How often chance does as much."""
-        return figures.months(self.a_month)
-
-    @property
-    def details(self) -> dict[str, Detail]:
-        """The same as figures."""
-        return {"by_chance_a_month": self.a_month, "variance_inflation": self.inflation}
+    words: str
+    details: dict[str, Detail]
 
 
 def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]:
@@ -78,7 +68,47 @@ def _chance(m: Measure, known: Calibration, allowed: Allowance, window_s: int) -
     t = m.statistic**2 * rows / inflation
     # Kolmogorov's limit law: what p would be there, for those who compare it
     level = float(special.kolmogorov((allowed.threshold * inflation) ** 0.5))
-    return Chance(t > allowed.threshold, level, allowed.expected(t), inflation)
+    a_month = allowed.expected(t)
+    details: dict[str, Detail] = {"by_chance_a_month": a_month, "variance_inflation": inflation}
+    return Chance(t > allowed.threshold, level, figures.months(a_month), details)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inflated:
+    """A p-value where rows of a window resemble each other, as that of so many fewer rows."""
+
+    p_value: float
+    inflation: float
+    freedom: int
+
+    def chance(self, level: float) -> Chance:
+        """The judgement at a level that Holm's procedure gives p_value."""
+        plain = stats.chi2.sf(self.inflation * stats.chi2.isf(level, self.freedom), self.freedom)
+        words = f"in {figures.chance(self.p_value)} windows"
+        details: dict[str, Detail] = {"variance_inflation": self.inflation}
+        return Chance(self.p_value <= level, float(plain), words, details)
+
+
+def inflated(
+    reference: Reference, found: Sequence[Measure], settings: ModelSettings, window_s: int
+) -> list[Inflated | None]:
+    """Of each measure of a category whose inflation is known."""
+    known = reference.calibration
+    if known is None or known.pane_s != settings.pane_s:
+        return [None] * len(found)
+    return [_inflated(m, known, window_s) for m in found]
+
+
+def _inflated(m: Measure, known: Calibration, window_s: int) -> Inflated | None:
+    c = m.comparison
+    inflation = known.inflation(c.feature.name, c.role, window_s)
+    if m.check != "chi-square" or m.p_value is None or inflation is None:
+        return None
+    rows_a_pane = m.n * known.pane_s / window_s
+    inflation = max(1.0, denser(inflation, rows_a_pane, known.rows_a_pane))
+    freedom = max(1, int(str(m.details.get("cells", 2))) - 1)
+    p = stats.chi2.sf(stats.chi2.isf(m.p_value, freedom) / inflation, freedom)
+    return Inflated(float(p), inflation, freedom)
 
 
 def other_level(

@@ -1,4 +1,4 @@
-"""Slots: a reference's rows by pane, and of each number how many fell into a few cells.
+"""Slots: a reference's rows by pane, and of each feature how many fell into a few cells.
 
 What is counted here is gone once the reference is calibrated; only what follows from it is kept.
 """
@@ -47,11 +47,12 @@ def panes_of(times_ms: Ints, pane_s: int, none_ms: int) -> Panes:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """One number's rows by pane and cell.
+    """One feature's rows by pane and cell.
 
-    counts: shape (panes, cells), int64, rows up to the end of each cell but the last. rows: shape
-    (panes,). whole: shape (cells - 1,), share of the reference up to each end. correction: what
-    the largest distance over the ends lacks of that over all values, of rows in their square root.
+    counts: shape (panes, cells), int64, rows up to the end of each cell but the last; of a
+    category in each cell but the last. rows: shape (panes,). whole: shape (cells - 1,), share of
+    the reference up to each end. correction: what the largest distance over the ends lacks of that
+    over all values, of rows in their square root.
     """
 
     name: str
@@ -97,6 +98,26 @@ def counted(
     return Counts(
         f.name, role, up_to[:, :-1], rows_of_panes, whole, _correction(f, found, panes.a_day)
     )
+
+
+def sorted_out(f: FeatureReference, role: str, column: Column, panes: Panes) -> Counts | None:
+    """One column's rows by pane and category; None where all are of one.
+
+    The most frequent have cells of their own, all others are the last one.
+    """
+    own = min(f.cells, CELLS) - 1
+    if own < 1:
+        return None
+    found = np.zeros((panes.count, own + 1), dtype=np.int64)
+    for at in range(0, len(column), BLOCK_ROWS):
+        rows = slice(at, at + BLOCK_ROWS)
+        codes, number = f.codes(column.take(rows)), panes.number[rows]
+        used = (codes != f.missing_at) & (number >= 0)
+        places = number[used] * (own + 1) + np.minimum(codes[used], own)
+        found += np.bincount(places, minlength=found.size).reshape(found.shape)
+    rows_of_panes = found.sum(axis=1)
+    whole = found[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
+    return Counts(f.name, role, found[:, :-1], rows_of_panes, whole, 0.0)
 
 
 def _correction(f: FeatureReference, cells: Ints, a_day: int) -> float:

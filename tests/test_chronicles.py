@@ -10,7 +10,7 @@ from stream.calibrations import UNCALIBRATED
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Ints, column_of
 from stream.evaluations import Subject, inputs_evaluation, level_of
-from stream.events import Evaluation
+from stream.events import Evaluation, Reading
 from stream.judgements import shares
 from stream.references import Parts, Reference
 from stream.settings import DAY_S, ModelSettings
@@ -54,7 +54,7 @@ def evaluation(
 def test_numbers_that_vary_are_calibrated() -> None:
     found = REFERENCE.calibration
     assert found is not None
-    assert (set(found.features), set(found.outputs)) == ({"x", "age"}, {"confidence"})
+    assert (set(found.features), set(found.outputs)) == ({"x", "age", "word"}, {"confidence"})
     assert (found.panes, found.days, found.rows_a_pane) == (240, 10, 60.0)
     assert [w.window_s for w in found.windows] == [3_600, DAY_S]
 
@@ -62,7 +62,7 @@ def test_numbers_that_vary_are_calibrated() -> None:
 def test_a_feature_that_is_ignored_is_not() -> None:
     found = timed(settings=dataclasses.replace(SETTINGS, ignore=("x",))).calibration
     assert found is not None
-    assert set(found.features) == {"age"}
+    assert set(found.features) == {"age", "word"}
 
 
 @pytest.mark.parametrize("times", [np.full(N, NO_TIME), np.zeros(N, dtype=np.int64)])
@@ -136,7 +136,6 @@ def test_what_is_not_calibrated_is_judged_beside_it_at_its_share_of_the_budget()
     word = {r.subject: r for r in evaluation(REFERENCE, 0.0).readings}["word"]
     assert word.level is not None
     assert word.level <= others / 720
-    assert "variance_inflation" not in word.details
 
 
 def test_half_of_the_budget_is_for_quality_where_it_can_be_judged() -> None:
@@ -161,3 +160,33 @@ def test_other_panes_than_those_calibrated_are_judged_as_without_calibration() -
     assert first.readings == second.readings
     assert first.notes == ["uncalibrated: panes are of 30m, it was calibrated for 1h"]
     assert max(r.level or 0 for r in first.readings) <= level_of(minutes)
+
+
+def test_categories_that_come_in_batches_need_a_larger_change() -> None:
+    random = np.random.default_rng(4)
+    often = random.beta(20, 20, HOURS + 24)  # each hour has a share of its own
+    draws = random.random((HOURS + 24, ROWS)) < often[:, None]
+    words = column_of([("b", "a")[int(x)] for x in draws.ravel()])
+    columns = {"word": words.take(slice(0, N)), "x": COLUMNS["x"]}
+    plain = Reference.build("m", "1", columns)
+    reference = calibrated(plain, columns, {}, TIMES, SETTINGS)
+    assert reference.calibration is not None
+    assert reference.calibration.features["word"][-1] > 1.5
+
+    def reading(known: Reference, column: Column) -> Reading:
+        share, zeros = Share(known), np.zeros(len(column), dtype=np.int64)
+        share.update({"word": column, "x": Column(np.zeros(len(column)))}, None, None, zeros)
+        of = Subject("m", "1", SETTINGS, 10 * DAY_S * 1000, 11 * DAY_S * 1000)
+        found = inputs_evaluation(of, known, Merged(share)).readings
+        return {r.subject: r for r in found if r.check == "chi-square"}["word"]
+
+    live = words.take(slice(N, None))
+    calm, naive = reading(reference, live), reading(plain, live)
+    assert calm.p_value == naive.p_value
+    assert calm.level is not None
+    assert naive.level is not None
+    assert calm.level < naive.level / 10
+    assert calm.verdict != "moved"
+    moved = reading(reference, column_of(["a"] * len(live)))
+    assert moved.verdict == "moved"
+    assert moved.reason.endswith("windows")
