@@ -20,10 +20,7 @@ import faust
 import faust.types
 import mode
 from aiokafka import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
-from aiokafka.consumer.fetcher import (  # type: ignore[import-untyped]
-    FetchResult,
-    PartitionRecords,
-)
+from aiokafka.consumer.fetcher import FetchResult  # type: ignore[import-untyped]
 from aiokafka.errors import (  # type: ignore[import-untyped]
     IllegalStateError,
     KafkaConnectionError,
@@ -35,6 +32,7 @@ from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 
+from agents.arrivals import take_at_once
 from agents.chunks import TP, Assigned, Chunk, Handler, Lane, Positions, Revoked
 from agents.frames import gather
 
@@ -95,20 +93,6 @@ class RawSchema(Schema[Any, Any]):
             return app.create_event(None, message.value, None, message)
 
         return decode
-
-
-class Records(PartitionRecords):  # type: ignore[misc]
-    """Records as they were parsed: aiokafka would copy each into an object of its own.
-
-    They have all that `agents.chunks.Record` asks for.
-    """
-
-    def __iter__(self) -> Iterator[Any]:
-        records: Iterator[Any] = self._records_iterator
-        return records
-
-    def _consumer_record(self, _: Any, record: Any) -> Any:
-        return record
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -209,8 +193,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _records(self, consumer: Any, tp: TP, limit: int) -> list[Any]:
         key = TopicPartition(*tp)
         held = consumer._fetcher._records.get(key)
-        if isinstance(held, FetchResult) and held.has_more():
-            held._partition_records.__class__ = Records
+        if isinstance(held, FetchResult):
+            take_at_once(held)
         try:
             found: dict[Any, list[Any]] = await consumer._fetcher.fetched_records({key}, 0, limit)
         except KafkaError as error:  # it is fetched again, and again; never skipped

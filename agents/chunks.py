@@ -179,7 +179,7 @@ class Positions:
 
     def buffered(self, lane: Lane, records: Sequence[Record], base: int, after: int) -> Chunk:
         """A chunk just fetched, counted until it is handled."""
-        size = sum(len(r.value or b"") + len(r.key or b"") for r in records)
+        size = _size([r.value for r in records]) + _size([r.key for r in records])
         lane.chunks += 1
         lane.size += size
         lane.begin = base if lane.begin is None else lane.begin
@@ -205,3 +205,7 @@ class Positions:
         for tp in tps:
             if tp in self._idle:
                 await self._idle[tp].wait()
+
+
+def _size(parts: Sequence[bytes | None]) -> int:
+    return sum(map(len, filter(None, parts)))

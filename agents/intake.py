@@ -4,6 +4,7 @@ It keeps no state: a chunk is decoded, produced and flushed, then acknowledged. 
 after a crash is dropped by the ledgers, which know the source offset of every row.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +39,10 @@ class Intake:
     async def handle(self, chunk: Chunk) -> None:
         """Decode a chunk, publish what came of it, acknowledge it. Raises keepers.Unfit."""
         taken = self.reader.read(self.names[chunk.topic], chunk.records)
+        await asyncio.sleep(0)  # each step may take as long as all others should have to wait
         letters = self._letters(chunk, taken.refused)
         batches = self._batches(chunk, taken.rows, taken.controls)
+        await asyncio.sleep(0)
         self.context.reach("before forward")
         await self._publish(batches)
         self.context.reach("between forward and letters")
@@ -55,7 +58,7 @@ class Intake:
     ) -> dict[int, list[Batch]]:
         """One batch at least for every partition of the internal log."""
         covered = (chunk.records[0].offset, chunk.records[-1].offset)
-        record_ms = max(record.timestamp for record in chunk.records)
+        record_ms = max([record.timestamp for record in chunk.records])
         topic_id = self.context.topic_ids.get(chunk.topic, "")
         partitions = self.context.partitions[self.context.topic("events")]
         split = batches_of(

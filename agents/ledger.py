@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from functools import partial
 
-from agents.beside import Spells
+import numpy as np
+
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
 from agents.store import Damaged, Partition
 from agents.store.envelopes import ADVICE
-from stream.batches import decode_batch
+from stream.batches import Batch, decode_batch
 from stream.batches.packing import MAGIC
 from stream.changes import Changes, OutMessage
 from stream.entries import DamagedEntry
@@ -22,6 +22,7 @@ from stream.ledger import Ledger
 log = logging.getLogger(__name__)
 OWN_FIELDS = "[lbo]*"  # ledger..., book..., open-...; the sealed shares stay in Redis
 OURS = MAGIC[:3]  # of any version
+TOGETHER_BYTES = 2 * 2**20  # of batches that are in memory at once
 SLICE = 500  # pending entries that one look of housekeeping sees
 ROUNDS = 180  # in so many rounds all entries are seen, half an hour: they expire as they came
 LOOKS = 100  # most of them in one round
@@ -59,26 +60,43 @@ class LedgerCore:
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Take in batches. What is no batch becomes a dead letter."""
-        spells = Spells()
+        together: list[Batch] = []
+        size = 0
         for record in records:
-            try:
-                batch = decode_batch(record.value or b"")
-            except Newer:
-                raise
-            except ValueError as error:
-                self._check_foreign(record, error)
-                log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
-                where = (self.topic, self.number)
-                self.letters.append(letter(record, where, "not-a-batch", str(error)))
-                continue
-            wanted = self.ledger.wanted(batch)
-            found = await self.context.pending(partition, wanted) if len(wanted) else {}
+            batch = self._batch(record)
+            if batch is not None:
+                together.append(batch)
+                size += len(record.value or b"")
+            if size >= TOGETHER_BYTES:
+                await self._apply(partition, together)
+                together, size = [], 0
+        await self._apply(partition, together)
+
+    def _batch(self, record: Record) -> Batch | None:
+        try:
+            return decode_batch(record.value or b"")
+        except Newer:
+            raise
+        except ValueError as error:
+            self._check_foreign(record, error)
+            log.error("%s/%d offset %d: %s", self.topic, self.number, record.offset, error)
+            where = (self.topic, self.number)
+            self.letters.append(letter(record, where, "not-a-batch", str(error)))
+            return None
+
+    async def _apply(self, partition: Partition, batches: Sequence[Batch]) -> None:
+        """Ask Redis once for what they touch; what an earlier one changes, a later one finds in
+        memory.
+        """
+        if not batches:
+            return
+        wanted = np.concatenate([self.ledger.wanted(batch) for batch in batches])
+        asks = self.ledger.unfetched
+        found = await self.context.wait("ledger", lambda: partition.pending(wanted, asks))
+        for batch in batches:
             with _sound(partition):
-                if self.ledger.heavy(batch):
-                    await self.context.beside.brief(partial(self.ledger.apply, batch, found))
-                else:
-                    self.ledger.apply(batch, found)
-            await spells.rest()
+                self.ledger.apply(batch, found)
+            await asyncio.sleep(0)  # others may have the loop between two batches
 
     def _check_foreign(self, record: Record, error: ValueError) -> None:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""

@@ -1,6 +1,7 @@
 """Reading: what a chunk of raw records of a source topic holds, and what of it cannot be used."""
 
 import dataclasses
+import operator
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,11 +13,13 @@ from stream.batches.blocks import Block, ControlRow, Kind
 from stream.batches.merging import merged
 from stream.batches.reading import Raw, Read, read_predictions, read_truths
 from stream.batches.shapes import Shapes
+from stream.columns import Ints
 from stream.events import Rejected, decode_control
 
 NOT_JSON = b"application/cloudevents+json"  # an envelope around the event: the suffix misleads
 KINDS: dict[str, Kind] = {"predictions": "prediction", "ground-truth": "truth"}
 SOURCES = (*KINDS, "control")
+HEADERS = operator.attrgetter("headers")
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,7 +46,7 @@ class Reader:
     def read(self, topic: str, records: Sequence[Record]) -> Taken:
         """The records of one partition of one of SOURCES."""
         taken = Taken()
-        if topic == "control" or any(record.headers for record in records):
+        if topic == "control" or any(map(HEADERS, records)):
             records = [record for record in records if self._is_json_row(topic, record, taken)]
         if taken.tables:
             self._tables(KINDS[topic], taken)
@@ -79,7 +82,7 @@ class Reader:
 
     def _rows(self, topic: str, records: Sequence[Record], taken: Taken) -> None:
         raw = Raw(
-            np.array([record.offset for record in records], dtype=np.int64),
+            _offsets(records),
             np.array([record.timestamp for record in records], dtype=np.int64),
             [record.value for record in records],
         )
@@ -103,6 +106,13 @@ class Reader:
         settings = self.settings
         if settings.intake.unknown_models == "refuse" and model not in settings.models:
             raise Rejected("unknown-model", f"{model!r} has no table in [models]")
+
+
+def _offsets(records: Sequence[Record]) -> Ints:
+    first, last = records[0].offset, records[-1].offset
+    if last - first == len(records) - 1:  # they ascend, so none is missing
+        return np.arange(first, last + 1)
+    return np.array([record.offset for record in records], dtype=np.int64)
 
 
 def is_arrow(record: Record) -> bool:

@@ -29,7 +29,6 @@ from stream.signals import Series, encode_signals
 from stream.sources import Source, Sources
 
 Counts = dict[str, int]
-WIDE = 100  # features: what has more of them takes milliseconds to count and to pack
 MOST_WAITING = 500_000  # values that are counted together, some 5 ms: 4 MB, and more are no faster
 
 
@@ -57,12 +56,15 @@ class Ledger:
         self._waiting = 0  # values that books have not yet counted
 
     def wanted(self, batch: Batch) -> Hashes:
-        """Id hashes whose pending entries `apply` needs, shape (n,)."""
+        """Id hashes whose pending entries `apply` needs, shape (n,): those that are `unfetched`."""
         applied = self.sources.applied((batch.topic, batch.partition), batch.topic_id)
         joined = [block for block in batch.blocks if self._joined(block)]
         ids = [block.ids[block.offsets > applied] for block in joined]
-        found = np.unique(np.concatenate(ids)) if ids else np.array([], dtype=np.uint64)
-        return self.matches.unfetched(found)
+        return np.concatenate(ids) if ids else np.array([], dtype=np.uint64)
+
+    def unfetched(self, ids: Hashes) -> Hashes:
+        """Those of id hashes that are not in memory; each of them once."""
+        return self.matches.unfetched(ids)
 
     def apply(self, batch: Batch, found: Mapping[int, bytes]) -> None:
         """Take in what is new of a batch. found: pending entries by id hash, as `wanted` asked.
@@ -86,13 +88,6 @@ class Ledger:
         self._dirty = True
         if self._waiting >= MOST_WAITING:
             self._count_waiting()
-
-    def heavy(self, batch: Batch) -> bool:
-        """Whether `apply` may take so long that nothing else should have to wait for it."""
-        if batch.control or any(len(block.features) > WIDE for block in batch.blocks):
-            return True
-        models = {mark[1] for mark in batch.marks}  # a mark may seal what was counted before
-        return any(_is_wide(book) for model in models for book in self.shelf.books_of(model))
 
     def _count_waiting(self) -> None:
         for book in self.shelf:
@@ -248,10 +243,6 @@ class Ledger:
     def references_in(fields: Mapping[str, bytes]) -> set[str]:
         """Ids of the references that `restore` needs. Raises ValueError if damaged."""
         return states.references_in(fields)
-
-
-def _is_wide(book: Book) -> bool:
-    return any(len(known.features) > WIDE for known in book.references.values())
 
 
 def _add_rows(book: Book, block: Block, source: Source) -> None:

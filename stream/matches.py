@@ -17,6 +17,7 @@ from stream.joins import MAX_ITEMS, Entry, Forecast, Label
 from stream.names import FULL
 from stream.packed import packed_forecasts
 from stream.settings import ModelSettings
+from stream.sieves import Sieve
 
 
 @dataclasses.dataclass(slots=True)
@@ -29,6 +30,7 @@ class Matches:
     """
 
     tables: Tables
+    sieve: Sieve = dataclasses.field(default_factory=Sieve)  # of the ids changed and packed
     changed: dict[int, Entry] = dataclasses.field(default_factory=dict)
     packed: dict[int, bytes] = dataclasses.field(default_factory=dict)
     pending: int = 0
@@ -94,32 +96,39 @@ class Matches:
                 entry for entry, wanted in zip(entries, kept.tolist(), strict=True) if wanted
             ]
         rows = rows[kept]
-        self.packed.update(zip(block.ids[rows].tolist(), entries, strict=True))
+        self._enter(block.ids[rows], entries)
         self.pending += len(rows)
         others[rows] = False
         return others
 
+    def _enter(self, ids: Hashes, entries: Sequence[bytes]) -> None:
+        self.packed.update(zip(ids.tolist(), entries, strict=True))
+        self.sieve.add(ids)
+
     def _unknown(self, ids: Hashes) -> Bools:
         """Rows of ids that have no entry, and of those the first; a mask."""
-        each = ids.tolist()
-        distinct = set(each)
-        known = set[int]()
-        for some in (self.changed, self.packed, self.found):
-            known |= some.keys() & distinct
-        known |= self.expired & distinct
-        if not known and len(distinct) == len(each):
-            return np.ones(len(ids), dtype=np.bool_)
+        known = self._in_memory(ids)
+        others = [some for some in (self.found, self.expired) if some]
+        for some in others:
+            known |= np.isin(ids, np.fromiter(some, np.uint64, len(some)))
+        ordered = np.sort(ids)
+        if (ordered[1:] != ordered[:-1]).all():
+            return ~known
         first = np.zeros(len(ids), dtype=np.bool_)
         first[np.unique(ids, return_index=True)[1]] = True
-        return first & ~np.isin(ids, np.array(list(known), dtype=np.uint64))
+        return first & ~known
+
+    def _in_memory(self, ids: Hashes) -> Bools:
+        """Rows of ids whose entries are in memory, a mask."""
+        found = self.sieve.may_hold(ids)
+        for i in np.flatnonzero(found).tolist():
+            key = int(ids[i])
+            found[i] = key in self.changed or key in self.packed
+        return found
 
     def unfetched(self, ids: Hashes) -> Hashes:
-        """Those of distinct ids whose entries are not in memory."""
-        each = set(ids.tolist())
-        known = (self.changed.keys() & each) | (self.packed.keys() & each)
-        if not known:
-            return ids
-        return ids[~np.isin(ids, np.array(list(known), dtype=np.uint64))]
+        """Those of ids whose entries are not in memory; each of them once."""
+        return np.unique(ids[~self._in_memory(ids)])
 
     def _answered(self, block: Block, positive: str) -> Iterator[tuple[Any, ...]]:
         """Of each row: id hash, time, answer, scores, whether it is of the control group."""
@@ -179,6 +188,7 @@ class Matches:
         """Remember a changed entry; False where it is new and there is no room."""
         if key in self.changed:
             return True
+        self.sieve.add_one(key)
         if self.packed.pop(key, None) is not None:
             self.changed[key] = entry
             return True
@@ -213,6 +223,7 @@ class Matches:
         changes.pending_puts |= self.packed
         changes.pending_deletes |= self.expired
         self.changed, self.packed, self.expired = {}, {}, set()
+        self.sieve.clear()
 
 
 def _subject(model: str, version: str | None) -> str:

@@ -115,13 +115,13 @@ async def zombie_applies_late(world: World) -> None:
     await commit(old, changes("a"))
     send = old._scripts.run_all
 
-    async def stall(name: str, calls: Any) -> Any:
+    async def stall(name: str, calls: Any, *together: int) -> Any:
         if name == "apply":
             reached.set()
             await resume.wait()
-        return await send(name, calls)
+        return await send(name, calls, *together)
 
-    old._scripts.run_all = stall  # type: ignore[method-assign]
+    old._scripts.run_all = stall  # type: ignore[assignment]
     late = loop.create_task(commit(old, changes("b")))
     await reached.wait()
     old._scripts.run_all = send  # type: ignore[method-assign]

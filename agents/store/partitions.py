@@ -35,6 +35,7 @@ from stream.columns import Hashes
 
 T = TypeVar("T")
 Confirm = Callable[[], Awaitable[None]]
+Asks = Callable[[Hashes], Hashes]
 TOGETHER = 2
 """Scripts in one pipeline. Redis runs what one client has sent before it looks at the others."""
 
@@ -140,24 +141,26 @@ class Partition:
             )
         return found
 
-    async def pending(self, hashes: Hashes) -> dict[int, bytes]:
+    async def pending(self, hashes: Hashes, asks: Asks = np.unique) -> dict[int, bytes]:
         """The pending entries of those ids that have one. hashes: shape (n,), uint64.
 
-        Of ids that surely have none Redis is not asked. Raises Refused("epoch").
+        Of ids that surely have none Redis is not asked. asks: which of the others it is to be asked
+        for. Raises Refused("epoch").
         """
         asked = np.asarray(hashes, dtype=np.uint64)
         if self._known is not None:
             if self._known.reading():
                 await self._read_ids(self._known, len(asked))
             asked = self._known.asked(asked)
+        asked = asks(asked)
         packed = asked.astype(">u8").tobytes()
         keys = (self.key("meta"), self._bucket)
         size = 8 * self._limits.lookups
         parts = (packed[i : i + size] for i in range(0, len(packed), size))
         calls: list[Call] = [(keys, (part, self._owner)) for part in parts]
         blobs: list[bytes | None] = []
-        for some in slices(calls, TOGETHER):
-            blobs.extend(await self._scripts.run_all("pending", some))
+        if calls:
+            blobs = await self._scripts.run_all("pending", calls, TOGETHER)
         return found_of(asked.tolist(), [self._mine(blob) for blob in blobs])
 
     async def _read_ids(self, known: Known, enough: int) -> None:
@@ -279,8 +282,7 @@ class Partition:
         calls: list[Call] = [(keys, (record, number, *numbers)) for number in range(chunks)]
         call = (self.key("meta"), redo, self.key("staged")), (record, self._limits.orphans)
         for _ in range(2):  # a Redis that is rolled back in between has them all again
-            for some in slices(calls, TOGETHER):
-                await self._scripts.run_all("apply", some)
+            await self._scripts.run_all("apply", calls, TOGETHER)
             reply, pending, orphans = await self._scripts.run("finish", call)
             if reply != b"unapplied":
                 self.pending_count = int(pending)

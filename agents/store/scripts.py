@@ -4,12 +4,14 @@ Every script may be run twice with the same arguments without harm. That is what
 send again after a lost answer, by the caller, by redis-py's own retries, or after NOSCRIPT.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from importlib import resources
 from typing import Any, TypeVar, cast
 
 import redis
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 T = TypeVar("T")
 Hook = Callable[[str], None]
@@ -73,31 +75,71 @@ class Scripts:
         """The reply of one call. Raises one of OUTAGES when its outcome is not known."""
         return (await self.run_all(name, [call]))[0]
 
-    async def run_all(self, name: str, calls: Sequence[Call]) -> list[Any]:
-        """The replies of some calls of one script, sent together and run in order."""
-        self._hook(f"before {name}")
+    async def run_all(
+        self, name: str, calls: Sequence[Call], together: int | None = None
+    ) -> list[Any]:
+        """The replies of some calls of one script, run in order.
+
+        together: how many are sent at a time. Redis runs what one client has sent before it looks
+        at the others.
+        """
+        found: list[Any] = []
+        async with self._connection() as connection:
+            for some in slices(calls, together or max(1, len(calls))):
+                self._hook(f"before {name}")
+                found += await self._try(connection, name, some)
+                self._hook(f"after {name}")
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """One for some requests after each other: finding one takes as long as a request."""
+        pool: Any = self._client.connection_pool
+        connection = await pool.get_connection()
         try:
-            replies = await self._send(name, calls)
+            yield connection
+        except BaseException:
+            await connection.disconnect(nowait=True)  # answers may come that nobody waits for
+            raise
+        finally:
+            await asyncio.shield(pool.release(connection))
+
+    async def _try(self, connection: Connection, name: str, calls: Sequence[Call]) -> list[Any]:
+        try:
+            return await self._send(connection, name, calls)
         except redis.exceptions.NoScriptError:
             self._digests.clear()
-            replies = await self._send(name, calls)
+            return await self._send(connection, name, calls)
         except redis.ResponseError as error:
             raise _named(error) from error
-        self._hook(f"after {name}")
-        return replies
 
-    async def _send(self, name: str, calls: Sequence[Call]) -> list[Any]:
+    async def _send(self, connection: Connection, name: str, calls: Sequence[Call]) -> list[Any]:
         digest = self._digests.get(name) or await self._load(name)
-        async with self._client.pipeline(transaction=False) as pipe:
-            for keys, values in calls:
-                pipe.evalsha(digest, len(keys), *keys, *values)
-            return await pipe.execute()
+        commands = [("EVALSHA", digest, len(keys), *keys, *values) for keys, values in calls]
+
+        async def send() -> list[Any]:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [await _reply(connection) for _ in commands]
+            for reply in replies:
+                if isinstance(reply, redis.ResponseError):
+                    raise reply
+            return replies
+
+        return await connection.retry.call_with_retry(send, lambda _: connection.disconnect())
 
     async def _load(self, name: str) -> str:
         loaded = cast(Awaitable[bytes | str], self._client.script_load(self._texts[name]))
         digest = await loaded
         self._digests[name] = digest.decode() if isinstance(digest, bytes) else digest
         return self._digests[name]
+
+
+async def _reply(connection: Connection) -> Any:
+    """What was answered, also where that is an error: those behind it are to be read as well."""
+    try:
+        return await connection.read_response()
+    except redis.ResponseError as error:
+        return error
 
 
 def _named(error: redis.ResponseError) -> Exception:

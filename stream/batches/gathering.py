@@ -1,5 +1,6 @@
 """Gathering: decoded events of one shape into one block of columns."""
 
+import operator
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from stream.events import FeatureValue, Prediction, Scalar, Truth
 
 Hashed = tuple[int, int, Prediction | Truth, int]  # source offset, record time (ms), event, id hash
 Shape = tuple[object, ...]
+OUTPUTS = ("prediction", "score", "probabilities", "segments", "weight", "control_group")
 _NUMBERS = {float, int, type(None)}
 _WORDS = {str, type(None)}
 
@@ -67,7 +69,8 @@ def _blocks(rows: Sequence[Hashed]) -> list[Block]:
     types = _types([e.features for e in events])
     if list in types:  # of other lengths in other rows, perhaps
         return blocks_of((o, ms, _spread(e), h) for o, ms, e, h in rows)
-    return [predictions_of(events, common, _features([e.features for e in events], types))]
+    given = {name: list(map(operator.attrgetter(name), events)) for name in OUTPUTS}
+    return [predictions_of(given, common, _features([e.features for e in events], types))]
 
 
 def _spread(event: Prediction | Truth) -> Prediction:
@@ -94,24 +97,24 @@ def truths_of(events: Sequence[Any], common: Common) -> Block:
     )
 
 
-def predictions_of(events: Sequence[Any], common: Common, features: Mapping[str, Column]) -> Block:
+def predictions_of(
+    given: Mapping[str, Sequence[Any]], common: Common, features: Mapping[str, Column]
+) -> Block:
     """The block of predictions of one model version: their features, and what else they have.
 
-    events: with the attributes of `Prediction`; all with the same classes and segments.
+    given: the values of OUTPUTS by name, one for each; what no prediction has may be left out.
+    All have the same classes and segments.
     """
-    first = events[0]
-    classes = tuple(first.probabilities or ())
-    segments = tuple(first.segments or ())
-    control = [e.control_group for e in events]
+    control = given.get("control_group", ())
     return Block(
         "prediction",
         *common,
         features=features,
-        prediction=_column([e.prediction for e in events]),
-        score=_optional([e.score for e in events]),
-        probabilities=_probabilities(events, classes) if classes else None,
-        weight=_optional([e.weight for e in events]),
-        segments=_segments(events, segments) if segments else None,
+        prediction=_column(given.get("prediction") or (None,) * len(common[2])),
+        score=_optional(given.get("score", ())),
+        probabilities=_probabilities(given.get("probabilities", ())),
+        weight=_optional(given.get("weight", ())),
+        segments=_segments(given.get("segments", ())),
         control_group=column_of(control) if any(c is not None for c in control) else None,
     )
 
@@ -128,19 +131,32 @@ def _features(rows: Sequence[Mapping[str, FeatureValue]], types: set[type]) -> d
     return {name: _column(v) for name, v in zip(names, columns, strict=True)}
 
 
-def features_of(rows: Sequence[Any], names: Sequence[str], numeric: bool) -> dict[str, Column]:
-    """Columns by name. rows: structs with a field for each; numeric: all are numbers or None."""
-    values = map(msgspec.structs.astuple, rows)
-    if numeric:
-        packed = struct.Struct(f"={len(names)}d").pack
-        try:
-            raw = b"".join(starmap(packed, values))
-        except struct.error:  # some are None
-            return features_of(rows, names, numeric=False)
-        matrix = np.frombuffer(raw, np.float64).reshape(len(rows), len(names))
-        columns = np.ascontiguousarray(matrix.T)
-        return {name: Column(column) for name, column in zip(names, columns, strict=True)}
-    given = zip(*values, strict=True)
+def packed_numbers(rows: Sequence[Any], count: int) -> bytes:
+    """The `count` features of each row, one row after the other, as float64. None becomes NaN.
+
+    rows: structs with a number or None for each.
+    """
+    values = msgspec.structs.astuple
+    try:
+        return b"".join(starmap(struct.Struct(f"={count}d").pack, map(values, rows)))
+    except struct.error:  # some are None
+        return np.array([values(row) for row in rows], dtype=np.float64).tobytes()
+
+
+def columns_of(packed: Sequence[bytes], names: Sequence[str]) -> dict[str, Column]:
+    """Columns by name, of what `packed_numbers` made of one run of rows after the other."""
+    if not names:
+        return {}
+    matrix = np.frombuffer(b"".join(packed), np.float64).reshape(-1, len(names))
+    return {
+        name: Column(column)
+        for name, column in zip(names, np.ascontiguousarray(matrix.T), strict=True)
+    }
+
+
+def features_of(rows: Iterable[Any], names: Sequence[str]) -> dict[str, Column]:
+    """Columns by name. rows: structs with a field for each."""
+    given = zip(*map(msgspec.structs.astuple, rows), strict=True)
     return {name: _column(v) for name, v in zip(names, given, strict=False)}
 
 
@@ -168,12 +184,16 @@ def _optional(values: Sequence[float | None]) -> Floats | None:
 
 
 def _probabilities(
-    events: Sequence[Any], classes: tuple[str, ...]
-) -> tuple[tuple[str, ...], Floats]:
-    rows = [tuple(e.probabilities.values()) for e in events if e.probabilities is not None]
-    return classes, np.array(rows, dtype=np.float64)
+    given: Sequence[Mapping[str, float] | None],
+) -> tuple[tuple[str, ...], Floats] | None:
+    if not given or not given[0]:
+        return None
+    rows = [tuple(each.values()) for each in given if each is not None]
+    return tuple(given[0]), np.array(rows, dtype=np.float64)
 
 
-def _segments(events: Sequence[Any], names: tuple[str, ...]) -> dict[str, Column]:
-    rows = [e.segments.values() for e in events if e.segments is not None]
-    return {n: _words(v) for n, v in zip(names, zip(*rows, strict=True), strict=True)}
+def _segments(given: Sequence[Mapping[str, str] | None]) -> dict[str, Column] | None:
+    if not given or not given[0]:
+        return None
+    rows = [each.values() for each in given if each is not None]
+    return {n: _words(v) for n, v in zip(given[0], zip(*rows, strict=True), strict=True)}

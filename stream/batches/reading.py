@@ -7,21 +7,15 @@ what is accepted nor what is said against the rest depends on the way it took.
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from stream.batches.blocks import Block
-from stream.batches.gathering import (
-    Common,
-    Hashed,
-    blocks_of,
-    features_of,
-    predictions_of,
-    truths_of,
-)
+from stream.batches.gathering import Hashed, blocks_of, truths_of
 from stream.batches.merging import merged
+from stream.batches.runs import Run
 from stream.batches.shapes import Shape, Shapes, decode_plain_truth
 from stream.batches.vetting import grouped, has_groups, stated, vetted, wires_of
 from stream.columns import Bools, Ints
@@ -31,8 +25,9 @@ from stream.hashes import id_hash, id_hashes
 TRIES = 8  # records of which one must be good for a shape to be learned
 PASSES = 4  # shapes that are tried on one chunk
 FEW = 64  # records that are not worth another pass
+TOGETHER = 512  # decoded records that stay in the processor's cache until they are columns
 Strict = Callable[[bytes | None, bytes | None, int, Limits], Prediction | Truth]
-Key = tuple[object, ...]  # model, version, and where there are any, classes and segments
+Key = tuple[Hashable, ...]  # model, version, and where there are any, classes and segments
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ def _shape(raw: Raw, shapes: Shapes, limits: Limits) -> Shape | None:
     """That of the first good record; the order of its keys is that of the most, mostly."""
     for value, record_ms in zip(raw.values[:TRIES], raw.record_ms.tolist(), strict=False):
         try:
-            return shapes.learn(decode_prediction(value, None, record_ms, limits))
+            return shapes.learn(value or b"", decode_prediction(value, None, record_ms, limits))
         except Rejected:
             continue
     return None
@@ -92,31 +87,51 @@ def _shape(raw: Raw, shapes: Shapes, limits: Limits) -> Shape | None:
 
 def _predictions(raw: Raw, shape: Shape, limits: Limits) -> tuple[list[Block], Ints]:
     """Blocks of those of a shape, and the places of the others."""
-    wires = wires_of(raw.values, shape.decode, limits)
-    places = _known(wires)
-    rows, some = _some(wires, places), raw.take(places)
-    times, fit = vetted(rows, some.record_ms, limits)
-    named = has_groups(rows)
-    fit &= not named or grouped(rows, limits)
-    same_kind = None if named else _one_group(rows, fit)
-    blocks = []
-    for own in same_kind or _groups(rows, fit, _kind_of_prediction):
-        same = _some(rows, own)
-        features = features_of([row.features for row in same], shape.names, shape.numeric)
-        blocks.append(predictions_of(same, _common(same, some, times, own), features))
-    return blocks, _others(len(wires), places[fit])
+    run, places = _run(raw, shape, limits)
+    some = raw.take(places)
+    times, fit = vetted(run.ids, run.models, run.versions, run.times, some.record_ms, limits)
+    named = shape.grouped and has_groups(run.given)
+    fit &= not named or grouped(run.given, limits)
+    groups = None if named else _one_group(run.models, run.versions, fit)
+    if groups is None:
+        groups = _groups(zip(*_kinds(run), strict=True), fit)
+    blocks = run.blocks(groups, some.offsets, some.record_ms, times)
+    return blocks, _others(len(raw.values), places[fit])
+
+
+def _run(raw: Raw, shape: Shape, limits: Limits) -> tuple[Run, Ints]:
+    """Those of a shape, and their places."""
+    run, places = Run(shape), []
+    for start in range(0, len(raw.values), TOGETHER):
+        wires = wires_of(raw.values[start : start + TOGETHER], shape.decode, limits)
+        known = _known(wires)
+        run.add(_some(wires, known))
+        places.append(start + known)
+    return run, np.concatenate(places) if places else np.array([], dtype=np.int64)
+
+
+def _kinds(run: Run) -> Iterator[Sequence[Hashable]]:
+    yield from (run.models, run.versions)
+    if run.shape.grouped:
+        for name in ("probabilities", "segments"):
+            yield [tuple(each or ()) for each in run.given[name]]
 
 
 def _truths(raw: Raw, limits: Limits) -> tuple[list[Block], Ints]:
     wires = wires_of(raw.values, decode_plain_truth, limits)
     places = _known(wires)
     rows, some = _some(wires, places), raw.take(places)
-    times, fit = vetted(rows, some.record_ms, limits)
+    ids, models = [row.prediction_id for row in rows], [row.model for row in rows]
+    versions, times = [row.version for row in rows], [row.time for row in rows]
+    times_ms, fit = vetted(ids, models, versions, times, some.record_ms, limits)
     fit &= stated(rows)
+    groups = _one_group(models, versions, fit)
     blocks = []
-    for own in _one_group(rows, fit) or _groups(rows, fit, _kind_of_truth):
+    for own in _groups(zip(models, versions, strict=True), fit) if groups is None else groups:
         same = _some(rows, own)
-        blocks.append(truths_of(same, _common(same, some, times, own)))
+        hashes = id_hashes(same[0].model, [row.prediction_id for row in same])
+        where = some.offsets[own], some.record_ms[own], times_ms[own]
+        blocks.append(truths_of(same, (same[0].model, same[0].version, *where, hashes)))
     return blocks, _others(len(wires), places[fit])
 
 
@@ -134,35 +149,22 @@ def _others(n: int, places: Ints) -> Ints:
     return np.flatnonzero(rest)
 
 
-def _groups(rows: Sequence[Any], fit: Bools, kind: Callable[[Any], Key]) -> list[Ints]:
+def _groups(kinds: Iterable[Key], fit: Bools) -> list[Ints]:
     """Places of the rows that fit, together where they are of one kind."""
     found: defaultdict[Key, list[int]] = defaultdict(list)
-    for i in np.flatnonzero(fit).tolist():
-        found[kind(rows[i])].append(i)
+    for i, (kind, good) in enumerate(zip(kinds, fit.tolist(), strict=True)):
+        if good:
+            found[kind].append(i)
     return [np.array(places) for places in found.values()]
 
 
-def _one_group(rows: Sequence[Any], fit: Bools) -> list[Ints] | None:
+def _one_group(
+    models: Sequence[str], versions: Sequence[str | None], fit: Bools
+) -> list[Ints] | None:
     """The same where all are of one model version; None where they are not."""
-    if len({row.model for row in rows}) > 1 or len({row.version for row in rows}) > 1:
+    if len(set(models)) > 1 or len(set(versions)) > 1:
         return None
     return [np.flatnonzero(fit)] if fit.any() else []
-
-
-def _kind_of_prediction(row: Any) -> Key:
-    return (row.model, row.version, tuple(row.probabilities or ()), tuple(row.segments or ()))
-
-
-def _kind_of_truth(row: Any) -> Key:
-    return (row.model, row.version)
-
-
-def _common(rows: Sequence[Any], raw: Raw, times: Ints, own: Ints) -> Common:
-    model = rows[0].model
-    hashes = id_hashes(model, [row.prediction_id for row in rows])
-    places = own if len(own) < len(times) else slice(None)
-    where = raw.offsets[places], raw.record_ms[places], times[places]
-    return (model, rows[0].version, *where, hashes)
 
 
 def _with_the_rest(blocks: list[Block], raw: Raw, decode: Strict, limits: Limits) -> Read:

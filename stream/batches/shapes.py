@@ -1,7 +1,8 @@
-"""Shapes: the features that one prediction had, as a typed decoder for those that follow.
+"""Shapes: what one prediction had, as a typed decoder for those that follow.
 
-Models send the same features again and again. A decoder that knows their names and kinds reads a
-record in half the time of one that takes any, and what it accepts needs no look at its types.
+Models send the same features again and again, and the same fields beside them. A decoder that knows
+their names and kinds reads a record in half the time of one that takes any, and what it accepts
+needs no look at its types.
 """
 
 import dataclasses
@@ -22,16 +23,17 @@ _TYPES: dict[Kind, Any] = {
     "word": str | None,
     "any": float | str | bool | None,
 }
-_FIELDS: list[Any] = [
-    ("prediction", Scalar, None),
-    ("score", float | None, None),
-    ("probabilities", dict[str, float] | None, None),
-    ("segments", dict[str, str] | None, None),
-    ("weight", float | None, None),
-    ("request_id", str | None, None),
-    ("control_group", bool | None, None),
-    ("client", str | None, None),
-]
+GROUPS = {"probabilities", "segments"}
+_OPTIONAL: dict[str, Any] = {
+    "prediction": Scalar,
+    "score": float | None,
+    "probabilities": dict[str, float] | None,
+    "segments": dict[str, str] | None,
+    "weight": float | None,
+    "request_id": str | None,
+    "control_group": bool | None,
+    "client": str | None,
+}
 
 
 class _Truth(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -48,19 +50,23 @@ class _Truth(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 decode_plain_truth: Decode = msgspec.json.Decoder(_Truth).decode
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
     """Names of features in the order of their keys, and the kind of each. None is a list.
 
-    decode: reads records of exactly these features and without any key that is not known; the
-    result has the attributes of `Prediction`, with the features as a struct in this order. Raises
-    what msgspec raises for all others.
+    fields: which of the optional fields there are beside them, in the order of `Prediction`; both
+    of GROUPS or none.
+    decode: reads records of exactly these features and of no other fields; the result has the
+    attributes of `Prediction`, as far as they are among them, with the features as a struct in this
+    order. Raises what msgspec raises for all others.
     """
 
     names: Names
     kinds: tuple[Kind, ...]
+    fields: Names
     decode: Decode
 
     @property
@@ -68,30 +74,38 @@ class Shape:
         """Whether every feature is a number or missing."""
         return all(kind == "number" for kind in self.kinds)
 
+    @property
+    def grouped(self) -> bool:
+        """Whether there may be probabilities or segments."""
+        return "segments" in self.fields
+
 
 class Shapes:
-    """Shapes by names: a kind only widens, so that each name settles."""
+    """Shapes by names: kinds only widen and fields only join, so that each name settles."""
 
     def __init__(self) -> None:
         self._known: dict[Names, Shape] = {}
 
-    def learn(self, event: Prediction) -> Shape | None:
+    def learn(self, value: bytes, event: Prediction) -> Shape | None:
         """The shape of a prediction and of those before it with the same names.
 
-        None where a feature is a list, or its name one that JSON has to escape.
+        value: what it was decoded from. None where a feature is a list, or its name one that JSON
+        has to escape.
         """
         names = tuple(event.features)
         if any(isinstance(value, list) for value in event.features.values()):
             return None
         if names not in self._known and not all(map(_is_plain, names)):
             return None
-        known, kinds = self._known.get(names), _kinds(event.features)
+        known, kinds, fields = self._known.get(names), _kinds(event.features), _fields(value)
         if known is not None:
             kinds = tuple(map(_wider, known.kinds, kinds))
-        if known is None or kinds != known.kinds:
+            fields = tuple(name for name in _OPTIONAL if name in known.fields or name in fields)
+        if known is None or (kinds, fields) != (known.kinds, known.fields):
             if len(self._known) >= MOST_SHAPES:
                 self._known.clear()
-            known = self._known[names] = Shape(names, kinds, _decoder(names, kinds))
+            known = Shape(names, kinds, fields, _decoder(names, kinds, fields))
+            self._known[names] = known
         return known
 
 
@@ -110,16 +124,23 @@ def _kind(value: FeatureValue) -> Kind:
     return "word" if isinstance(value, str) else "number"  # what is missing is mostly a number
 
 
+def _fields(value: bytes) -> Names:
+    keys = set(_keys(value))  # also of what is null
+    if keys & GROUPS:
+        keys |= GROUPS
+    return tuple(name for name in _OPTIONAL if name in keys)
+
+
 def _wider(one: Kind, other: Kind) -> Kind:
     return one if one == other else "any"
 
 
-def _decoder(names: Names, kinds: tuple[Kind, ...]) -> Decode:
-    fields: list[Any] = [
+def _decoder(names: Names, kinds: tuple[Kind, ...], fields: Names) -> Decode:
+    own: list[Any] = [
         (f"f{i}", _TYPES[kind], msgspec.field(name=name))
         for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
     ]
-    features = msgspec.defstruct("Features", fields, forbid_unknown_fields=True, gc=False)
+    features = msgspec.defstruct("Features", own, forbid_unknown_fields=True, gc=False)
     needed: list[Any] = [
         ("prediction_id", str),
         ("model", str),
@@ -127,5 +148,6 @@ def _decoder(names: Names, kinds: tuple[Kind, ...]) -> Decode:
         ("time", Time),
         ("features", features),
     ]
-    wire = msgspec.defstruct("Wire", needed + _FIELDS, forbid_unknown_fields=True, gc=False)
+    given: list[Any] = [(name, _OPTIONAL[name], None) for name in fields]
+    wire = msgspec.defstruct("Wire", needed + given, forbid_unknown_fields=True, gc=False)
     return msgspec.json.Decoder(wire).decode

@@ -32,6 +32,11 @@ class _Slice:
         found = {r[0] for r in self.rows} | {c[0] for c in self.controls}
         return sorted(found.union(*(np.unique(b.offsets).tolist() for b in self.blocks)))
 
+    def ends(self) -> tuple[int, int]:
+        """The first and the last of them."""
+        offsets = self.offsets()
+        return offsets[0], offsets[-1]
+
 
 def batches_of(  # noqa: PLR0913 - where from, what, and how it is split
     topic: str,
@@ -61,13 +66,8 @@ def batches_of(  # noqa: PLR0913 - where from, what, and how it is split
     for p in range(partitions) if controls else sorted(parts.keys() | tables.keys()):
         own = sorted(parts.get(p, []), key=lambda r: r[0])
         part = _Slice(0, 0, own, controls, tables.get(p, ()))
-        offsets = part.offsets()
-        part = dataclasses.replace(
-            part,
-            first=covered[0] if covered else offsets[0],
-            last=covered[1] if covered else offsets[-1],
-        )
-        found[p] = _fitting(source, part, max_bytes)
+        first, last = covered or part.ends()
+        found[p] = _fitting(source, dataclasses.replace(part, first=first, last=last), max_bytes)
     return found
 
 

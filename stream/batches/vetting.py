@@ -4,8 +4,8 @@ Nothing here gives a reason, and a record that is fine may be doubted: it only t
 """
 
 import datetime
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,21 +21,31 @@ def wires_of(
     values: Sequence[bytes | None], decode: Callable[[bytes], Any], limits: Limits
 ) -> list[Any]:
     """What each value decodes to, None where there is any doubt."""
-    found: list[Any] = []
-    for value in values:
-        try:
-            found.append(decode(value or b""))
-        except FAILURES:
-            found.append(None)
-    for i, value in enumerate(values):
-        if value and not (len(value) <= limits.max_bytes and value.isascii()):
-            found[i] = found[i] if _is_text(value, limits) else None
+    try:
+        found = list(map(decode, cast(Sequence[bytes], values)))
+    except (*FAILURES, TypeError):  # None is no bytes
+        found = [_wire(value, decode) for value in values]
+        plain = False
+    else:
+        plain = all(map(bytes.isascii, cast(Sequence[bytes], values)))
+    if not plain or max(map(len, cast(Sequence[bytes], values)), default=0) > limits.max_bytes:
+        for i, value in enumerate(values):
+            found[i] = found[i] if value and _is_text(value, limits) else None
     return found
+
+
+def _wire(value: bytes | None, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(value or b"")
+    except FAILURES:
+        return None
 
 
 def _is_text(value: bytes, limits: Limits) -> bool:
     if len(value) > limits.max_bytes:
         return False
+    if value.isascii():
+        return True
     try:
         value.decode()
     except UnicodeDecodeError:
@@ -43,16 +53,23 @@ def _is_text(value: bytes, limits: Limits) -> bool:
     return True
 
 
-def vetted(rows: Sequence[Any], record_ms: Ints, limits: Limits) -> tuple[Ints, Bools]:
+def vetted(
+    ids: Sequence[str],
+    models: Sequence[str],
+    versions: Sequence[str | None],
+    times: Sequence[Any],
+    record_ms: Ints,
+    limits: Limits,
+) -> tuple[Ints, Bools]:
     """Event times (ms) and a mask of the rows whose names and time are beyond doubt, shape (n,)."""
-    times = _times([row.time for row in rows])
-    fit = (times >= FIRST_MS) & (times <= LAST_MS)
-    fit &= (record_ms < 0) | (times - limits.max_ahead_ms <= record_ms)
-    fit &= (record_ms <= YEAR_MS) | (np.abs(times * 1000 - record_ms) >= YEAR_MS)  # no seconds
-    fit &= _ids([row.prediction_id for row in rows], limits)
-    fit &= _names([row.model for row in rows], limits)
-    fit &= _names([row.version for row in rows], limits)
-    return times, fit
+    times_ms = _times(times)
+    fit = (times_ms >= FIRST_MS) & (times_ms <= LAST_MS)
+    fit &= (record_ms < 0) | (times_ms - limits.max_ahead_ms <= record_ms)
+    fit &= (record_ms <= YEAR_MS) | (np.abs(times_ms * 1000 - record_ms) >= YEAR_MS)  # no seconds
+    fit &= _ids(ids, limits)
+    fit &= _names(models, limits)
+    fit &= _names(versions, limits)
+    return times_ms, fit
 
 
 def _times(given: Sequence[Any]) -> Ints:
@@ -94,22 +111,25 @@ def _can_be(name: str | None, limits: Limits) -> bool:
     return True
 
 
-def grouped(rows: Sequence[Any], limits: Limits) -> Bools:
+def grouped(given: Mapping[str, Sequence[Any]], limits: Limits) -> Bools:
     """Which predictions have probabilities and segments within the limits, or none."""
-    return np.array([_fits(row, limits) for row in rows], dtype=np.bool_)
+    both = zip(given["probabilities"], given["segments"], strict=True)
+    return np.array([_fits(*each, limits) for each in both], dtype=np.bool_)
 
 
-def has_groups(rows: Sequence[Any]) -> bool:
+def has_groups(given: Mapping[str, Sequence[Any]]) -> bool:
     """Whether any prediction has probabilities or segments."""
-    given = (row.probabilities is not None or row.segments is not None for row in rows)
-    return any(given)
+    both = (given["probabilities"], given["segments"])
+    return any(each is not None for values in both for each in values)
 
 
-def _fits(row: Any, limits: Limits) -> bool:
-    if row.probabilities is None and row.segments is None:
+def _fits(
+    probabilities: Mapping[str, float] | None, segments: Mapping[str, str] | None, limits: Limits
+) -> bool:
+    if probabilities is None and segments is None:
         return True
     try:
-        check_groups(row.probabilities or {}, row.segments or {}, limits)
+        check_groups(probabilities or {}, segments or {}, limits)
     except Rejected:
         return False
     return True
