@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from agents.beside import Spells
 from agents.chunks import Record
 from agents.context import Context
 from agents.letters import letter
@@ -93,10 +95,14 @@ class LedgerCore:
         wanted = np.concatenate([self.ledger.wanted(batch) for batch in batches])
         asks = self.ledger.unfetched
         found = await self.context.wait("ledger", lambda: partition.pending(wanted, asks))
+        spells = Spells()
         for batch in batches:
             with _sound(partition):
-                self.ledger.apply(batch, found)
-            await asyncio.sleep(0)  # others may have the loop between two batches
+                if self.ledger.heavy(batch):
+                    await self.context.beside.brief(partial(self.ledger.apply, batch, found))
+                else:
+                    self.ledger.apply(batch, found)
+            await spells.rest()
 
     def _check_foreign(self, record: Record, error: ValueError) -> None:
         """Somebody else's bytes are no loss. Raises Damaged where they begin as intake's do."""

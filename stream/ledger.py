@@ -29,6 +29,7 @@ from stream.signals import Series, encode_signals
 from stream.sources import Source, Sources
 
 Counts = dict[str, int]
+WIDE = 100  # features: what has more of them takes milliseconds to count and to pack
 MOST_WAITING = 500_000  # values that are counted together, some 5 ms: 4 MB, and more are no faster
 
 
@@ -88,6 +89,13 @@ class Ledger:
         self._dirty = True
         if self._waiting >= MOST_WAITING:
             self._count_waiting()
+
+    def heavy(self, batch: Batch) -> bool:
+        """Whether `apply` may take so long that nothing else should have to wait for it."""
+        if batch.control or any(len(block.features) > WIDE for block in batch.blocks):
+            return True
+        models = {mark[1] for mark in batch.marks}  # a mark may seal what was counted before
+        return any(_is_wide(book) for model in models for book in self.shelf.books_of(model))
 
     def _count_waiting(self) -> None:
         for book in self.shelf:
@@ -243,6 +251,10 @@ class Ledger:
     def references_in(fields: Mapping[str, bytes]) -> set[str]:
         """Ids of the references that `restore` needs. Raises ValueError if damaged."""
         return states.references_in(fields)
+
+
+def _is_wide(book: Book) -> bool:
+    return any(len(known.features) > WIDE for known in book.references.values())
 
 
 def _add_rows(book: Book, block: Block, source: Source) -> None:
