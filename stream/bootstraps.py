@@ -33,6 +33,7 @@ CELLS_MADE = 60_000_000
 PANES_MADE = (14_400, 57_600)
 MOST, LEAST = 400, 8  # episodes between which the law of their rate is fitted
 STEPS = 16
+EQUAL = 1e-6  # of squared statistics
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ def _law(series: Sequence[Floats], gap: int, stands_for: float) -> Law:
 
     tops = np.sort(np.where(x > before, x, 0))[::-1]
     levels = np.linspace(tops[min(MOST, len(tops) // 8)], tops[LEAST], STEPS)
+    if levels[-1] - levels[0] < EQUAL:  # panes that do not differ: Kolmogorov's law
+        return Law(gap, float(np.log(2 * stands_for)), 2.0)
     number = np.maximum(episodes(levels), 1.0)
     slope, intercept = np.polyfit(levels, np.log(number), 1, w=np.sqrt(number))
     slope = min(float(slope), -1e-3)

@@ -14,6 +14,7 @@ from stream.slots import Counts
 
 Singles = npt.NDArray[np.float32]
 LEAST_DAYS = 7
+SMALLEST = 0.25  # inflation: panes that agree too well are made, and live ones need not be
 # chance at which days are said to be more even, or less, than their panes, though they are not: to
 # say so wrongly costs false alarms where they are more even, and power where they are less
 TOO_EVEN, TOO_ODD = 0.001, 0.05
@@ -137,7 +138,7 @@ def inflations_of(world: World, lengths: Sequence[int]) -> Floats:
     for i, length in enumerate(lengths):
         ratio = _variances(world, length) / world.variance
         for j, (start, end) in enumerate(zip(world.starts, ends, strict=True)):
-            found[j, i] = max(float(ratio[start:end].mean()), 1e-3)
+            found[j, i] = max(float(ratio[start:end].mean()), SMALLEST)
     return found
 
 

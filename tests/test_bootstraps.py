@@ -122,3 +122,10 @@ def test_ends_of_cells_are_codes_below_the_last(values: list[float]) -> None:
     ends = cell_ends(f, 8)
     assert (np.diff(ends) > 0).all()
     assert all(0 <= end < f.cells - 1 for end in ends.tolist())
+
+
+def test_panes_that_do_not_differ_are_no_reason_to_expect_the_same_of_others() -> None:
+    found = calibrate(counts_of(np.tile(np.arange(float(ROWS)), HOURS)), PLAN)
+    assert found is not None
+    assert found.features["f0"] == (0.25, 0.25)
+    assert found.windows[0].law(1).threshold(0.01) == pytest.approx(np.log(200) / 2)
