@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 ROWS = "driftline_rows_total"
-JOINED = ("predictions", "outcomes", "outcomes-taken-back")  # as the ledger calls them
+JOINED = ("predictions", "outcomes", "outcomes-taken-back", "predictions-sampled-out")
 
 
 class Counters:
@@ -43,8 +43,8 @@ class Counters:
         self.rows = self._counter("rows", "rows by what became of them", "outcome")
         self.join_coverage = self._gauge(
             "join_coverage",
-            "predictions whose truth is known, as a share of those counted, since the start; can "
-            "be more than 1 after a restart",
+            "predictions whose truth is known, as a share of those that wait for it or have met "
+            "it, since the start; can be more than 1 after a restart",
         )
         self.partitions = self._gauge("partitions", "partitions owned", "stage")
         self.lag = self._gauge(
@@ -91,5 +91,6 @@ class Counters:
     def cover(self) -> None:
         """Bring the join coverage up to date."""
         found = [self.registry.get_sample_value(ROWS, {"outcome": x}) or 0.0 for x in JOINED]
-        if found[0]:
-            self.join_coverage.set((found[1] - found[2]) / found[0])
+        joined = found[0] - found[3]
+        if joined:
+            self.join_coverage.set((found[1] - found[2]) / joined)

@@ -82,9 +82,11 @@ LIMITS: dict[str, Limit] = {
     ),
     "predictions and truths that wait": Limit(
         "defaults.max_pending",
-        "what comes while there are so many is counted and not joined: until some expire, quality"
-        " is that of the predictions before",
-        f"{ROWS} `pending-full`",
+        "from half of them on, of a pane of predictions that would be too many a sample is joined:"
+        " one in 2, 4, 8, ..., by the hash of the id, and each counts as many times; where there"
+        " are so many all the same, what comes is counted and not joined",
+        f"{ROWS} `predictions-sampled-out`, `truths-sampled-out`, `pending-full`; `notes` of the"
+        " evaluation",
     ),
     "truths of one id": Limit(
         MAX_LABELS, "those that rank highest are kept", f"{ROWS} `duplicate-truths`"

@@ -66,7 +66,7 @@ class Book:
         self.touched = self.news = True
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
-        self.outcomes: dict[tuple[int, int, int], list[Known]] = {}
+        self.outcomes: dict[tuple[int, int, int, int], list[Known]] = {}
         self.control: list[bytes] = []
         self.counts: dict[str, int] = {}
         self.totals: dict[str, int] = {}
@@ -174,7 +174,8 @@ class Book:
         pane_ms, time_ms, outcome = self.quality.pane_ms, step.time_ms, step.outcome
         oldest, made = self.quality.oldest_ms, outcome.forecast.time_ms
         pane, first = max(time_ms, oldest), max(step.first_ms, oldest)
-        cell = pane - pane % pane_ms, first - first % pane_ms, made - made % pane_ms
+        cohort, exponent = made - made % pane_ms, outcome.exponent
+        cell = pane - pane % pane_ms, first - first % pane_ms, cohort, exponent
         known = Known(outcome, sign * step.sign, time_ms, key)
         rows = self.outcomes.get(cell)
         if rows is None:
@@ -196,9 +197,9 @@ class Book:
     def settle_outcomes(self) -> None:
         """Count the outcomes that wait; before anything is sealed."""
         watched = any(d.signal == "error" for d in self.settings.detectors)
-        for (pane, first, cohort), rows in self.outcomes.items():
+        for (pane, first, cohort, exponent), rows in self.outcomes.items():
             found = _outcomes(rows, self.task)
-            page = self.quality.page(pane, Cohorts)
+            page = self.quality.page(pane, Cohorts).sample(exponent)
             tally = page.cell(cohort) if first == pane else page.correction(first, cohort)
             tally.update(found)
             back = int((found.signs < 0).sum())

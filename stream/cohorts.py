@@ -7,6 +7,14 @@ import msgspec
 
 from stream.quality import Tally
 from stream.shares import Source
+from stream.weights import weighted
+
+
+class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    cells: list[tuple[int, bytes]]
+    earlier: list[tuple[int, int, bytes]]
+    sources: list[tuple[str, int, int, int]]
+    samples: list[tuple[int, bytes]] = []
 
 
 @dataclasses.dataclass(slots=True)
@@ -15,16 +23,35 @@ class Cohorts:
 
     earlier: corrections of outcomes that were first known in an earlier pane of label time, by that
     pane and the prediction's: what was taken back, and what was added in its place.
+    samples: the same of predictions of which one in 2**k was joined, by k (`stream.thinning`).
     """
 
     cells: dict[int, Tally] = dataclasses.field(default_factory=dict)
     earlier: dict[tuple[int, int], Tally] = dataclasses.field(default_factory=dict)
     sources: dict[Source, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    samples: "dict[int, Cohorts]" = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """Outcomes that became known, less those taken back."""
-        return sum(tally.n for tally in (*self.cells.values(), *self.earlier.values()))
+        return sum(found.total().n for found in self._strata().values())
+
+    @property
+    def stands_for(self) -> int:
+        """The same with the predictions that they are a sample of, by expectation."""
+        return sum(found.total().n << k for k, found in self._strata().items())
+
+    @property
+    def panes(self) -> list[int]:
+        """The cohorts, in order."""
+        return sorted({pane for found in self._strata().values() for pane in found.cells})
+
+    def sample(self, exponent: int) -> "Cohorts":
+        """Outcomes that are known of one prediction in 2**exponent."""
+        return self.samples.setdefault(exponent, Cohorts()) if exponent else self
+
+    def _strata(self) -> "dict[int, Cohorts]":
+        return {0: Cohorts(self.cells, self.earlier), **self.samples}
 
     def cell(self, pane: int) -> Tally:
         """The tally of one cohort."""
@@ -47,6 +74,8 @@ class Cohorts:
             self.correction(first, pane).merge(tally)
         for source, (first, last) in other.sources.items():
             self.came_from(source, first, last)
+        for exponent, sample in other.samples.items():
+            self.sample(exponent).merge(sample)
 
     def since(self, start: int) -> "Cohorts":
         """What is known of outcomes that were first known from a pane on, with corrections."""
@@ -56,10 +85,13 @@ class Cohorts:
         for (first, pane), tally in self.earlier.items():
             if first >= start:
                 found.cell(pane).merge(tally)
+        found.samples = {k: sample.since(start) for k, sample in self.samples.items()}
         return found
 
     def total(self) -> Tally:
-        """All cohorts together, with all corrections."""
+        """All cohorts together, with all corrections, by their weights."""
+        if self.samples:
+            return weighted({k: found.total() for k, found in self._strata().items()})
         found = Tally()
         for tally in (*self.cells.values(), *self.earlier.values()):
             found.merge(tally)
@@ -78,22 +110,21 @@ class Cohorts:
         cells = [(pane, tally.to_bytes()) for pane, tally in sorted(self.cells.items())]
         earlier = [(*panes, tally.to_bytes()) for panes, tally in sorted(self.earlier.items())]
         sources = [(*source, *offsets) for source, offsets in sorted(self.sources.items())]
-        return msgspec.msgpack.encode((cells, earlier, sources))
+        if not self.samples:
+            return msgspec.msgpack.encode((cells, earlier, sources))
+        samples = [(k, sample.to_bytes()) for k, sample in sorted(self.samples.items())]
+        return msgspec.msgpack.encode((cells, earlier, sources, samples))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Cohorts":
         """The content of `to_bytes`. Raises ValueError on anything else."""
-        kind = tuple[
-            list[tuple[int, bytes]],
-            list[tuple[int, int, bytes]],
-            list[tuple[str, int, int, int]],
-        ]
         try:
-            cells, earlier, sources = msgspec.msgpack.decode(raw, type=kind)
+            packed = msgspec.msgpack.decode(raw, type=_Packed)
         except msgspec.DecodeError as error:
             raise ValueError(f"a damaged quality share: {error}") from error
         return cls(
-            {pane: Tally.from_bytes(tally) for pane, tally in cells},
-            {(first, pane): Tally.from_bytes(tally) for first, pane, tally in earlier},
-            {(topic, partition): (first, last) for topic, partition, first, last in sources},
+            {pane: Tally.from_bytes(tally) for pane, tally in packed.cells},
+            {(first, pane): Tally.from_bytes(tally) for first, pane, tally in packed.earlier},
+            {(topic, part): (first, last) for topic, part, first, last in packed.sources},
+            {k: cls.from_bytes(sample) for k, sample in packed.samples},
         )

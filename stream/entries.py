@@ -5,6 +5,7 @@ item: flags (1) subject (2) time (6) answer (0, 2 or 8)
 a forecast goes on: class (2) and probability (8) where it is `LONE`; else the number of scores (1,
 or 255 and 4 more) and 10 for each
 a label goes on: revision (4)
+an item of a sample has `SAMPLED` (1) and its exponent (1) before it
 
 Where every number of an item is below 256 it is `SHORT`: subject, answer, class and revision take
 one byte each. `entry_bytes` is the same as a formula.
@@ -20,6 +21,7 @@ from stream.names import Names
 
 FORECAST, LABEL, WORD, MISSING, RETRACTED, CONTROL_GROUP = 1, 2, 4, 8, 16, 32
 LONE = RETRACTED  # of a forecast: one score, and no count of them
+SAMPLED = RETRACTED  # where an item's flags would be: an item is never of this kind alone
 WHOLE, SHORT = 64, 128  # a number from 0 to 65,535 as an integer; one byte for two
 ALLOWED = {FORECAST: FORECAST | LONE | CONTROL_GROUP, LABEL: LABEL | RETRACTED}
 MANY = 255  # the number of scores follows in four bytes
@@ -54,10 +56,11 @@ class Tables(msgspec.Struct):
 def pack_entry(entry: Entry, words: Names) -> bytes:
     """Bytes of an entry."""
     if len(entry.forecasts) == 1 and not entry.labels:
-        body = _pack_forecast(entry.forecasts[0], words)
+        body = _marked(entry.forecasts[0], _pack_forecast(entry.forecasts[0], words))
     else:
-        forecasts = [_pack_forecast(f, words) for f in entry.forecasts]
-        body = b"".join(forecasts + [_pack_label(label, words) for label in entry.labels])
+        forecasts = [_marked(f, _pack_forecast(f, words)) for f in entry.forecasts]
+        labels = [_marked(label, _pack_label(label, words)) for label in entry.labels]
+        body = b"".join(forecasts + labels)
     return _WORD.pack(binascii.crc_hqx(body, 0)) + body
 
 
@@ -76,17 +79,28 @@ def unpack_entry(raw: bytes, tables: Tables) -> Entry:
 
 
 def entry_bytes(
-    forecasts: int, scores: int, labels: int, *, short: bool = True, coded: bool = True
+    forecasts: int,
+    scores: int,
+    labels: int,
+    *,
+    short: bool = True,
+    coded: bool = True,
+    sampled: int = 0,
 ) -> int:
     """Bytes of an entry: so many forecasts of `scores` scores each, and labels.
 
     short: fewer than 256 model versions and words in the partition. coded: answers are words or
-    whole numbers up to 65,535; any other number takes 8 bytes.
+    whole numbers up to 65,535; any other number takes 8 bytes. sampled: items of a sample.
     """
     code = 1 if short else 2
     item = 1 + code + 6 + (code if coded else 8)
     sure = code + 8 if scores == 1 else 1 + 10 * scores + (4 if scores >= MANY else 0)
-    return CHECKSUM_BYTES + forecasts * (item + sure) + labels * (item + (1 if short else 4))
+    labelled = labels * (item + (1 if short else 4))
+    return CHECKSUM_BYTES + forecasts * (item + sure) + labelled + 2 * sampled
+
+
+def _marked(item: Forecast | Label, packed: bytes) -> bytes:
+    return bytes((SAMPLED, item.exponent)) + packed if item.exponent else packed
 
 
 def _pack_forecast(f: Forecast, words: Names) -> bytes:
@@ -147,8 +161,10 @@ def _usual(values: tuple[int, int, int, int, int, int, float], tables: Tables) -
 def _entry(raw: bytes, tables: Tables) -> Entry:
     forecasts: list[Forecast] = []
     labels: list[Label] = []
-    at, end = CHECKSUM_BYTES, len(raw)
+    at, end, exponent = CHECKSUM_BYTES, len(raw), 0
     while at < end:
+        if raw[at] == SAMPLED and not exponent:
+            exponent, at = raw[at + 1], at + 2
         head = _SHORT_HEAD if raw[at] & SHORT else _HEAD
         flags, subject, low, high = head.unpack_from(raw, at)
         _check(flags, subject, tables)
@@ -156,14 +172,15 @@ def _entry(raw: bytes, tables: Tables) -> Entry:
         answer, at = _unpack_answer(raw, at + head.size, flags, tables.words)
         if flags & FORECAST:
             scores, at = _unpack_scores(raw, at, flags, tables.words)
-            forecasts.append(
-                Forecast(subject, time_ms, answer, scores, bool(flags & CONTROL_GROUP))
-            )
+            control = bool(flags & CONTROL_GROUP)
+            forecasts.append(Forecast(subject, time_ms, answer, scores, control, exponent))
         else:
             size = _BYTE if flags & SHORT else _U32
             (revision,) = size.unpack_from(raw, at)
             at += size.size
-            labels.append(Label(subject, time_ms, answer, revision, bool(flags & RETRACTED)))
+            retracted = bool(flags & RETRACTED)
+            labels.append(Label(subject, time_ms, answer, revision, retracted, exponent))
+        exponent = 0
     if not forecasts and not labels:
         raise ValueError("nothing in it")
     return Entry(forecasts, labels)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from stream import effects, judgements, soundness
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
+from stream.coverage import coverage
 from stream.events import Evaluation, Reading, Window, event_id
 from stream.leisure import ALWAYS, Leisure
 from stream.quality import METRICS, metrics_for, quality_reading
@@ -183,7 +184,7 @@ def quality_evaluation(
     Where more was taken back than the window itself brought, it has no metrics.
     """
     tally = cohorts.total()
-    sound = tally.n >= 0 and 0 <= tally.hits <= tally.judged
+    sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     readings = _metric_readings(of.settings, reference, tally, known.task)
     sure = _confidence_moved(readings)
@@ -196,7 +197,7 @@ def quality_evaluation(
         reference_id=reference.id if reference else None,
         subject="quality",
         window=of.window(),
-        rows=tally.n,
+        rows=tally.counted().n,
         readings=readings,
         verdict=judge(known.inputs, known.outputs, quality, sure),
         notes=_coverage(of, cohorts, known, tally) + ([] if sound else [TAKEN_BACK]),
@@ -241,22 +242,10 @@ def _confidence_moved(readings: list[Reading]) -> Moved:
 
 
 def _coverage(of: Subject, cohorts: Cohorts, known: Known, tally: Tally) -> list[str]:
-    notes = []
-    if cohorts.cells:
-        pane_ms = of.settings.pane_s * 1000
-        first, last = min(cohorts.cells), max(cohorts.cells) + pane_ms
-        made = f"of predictions made from {_day(first)} to {_day(last)}"
-        all_of_them = f", {known.predictions:,} in all" if known.predictions else ""
-        notes.append(f"truth for {tally.n:,} {made}{all_of_them}")
+    notes = coverage(cohorts, tally, known.predictions, of.settings.pane_s * 1000)
     if known.gone:
         notes.append(f"{known.gone:,} rows are left out: their counts were not kept that long")
     return notes
-
-
-def _day(time_ms: int) -> str:
-    """A time; without its hour where it is the beginning of a day."""
-    text = stamp(time_ms)
-    return text[:10] if text.endswith("T00:00:00.000Z") else text
 
 
 def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:

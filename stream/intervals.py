@@ -36,23 +36,32 @@ class Moments:
         return Figure(self.mean, self.n, self.mean - half, self.mean + half)
 
 
-def moments(n: int, total: int, squares: int) -> Moments:
-    """From exact sums: nothing cancels, whatever the size of the mean."""
+def moments(n: int, total: int, squares: int, worth: float = 1.0) -> Moments:
+    """From exact sums: nothing cancels, whatever the size of the mean.
+
+    worth: how many values each of n stands for (`stream.weights`); so many n are then told.
+    """
     if n <= 0:
         return Moments(0, 0.0, 0.0)
     spread = n * (squares << sums.UNIT_BITS) - total * total
-    scale = n * n * max(n - 1, 1) << 2 * sums.UNIT_BITS
-    return Moments(n, sums.to_float(total, n), max(spread, 0) / scale)
+    mean = sums.to_float(total, n)
+    if worth == 1.0:
+        scale = n * n * max(n - 1, 1) << 2 * sums.UNIT_BITS
+        return Moments(n, mean, max(spread, 0) / scale)
+    size, scale = n * worth, n * n << 2 * sums.UNIT_BITS
+    return Moments(max(round(size), 1), mean, max(spread, 0) / scale / max(size - 1, 1))
 
 
-def share(hits: int, n: int) -> Figure | None:
+def share(hits: int, n: int, worth: float = 1.0) -> Figure | None:
     """A proportion with Wilson's interval; None without values, or with more taken back than in."""
     if n <= 0 or not 0 <= hits <= n:
         return None
-    p, z2 = hits / n, Z95 * Z95
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Figure(p, n, max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0))
+    p, z2, size = hits / n, Z95 * Z95, n * worth
+    middle = (p + z2 / (2 * size)) / (1 + z2 / size)
+    half = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
+    return Figure(
+        p, max(round(size), 1), max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0)
+    )
 
 
 def root(mean: Figure) -> Figure:
@@ -61,9 +70,17 @@ def root(mean: Figure) -> Figure:
     return Figure(value, mean.n, low, high)
 
 
-def p_of_fewer(hits: int, n: int, expected: float) -> float:
-    """Of so few hits or fewer, with that probability each: exact, binomial."""
-    return float(special.bdtr(hits, n, min(max(expected, 0.0), 1.0)))
+def p_of_fewer(hits: int, n: int, expected: float, worth: float = 1.0) -> float:
+    """Of so few hits or fewer, with that probability each: exact, binomial.
+
+    Where values are worth more or less than one, by the beta distribution that continues it.
+    """
+    p = min(max(expected, 0.0), 1.0)
+    if worth == 1.0:
+        return float(special.bdtr(hits, n, p))
+    if hits >= n:
+        return 1.0
+    return float(special.betainc((n - hits) * worth, hits * worth + 1, 1 - p))
 
 
 def p_of_fewer_than(hits: int, n: int, other_hits: int, other_n: int) -> float:

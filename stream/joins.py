@@ -17,23 +17,31 @@ Rank = tuple[int, int, bool, str]
 
 
 class Forecast(msgspec.Struct, frozen=True, gc=False):
-    """A prediction that waits for truth, or has met it. scores: (class, probability) pairs."""
+    """A prediction that waits for truth, or has met it. scores: (class, probability) pairs.
+
+    exponent: it is one of a sample of one in 2**exponent (`stream.thinning`).
+    """
 
     subject: int
     time_ms: int
     answer: Answer
     scores: Scores = ()
     control_group: bool = False
+    exponent: int = 0
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):
-    """One statement of the truth. subject: of one version, or of the model as a whole."""
+    """One statement of the truth. subject: of one version, or of the model as a whole.
+
+    exponent: of the sample that it had to be in to be kept.
+    """
 
     subject: int
     time_ms: int
     answer: Answer
     revision: int = 0
     retracted: bool = False
+    exponent: int = 0
 
     def rank(self) -> Rank:
         """The total order in which competing truths resolve; the highest holds."""
@@ -45,6 +53,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     forecast: Forecast
     label: Label
+
+    @property
+    def exponent(self) -> int:
+        """It is known of one prediction in 2**exponent."""
+        return max(self.forecast.exponent, self.label.exponent)
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -82,10 +95,28 @@ class Entry(msgspec.Struct, gc=False):
             return True
         if label in self.labels:
             return False
+        twin = self._twin(label)
+        if twin is not None:
+            if twin.exponent < label.exponent:
+                return False
+            self.labels.remove(twin)
         insort(self.labels, label, key=_place)
         if len(self.labels) > MAX_LABELS:
             self._cut(label.subject)
         return label in self.labels
+
+    def _twin(self, label: Label) -> Label | None:
+        """The same statement, kept as one of another sample."""
+        k = label.exponent
+        others = (known for known in self.labels if known.exponent != k)
+        twins = (x for x in others if msgspec.structs.replace(x, exponent=k) == label)
+        return next(twins, None)
+
+    @property
+    def exponent(self) -> int:
+        """Of the sample that an id had to be in for its entry to be here; 0 of an empty one."""
+        items: list[Forecast | Label] = [*self.forecasts, *self.labels]
+        return min((item.exponent for item in items), default=0)
 
     def _cut(self, subject: int) -> None:
         """Keep the highest few. What stays depends on the set that came, not on its order."""

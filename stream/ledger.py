@@ -13,7 +13,7 @@ from stream.batches import Batch, Block
 from stream.batches.blocks import rows_of
 from stream.books import Book
 from stream.changes import Changes, OutMessage
-from stream.columns import Hashes
+from stream.columns import Bools, Hashes
 from stream.controls import Controls
 from stream.dispatches import dispatches
 from stream.entries import Tables
@@ -27,6 +27,8 @@ from stream.seals import advance
 from stream.shelves import MAX_MODELS, Settings, Shelf
 from stream.signals import Series, encode_signals
 from stream.sources import Source, Sources
+from stream.thinning import Thinning
+from stream.turns import in_steps, sampled
 
 Counts = dict[str, int]
 WIDE = 100  # features: what has more of them takes milliseconds to count and to pack
@@ -49,6 +51,7 @@ class Ledger:
         self.sources = Sources()
         self.shelf = Shelf(settings, max_models)
         self.matches = Matches(Tables(Names(), Names()))
+        self.thinning = Thinning(settings)
         self.controls = Controls(partition, partitions, self.limits)
         self.progress: dict[str, dict[int, int]] = {}  # record time by source topic and partition
         self._counts: Counts = {}
@@ -78,7 +81,8 @@ class Ledger:
         if batch.last <= applied:
             return
         self.matches.found = found
-        for block in after(batch.blocks, applied):
+        fresh = after(batch.blocks, applied)
+        for block in in_steps(fresh, self.thinning, self.shelf, self.matches):
             known = self._predictions if block.kind == "prediction" else self._truths
             if not known(block, source):
                 self._count("too-many-models", len(block))
@@ -110,13 +114,20 @@ class Ledger:
             return False
         kept = self._kept(block, book.inputs.oldest_ms)
         book.count("too-old-predictions", len(block) - len(kept))
-        fresh = rows_of(kept, self.matches.forecasts(book, kept)) if joined else kept
+        fresh = rows_of(kept, self._entered(book, kept)) if joined else kept
         book.touched = True
         if len(fresh):
             _add_rows(book, fresh, source)
             self._waiting += len(fresh) * (1 + len(fresh.features))
             _add_series(book, fresh)
         return True
+
+    def _entered(self, book: Book, block: Block) -> Bools:
+        """Enter predictions; a mask of those that were not there before, as far as is known."""
+        exponents = self.thinning.exponents(book.model, block.times_ms)
+        if exponents is None:
+            return self.matches.forecasts(book, block)
+        return sampled(self.matches, book, block, exponents)
 
     def _truths(self, block: Block, source: Source) -> bool:
         """Join truth; False where there is no room for its model."""
@@ -131,8 +142,10 @@ class Ledger:
         settings, books = self.settings(block.model), self.shelf.books_of(block.model)
         oldest_ms = min((book.quality.oldest_ms for book in books), default=BEFORE_ALL)
         kept = self._kept(block, oldest_ms)
-        for reason, rows in self.matches.labels(books, kept, settings).items():
+        strictest = self.thinning.strictest(block.model, kept.times_ms)
+        for reason, rows in self.matches.labels(books, kept, settings, strictest).items():
             self._tell(books, block.version, reason, rows)
+        self.thinning.stay(block.model, self.matches.stays or [])
         self._tell(books, block.version, "too-old-truths", len(block) - len(kept))
         panes = panes_of(kept.times_ms, settings.pane_s * 1000)
         for pane in np.unique(panes).tolist():

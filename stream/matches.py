@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from stream.answers import answers, scores
@@ -11,13 +12,15 @@ from stream.batches import Block
 from stream.batches.blocks import rows_of
 from stream.books import Book
 from stream.changes import Changes
-from stream.columns import Bools, Hashes
+from stream.columns import Bools, Hashes, Ints
 from stream.entries import Tables, pack_entry, unpack_entry
 from stream.joins import MAX_ITEMS, Entry, Forecast, Label
 from stream.names import FULL
 from stream.packed import packed_forecasts
+from stream.panes import BEFORE_ALL
 from stream.settings import ModelSettings
 from stream.sieves import Sieve
+from stream.thinning import Stay, is_taken
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,7 +29,8 @@ class Matches:
 
     packed: new entries of one forecast, which nothing has asked for since. found: packed entries
     that were fetched for the batch at hand, by id hash. expired: entries that the next checkpoint
-    removes.
+    removes. stays: what the last call of `labels` made wait, and wait longer, where it was
+    to note that.
     """
 
     tables: Tables
@@ -36,6 +40,7 @@ class Matches:
     pending: int = 0
     found: Mapping[int, bytes] = dataclasses.field(default_factory=dict)
     expired: set[int] = dataclasses.field(default_factory=set)
+    stays: list[Stay] | None = None
 
     def entry(self, key: int) -> Entry:
         """What is known of an id. Raises ValueError where that is damaged."""
@@ -54,15 +59,18 @@ class Matches:
         """The number of a model version, or of all versions of a model."""
         return self.tables.subjects.number(_subject(model, version))
 
-    def forecasts(self, book: Book, block: Block) -> Bools:
-        """Enter predictions; a mask, shape (n,), of those that were not there before."""
+    def forecasts(self, book: Book, block: Block, exponent: int = 0) -> Bools:
+        """Enter predictions; a mask, shape (n,), of those that were not there before.
+
+        exponent: of the sample that they are (`stream.thinning`).
+        """
         subject = self.subject(book.model, book.version)
         model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
         most, full = book.settings.max_pending, 0
-        others = self._pack(book, block, subject)  # nearly always none
+        others = self._pack(book, block, subject, exponent)  # nearly always none
         rest = rows_of(block, others)
-        answered = self._answered(rest, book.settings.positive)
+        answered = self._answered(rest, book.settings.positive, exponent)
         for i, (key, *values) in zip(np.flatnonzero(others).tolist(), answered, strict=True):
             forecast = Forecast(subject, *values)
             if not (key in self.changed or key in self.found or key in self.packed):
@@ -79,12 +87,13 @@ class Matches:
         book.count("duplicate-predictions", len(block) - int(fresh.sum()))
         return fresh
 
-    def _pack(self, book: Book, block: Block, subject: int) -> Bools:
+    def _pack(self, book: Book, block: Block, subject: int, exponent: int) -> Bools:
         """Enter all usual predictions of ids that nobody knows; the other rows, a mask."""
         others = np.ones(len(block), dtype=np.bool_)
         new = self._unknown(block.ids)
         room = max(0, book.settings.max_pending - self.pending)
-        made = packed_forecasts(block, subject, book.settings.positive, self.tables.words)
+        positive, words = book.settings.positive, self.tables.words
+        made = packed_forecasts(block, subject, positive, words, exponent)
         if made is None or not new.any():
             return others
         usual, entries = made
@@ -130,11 +139,11 @@ class Matches:
         """Those of ids whose entries are not in memory; each of them once."""
         return np.unique(ids[~self._in_memory(ids)])
 
-    def _answered(self, block: Block, positive: str) -> Iterator[tuple[Any, ...]]:
-        """Of each row: id hash, time, answer, scores, whether it is of the control group."""
+    def _answered(self, block: Block, positive: str, exponent: int) -> Iterator[tuple[Any, ...]]:
+        """Of each row: id hash, time, answer, scores, whether it is of the control group, k."""
         words, ids, times = self.tables.words, block.ids.tolist(), block.times_ms.tolist()
         given, sure = answers(block.prediction, len(block), words), scores(block, positive, words)
-        return zip(ids, times, given, sure, _flags(block), strict=True)
+        return zip(ids, times, given, sure, _flags(block), [exponent] * len(block), strict=True)
 
     def _add(self, key: int, entry: Entry, forecast: Forecast, most: int) -> bool:
         """Add a forecast to its entry; False where there is no room to remember it."""
@@ -143,45 +152,66 @@ class Matches:
         entry.forecasts.append(forecast)
         return self._keep(key, entry, most)
 
-    def labels(self, books: Sequence[Book], block: Block, s: ModelSettings) -> dict[str, int]:
+    def known(self, book: Book, ids: Hashes) -> Bools:
+        """Which predictions are there already, a mask of shape (n,)."""
+        subject, found = self.subject(book.model, book.version), np.zeros(len(ids), dtype=np.bool_)
+        for i, key in enumerate(ids.tolist()):
+            if key in self.changed or key in self.packed or key in self.found:
+                found[i] = self.entry(key).forecast(subject) is not None
+        return found
+
+    def labels(
+        self, books: Sequence[Book], block: Block, s: ModelSettings, exponents: Ints | None = None
+    ) -> dict[str, int]:
         """Enter truth about predictions of a model, whether they have come or not.
 
-        books: those of the model. Returns how many rows there were that are worth a word.
+        books: those of the model. exponents, shape (n,): of the samples that ids of which nothing
+        is known must be in. Returns how many rows there were that are worth a word.
         """
+        self.stays = None if exponents is None else []
         subject = self.subject(block.model, block.version)
         model = self.subject(block.model, None)
         of = {self.subject(book.model, book.version): book for book in books}
         said: dict[str, int] = {}
-        for key, *values in self._stated(block):
+        for key, *values in self._stated(block, exponents):
             reason = self._label(key, Label(subject, *values), of, model, s)
             if reason:
                 said[reason] = said.get(reason, 0) + 1
         return said
 
-    def _stated(self, block: Block) -> Iterator[tuple[Any, ...]]:
-        """Of each row: id hash, time, label, revision, whether it is taken back."""
+    def _stated(self, block: Block, exponents: Ints | None) -> Iterator[tuple[Any, ...]]:
+        """Of each row: id hash, time, label, revision, whether it is taken back, exponent."""
         assert block.revision is not None
         assert block.retracted is not None
         ids, times = block.ids.tolist(), block.times_ms.tolist()
         given = answers(block.label, len(block), self.tables.words)
-        return zip(
-            ids, times, given, block.revision.tolist(), block.retracted.tolist(), strict=True
-        )
+        revisions, retracted = block.revision.tolist(), block.retracted.tolist()
+        strict = [0] * len(block) if exponents is None else exponents.tolist()
+        return zip(ids, times, given, revisions, retracted, strict, strict=True)
 
     def _label(
         self, key: int, label: Label, of: Mapping[int, Book], model: int, s: ModelSettings
     ) -> str:
         """Add a label to its entry; what there is to say of it, if anything. of: by subject."""
         entry, horizon_ms = self.entry(key), s.horizon_s * 1000
+        new = not entry.forecasts and not entry.labels
+        if label.exponent:
+            if new and not is_taken(key, label.exponent):
+                return "truths-sampled-out"
+            if not new and entry.exponent < label.exponent:
+                label = msgspec.structs.replace(label, exponent=entry.exponent)
+        newest = BEFORE_ALL if new or self.stays is None else entry.newest_ms()
         met = [f for f in entry.forecasts if f.subject in of]
         before = [entry.steps(f, model, horizon_ms) for f in met] if entry.labels else None
         if not entry.add_label(label):
             return "duplicate-truths"
         if not self._keep(key, entry, s.max_pending):
             return "pending-full"
+        if self.stays is not None and label.time_ms > newest:
+            self.stays.append(Stay(None if new else newest, label.time_ms))
         for i, forecast in enumerate(met):
-            new = entry.steps(forecast, model, horizon_ms)
-            of[forecast.subject].change(key, before[i] if before else (), new)
+            after = entry.steps(forecast, model, horizon_ms)
+            of[forecast.subject].change(key, before[i] if before else (), after)
         return "" if met else "truths-before-predictions"
 
     def _keep(self, key: int, entry: Entry, most: int) -> bool:

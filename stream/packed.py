@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from stream.batches import Block
 from stream.columns import Bools, Column, Floats, Ints
-from stream.entries import FORECAST, LONE, SHORT, WHOLE, WORD
+from stream.entries import FORECAST, LONE, SAMPLED, SHORT, WHOLE, WORD
 from stream.names import Names, short
 
 Bytes = npt.NDArray[np.uint8]
@@ -20,12 +20,13 @@ LARGEST = 0xFFFF  # of what is kept as a whole number
 
 
 def packed_forecasts(
-    block: Block, subject: int, positive: str, words: Names
+    block: Block, subject: int, positive: str, words: Names, exponent: int = 0
 ) -> tuple[Bools, list[bytes]] | None:
     """Which rows are of the usual kind, a mask of shape (n,), and the entries of those rows.
 
     None where none of the block can be. subject: the model version's number; words: answers' and
-    classes' numbers. The entries are what `pack_entry` makes of a lone `Forecast`.
+    classes' numbers; exponent: of the sample that the rows are. The entries are what `pack_entry`
+    makes of a lone `Forecast`.
     """
     scored = block.score is not None and block.probabilities is None
     if not scored or block.prediction is None or block.control_group is not None:
@@ -39,6 +40,8 @@ def packed_forecasts(
     packed = _packed(
         block.times_ms[usual], subject, flags[usual], answers[usual], word, block.score[usual]
     )
+    if exponent:
+        packed = _marked(packed, exponent)
     size, raw = packed.shape[1], packed.tobytes()
     return usual, [raw[at : at + size] for at in range(0, len(raw), size)]
 
@@ -72,6 +75,15 @@ def _packed(
     rows["low"], rows["high"], rows["p"] = times_ms & 0xFFFFFFFF, times_ms >> 32, scores
     found: Bytes = rows.view(np.uint8).reshape(len(rows), kind.itemsize)
     rows["sum"] = checksums(found[:, 2:])
+    return found
+
+
+def _marked(entries: Bytes, exponent: int) -> Bytes:
+    """The entries of a sample, shape (n, bytes + 2)."""
+    marks = np.array([SAMPLED, exponent], dtype=np.uint8)
+    found: Bytes = np.insert(entries, [2, 2], marks, axis=1)
+    sums = checksums(found[:, 2:]).astype("<u2")
+    found[:, :2] = sums.view(np.uint8).reshape(-1, 2)
     return found
 
 

@@ -69,37 +69,49 @@ class Metric:
     def _p_value(self, tally: Tally, was: float, other: Tally | None) -> float:
         if self.moments is None:
             if other is None:
-                return intervals.p_of_fewer(tally.hits, tally.judged, was)
-            return intervals.p_of_fewer_than(tally.hits, tally.judged, other.hits, other.judged)
+                worth = tally.worth("judged")
+                return intervals.p_of_fewer(tally.hits, tally.judged, was, worth)
+            return intervals.p_of_fewer_than(*_effective(tally), *_effective(other))
         expected = was * was if self.name == "rmse" else was
         before = self.moments(other) if other else Moments(0, expected, 0.0)
         return intervals.p_of_mean(self.moments(tally), before, self.direction == "lower")
 
 
+def _right(t: Tally) -> Figure | None:
+    return intervals.share(t.hits, t.judged, t.worth("judged"))
+
+
+def _effective(t: Tally) -> tuple[int, int]:
+    """Right answers and answers, as whole numbers of equal weight."""
+    worth = t.worth("judged")
+    return (t.hits, t.judged) if worth == 1.0 else (round(t.hits * worth), round(t.judged * worth))
+
+
 def _losses(t: Tally) -> Moments:
-    return moments(t.scored, t.loss, t.loss_squares)
+    return moments(t.scored, t.loss, t.loss_squares, t.worth("scored"))
 
 
 def _briers(t: Tally) -> Moments:
-    return moments(t.scored, t.brier, t.brier_squares)
+    return moments(t.scored, t.brier, t.brier_squares, t.worth("scored"))
 
 
 def _confidences(t: Tally) -> Moments:
     total = t.hit_confidence + t.miss_confidence
     squares = t.hit_confidence_squares + t.miss_confidence_squares
-    return moments(t.sure_hits + t.sure_misses, total, squares)
+    worth = t.worth("sure_hits", "sure_misses")
+    return moments(t.sure_hits + t.sure_misses, total, squares, worth)
 
 
 def _absolutes(t: Tally) -> Moments:
-    return moments(t.numbers, t.absolutes, t.squares)
+    return moments(t.numbers, t.absolutes, t.squares, t.worth("numbers"))
 
 
 def _squares(t: Tally) -> Moments:
-    return moments(t.numbers, t.squares, t.fourths)
+    return moments(t.numbers, t.squares, t.fourths, t.worth("numbers"))
 
 
 def _errors(t: Tally) -> Moments:
-    return moments(t.numbers, t.errors, t.squares)
+    return moments(t.numbers, t.errors, t.squares, t.worth("numbers"))
 
 
 def _rmse(t: Tally) -> Figure | None:
@@ -110,8 +122,10 @@ def _rmse(t: Tally) -> Figure | None:
 def confidence_when(t: Tally, right: bool) -> Figure | None:
     """Mean confidence of the right answers, or of the wrong ones."""
     if right:
-        return moments(t.sure_hits, t.hit_confidence, t.hit_confidence_squares).figure()
-    return moments(t.sure_misses, t.miss_confidence, t.miss_confidence_squares).figure()
+        worth = t.worth("sure_hits")
+        return moments(t.sure_hits, t.hit_confidence, t.hit_confidence_squares, worth).figure()
+    worth = t.worth("sure_misses")
+    return moments(t.sure_misses, t.miss_confidence, t.miss_confidence_squares, worth).figure()
 
 
 def _mean(
@@ -123,9 +137,7 @@ def _mean(
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(
-            "accuracy", "accuracy", "higher", "label", lambda t: intervals.share(t.hits, t.judged)
-        ),
+        Metric("accuracy", "accuracy", "higher", "label", _right),
         _mean("log_loss", "log loss", "lower", "probability", _losses),
         _mean("brier", "Brier score", "lower", "probability", _briers),
         _mean("confidence", "mean confidence", "none", "probability", _confidences),
@@ -258,9 +270,9 @@ def _details(
     found: Details = {
         "reference": was,
         "objective": objective,
-        "labelled": tally.n,
-        "unclassed": tally.unclassed,
-        "cut": tally.cut,
+        "labelled": tally.counted().n,
+        "unclassed": tally.counted().unclassed,
+        "cut": tally.counted().cut,
     }
     if figure:
         found |= {"value": figure.value, "low": figure.low, "high": figure.high}

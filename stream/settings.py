@@ -101,7 +101,7 @@ class ModelSettings:
     max_sample_rows: int = 5_000
     """Raw rows kept of a pane before there is a reference."""
     max_pending: int = 10_000_000
-    """Predictions and truths of one partition that wait for each other; others are not joined."""
+    """Predictions and truths of one partition that wait; before there are more, a sample is."""
     max_open_panes: int = 256
     """Panes of one kind and partition that are counted at once; more are sealed early."""
     max_revisions: int = 100

@@ -3,6 +3,7 @@
     ledger                    high-water marks, progress, the number of pending entries
     ledger-parts              incomplete references
     ledger-words/PIECE        names in entries; ledger-subjects/PIECE: models and versions
+    ledger-thinning/MODEL     panes of which not all predictions are joined, while there are any
     ledger-truth/MODEL        how far the truth of a model has come
     book/MODEL/VERSION        a book; book-panes/...: how often each of its panes was sealed
     open-inputs/.../PANE      a page that is still counted; open-quality/.../PANE
@@ -25,11 +26,13 @@ from stream.references import Parts, Reference
 from stream.seals import open_field
 from stream.shelves import Truths
 from stream.sources import Sources
+from stream.thinning import Rates, Thinning
 
 if TYPE_CHECKING:
     from stream.ledger import Ledger
 
 FORMAT = 2
+THINNED = 3  # the same, while `ledger-thinning` is there: a release that does not know it refuses
 
 
 class _State(msgspec.Struct):
@@ -50,12 +53,24 @@ def save(ledger: "Ledger", changes: Changes, *, all_of_it: bool) -> None:
         if truths.touched:
             changes.put(f"ledger-truth/{urllib.parse.quote(model, safe='')}", truths.to_bytes())
             truths.touched = False
+    _save_thinning(ledger.thinning, changes)
     if ledger.controls.touched:
         changes.put("ledger-parts", ledger.controls.parts.to_bytes())
         ledger.controls.touched = False
     if all_of_it:
-        state = _State(FORMAT, ledger.sources.dump(), ledger.progress, matches.pending)
+        form = THINNED if ledger.thinning.models else FORMAT
+        state = _State(form, ledger.sources.dump(), ledger.progress, matches.pending)
         changes.put("ledger", msgspec.msgpack.encode(state))
+
+
+def _save_thinning(thinning: Thinning, changes: Changes) -> None:
+    for model in sorted(thinning.touched):
+        field = f"ledger-thinning/{urllib.parse.quote(model, safe='')}"
+        if model in thinning.models:
+            changes.put(field, thinning.models[model].to_bytes())
+        else:
+            changes.delete(field)
+    thinning.touched = set()
 
 
 def save_book(book: Book, changes: Changes) -> None:
@@ -107,6 +122,8 @@ def _restore(ledger: "Ledger", grouped: Mapping[str, Mapping[str, bytes]]) -> No
     ledger.matches.pending = state.pending
     for model, raw in grouped.get("ledger-truth", {}).items():
         ledger.shelf.truths[urllib.parse.unquote(model)] = Truths.from_bytes(raw)
+    for model, raw in grouped.get("ledger-thinning", {}).items():
+        ledger.thinning.models[urllib.parse.unquote(model)] = Rates.from_bytes(raw)
     if "ledger-parts" in grouped:
         ledger.controls.parts = Parts.from_bytes(grouped["ledger-parts"][""])
 
@@ -116,7 +133,7 @@ def _state(raw: bytes) -> _State:
         state = msgspec.msgpack.decode(raw, type=_State)
     except msgspec.DecodeError as error:
         raise ValueError(f"a damaged ledger: {error}") from error
-    if state.format != FORMAT:
+    if state.format not in (FORMAT, THINNED):
         raise ValueError(f"ledger state of format {state.format}, not {FORMAT}")
     return state
 

@@ -58,17 +58,30 @@ class Tally:
 
     def merge(self, other: "Tally") -> None:
         """Add another tally."""
-        for name in _NAMES:
+        for name in NAMES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def counted(self) -> "Tally":
+        """The outcomes themselves, each of them once."""
+        return self
+
+    def worth(self, *counts: str) -> float:
+        """How many outcomes one of these counts stands for: see `stream.weights`."""
+        del counts
+        return 1.0
+
+    def sound(self) -> bool:
+        """Whether no more was taken back than there was."""
+        return self.n >= 0 and 0 <= self.hits <= self.judged
 
     def to_bytes(self) -> bytes:
         """Compact bytes, equal for equal tallies."""
-        return sums.encode([getattr(self, name) for name in _NAMES])
+        return sums.encode([getattr(self, name) for name in NAMES])
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """The tally of `to_bytes`. Raises ValueError on anything else."""
-        return cls(*sums.decode(raw, len(_NAMES)))
+        return cls(*sums.decode(raw, len(NAMES)))
 
     def _judge(self, hit: Floats, found: Outcomes) -> None:
         signs = found.signs
@@ -114,7 +127,7 @@ class Tally:
         self.squares, self.fourths = _add(self.squares, self.fourths, size * size, signs)
 
 
-_NAMES = tuple(field.name for field in dataclasses.fields(Tally))
+NAMES = tuple(field.name for field in dataclasses.fields(Tally))
 
 
 def _count(signs: Ints, rows: Bools) -> int:

@@ -134,6 +134,9 @@ def test_join_coverage_is_what_was_joined_of_what_was_predicted() -> None:
         counters.rows.labels(outcome).inc(rows)
     counters.cover()
     assert counters.registry.get_sample_value("driftline_join_coverage") == 0.25
+    counters.rows.labels("predictions-sampled-out").inc(100)
+    counters.cover()
+    assert counters.registry.get_sample_value("driftline_join_coverage") == 0.5
 
 
 def test_the_docs_name_every_endpoint_and_check() -> None:

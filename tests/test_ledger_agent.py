@@ -37,8 +37,7 @@ class Raw:
 class World:
     """A worker's share of the ledger: one partition, and what its keeper would do with it."""
 
-    def __init__(self, client: Redis, bounds: Bounds) -> None:
-        settings = Settings(limits=bounds)
+    def __init__(self, client: Redis, settings: Settings) -> None:
         nobody = cast(Producer, None)  # the ledger itself publishes nothing
         self.counters = Counters()
         store = Store(client, "test")
@@ -75,10 +74,10 @@ class World:
 Scenario = Callable[[World], Awaitable[None]]
 
 
-def play(url: str, scenario: Scenario, bounds: Bounds | None = None) -> None:
+def play(url: str, scenario: Scenario, settings: Settings | None = None) -> None:
     async def main() -> None:
         async with Redis.from_url(url) as client:
-            world = World(client, bounds or Bounds())
+            world = World(client, settings or Settings())
             await world.open()
             await scenario(world)
 
@@ -146,6 +145,32 @@ def test_housekeeping_goes_round_and_removes_what_has_expired(redis_url: str) ->
     play(redis_url, scenario)
 
 
+def test_a_sample_of_what_would_be_too_many_is_joined_and_goes_on_after_a_restart(
+    redis_url: str,
+) -> None:
+    small = {"pane_s": 10, "windows_s": (10,), "horizon_s": 1_000, "max_pending": 100}
+
+    async def scenario(world: World) -> None:
+        for pane in range(20):
+            first = pane * 15
+            some = [prediction(first + i, pane * 10_000 + i) for i in range(15)]
+            await world.apply(batch_of(*some, first=first))
+            await world.checkpoint()
+            before = world.core.ledger.thinning.models
+            await world.open()
+            assert world.core.ledger.thinning.models == before
+        await world.apply(batch_of(*(truth(i, 200_000) for i in range(300))))
+        await world.checkpoint()
+        waiting = world.partition.pending_count
+        assert world.core.ledger.matches.pending == waiting <= 100
+        assert world.rows("predictions-sampled-out") == 300 - waiting
+        assert (world.rows("outcomes"), world.rows("pending-full")) == (waiting, 0)
+        world.counters.cover()
+        assert world.counters.registry.get_sample_value("driftline_join_coverage") == 1.0
+
+    play(redis_url, scenario, Settings.model_validate({"defaults": small}))
+
+
 def test_too_many_models_are_said_once(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(world: World) -> None:
         for i in range(3):
@@ -154,6 +179,6 @@ def test_too_many_models_are_said_once(redis_url: str, caplog: pytest.LogCapture
         assert world.rows("too-many-models") == 2
 
     with caplog.at_level(logging.ERROR):
-        play(redis_url, scenario, Bounds(max_models=1))
+        play(redis_url, scenario, Settings(limits=Bounds(max_models=1)))
     assert [r.message for r in caplog.records if "max_models = 1" in r.message]
     assert len(caplog.records) == 1

@@ -3,7 +3,9 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,60 @@ def test_the_small_story_tells_what_happened() -> None:
     assert {"input:x@1d", "input:x@3d", "input:c@1d", "output:prediction@1d"} <= firing
     assert "quality:accuracy@1d" in firing
     assert not {"input:y@1d", "input:y@3d"} & firing
+
+
+# more than there is room for
+
+ROOM = dataclasses.replace(SETTINGS, max_pending=600, detectors=())
+
+
+def by_day(way: Way) -> Pipeline:
+    """The story with the truth of a day behind its predictions, in chunks of some length."""
+    told = tales.tale(days=12, rows=60, delay_ms=DAY_MS)
+    pipeline = Pipeline(lambda _: ROOM, way.partitions)
+    offsets = collections.Counter[bool]()
+    for part in told.reference.to_parts(600_000, time=START_MS):
+        pipeline.control(part)
+    for _, day in itertools.groupby(told.events, lambda e: (e.time - START_MS) // DAY_MS):
+        rows = sorted(day, key=lambda e: isinstance(e, Truth))
+        for is_truth, some in itertools.groupby(rows, lambda e: isinstance(e, Truth)):
+            events = list(some)
+            for at in range(0, len(events), way.chunk):
+                chunk = [(offsets[is_truth] + i, e.time, e) for i, e in enumerate(events)][
+                    at : at + way.chunk
+                ]
+                topic = "ground-truth" if is_truth else "predictions"
+                pipeline.rows(topic, 0, chunk, chunk[-1][1])
+                pipeline.checkpoint()
+                if way.restart:
+                    pipeline.restart()
+            offsets[is_truth] += len(events)
+    pipeline.control({"type": "watermark", "model": "m", "time": told.end_ms})
+    pipeline.checkpoint()
+    return pipeline
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_a_sample_tells_is_the_same_for_any_chunks_and_crashes(partitions: int) -> None:
+    whole = tales.published(by_day(Way(partitions, chunk=1_000)))
+    for chunk, restart in ((7, False), (23, True)):
+        assert tales.published(by_day(Way(partitions, chunk=chunk, restart=restart))) == whole
+
+
+def test_an_evaluation_says_what_it_is_a_sample_of() -> None:
+    pipeline = by_day(Way(1, chunk=100))
+    assert len(pipeline.stored[0].pending) <= ROOM.max_pending
+    found = [e for e in tales.events(pipeline, "evaluations") if e["subject"] == "quality"]
+    last = found[-1]
+    said, of = (next(n for n in last["notes"] if word in n) for word in ("truth for", "joined"))
+    stands_for = int(re.search(r"which stand for ([\d,]+)", said)[1].replace(",", ""))  # type: ignore[index]
+    assert last["rows"] < 90 < stands_for
+    assert stands_for == pytest.approx(180, abs=4 * (180 * 7) ** 0.5)  # 1 in 8 at most
+    assert ", 180 in all" in said
+    assert re.match(r"1 in [\d ]+(to 1 in \d+ )?of the predictions from 20.* were joined", of)
+    assert "max_pending" in of
+    early = [note for e in found[:2] for note in e["notes"]]
+    assert not [note for note in early if "joined" in note]
 
 
 # river's own examples, as predictions

@@ -148,9 +148,10 @@ def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
 
 def _predictions(m: Memory, end: int, cohorts: Cohorts) -> int:
     """Predictions in the panes of the cohorts; 0 where some of them lie too far back."""
-    if min(cohorts.cells, default=end) < end - m.kept_ms:
+    panes = cohorts.panes
+    if min(panes, default=end) < end - m.kept_ms:
         return 0
-    return sum(m.windows["inputs"].rows(pane) for pane in cohorts.cells)
+    return sum(m.windows["inputs"].rows(pane) for pane in panes)
 
 
 def _unreferenced(m: Memory, of: Subject) -> Evaluation:

@@ -28,9 +28,9 @@ FORMAT = 1
 def note_fact(m: Memory, kind: Kind, pane: int) -> None:
     """Remember where a pane's rows lie and, for quality, which cohorts they are of."""
     windows = m.windows[kind]
-    cells = windows.panes[pane].cohorts.cells if pane in windows.panes else {}
+    cohorts = windows.panes[pane].cohorts.panes if pane in windows.panes else []
     sources = windows.sources(pane, m.references)
-    fact = Fact(sources, min(cells, default=pane), max(cells, default=pane))
+    fact = Fact(sources, min(cohorts, default=pane), max(cohorts, default=pane))
     m.progress[kind].facts[pane] = fact
     rows = [(*source, *offsets) for source, offsets in sorted(sources.items())]
     packed = msgspec.msgpack.encode((fact.first, fact.last, rows))
