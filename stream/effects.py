@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
-
 from stream.events import Effect
 from stream.settings import ModelSettings
 
@@ -71,8 +69,7 @@ def direction(before: float, after: float) -> Direction:
 
 def shift(before: float, after: float) -> float:
     """The difference, finite also between the largest floats."""
-    with np.errstate(over="ignore"):
-        return float(np.clip(np.float64(after) - before, -LARGEST, LARGEST))
+    return max(-LARGEST, min(LARGEST, after - before))
 
 
 def notes(floors: Mapping[str, float], known: set[str]) -> list[str]:

@@ -84,8 +84,8 @@ def _of_numbers(
 ) -> dict[str, Detail]:
     groups = ranks.grouped(first, second)
     at, side = ranks.place(f.edges, gap.code)
-    before = [ranks.quantile(f.edges, first, q) for q in QUARTILES]
-    after = [ranks.quantile(f.edges, second, q) for q in QUARTILES]
+    before = ranks.quantiles(f.edges, first, QUARTILES)
+    after = ranks.quantiles(f.edges, second, QUARTILES)
     n = int(second.sum())
     return {
         "median_reference": before[1],

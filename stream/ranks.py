@@ -12,6 +12,7 @@ outermost edges at those edges: wrong by at most half a gap, and short beyond th
 import dataclasses
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -113,19 +114,27 @@ def quantile(edges: Floats, counts: Ints, q: float) -> float:
 
     The values of a gap are taken to be spread evenly over it.
     """
-    n = int(counts.sum())
+    return quantiles(edges, counts, (q,))[0]
+
+
+def quantiles(edges: Floats, counts: Ints, of: Sequence[float]) -> list[float]:
+    """Several quantiles, for little more than the price of one."""
+    up_to = np.cumsum(counts)
+    n = int(up_to[-1])
     if n == 0 or len(edges) == 0:
         raise ValueError("quantile: no values")
-    place = q * (n - 1)
-    low = math.floor(place)
-    a = _order_statistic(edges, counts, low)
-    b = _order_statistic(edges, counts, min(low + 1, n - 1))
-    share = place - low
-    return a * (1 - share) + b * share
+    found = []
+    for q in of:
+        place = q * (n - 1)
+        low = math.floor(place)
+        a = _order_statistic(edges, counts, up_to, low)
+        b = _order_statistic(edges, counts, up_to, min(low + 1, n - 1))
+        share = place - low
+        found.append(a * (1 - share) + b * share)
+    return found
 
 
-def _order_statistic(edges: Floats, counts: Ints, rank: int) -> float:
-    up_to = np.cumsum(counts)
+def _order_statistic(edges: Floats, counts: Ints, up_to: Ints, rank: int) -> float:
     code = int(np.searchsorted(up_to, rank, side="right"))
     right = float(edges[min(code // 2, len(edges) - 1)])
     if code % 2 or code in (0, 2 * len(edges)):
