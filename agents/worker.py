@@ -25,6 +25,7 @@ from agents.inspections import Inspection
 from agents.intake import LOOK_S, Intake
 from agents.keepers import Core, Keeper, Unfit
 from agents.ledger import LedgerCore
+from agents.memory import keep_freed
 from agents.preparation import prepare
 from agents.producers import Producer
 from agents.reading import SOURCES
@@ -42,6 +43,7 @@ from stream.sources import Replaced
 
 log = logging.getLogger(__name__)
 
+MOST_FETCHED = 4 * 2**20
 HOUSEKEEPING_S = 10.0  # a slice of what is pending is looked through as often
 PART_RECORDS = 250  # between two looks at whether a partition is to be given back, or saved
 EXIT_UNFIT = 69  # Kafka or Redis cannot be used: the same as of the commands
@@ -68,7 +70,9 @@ class Worker:
         handlers: dict[str, Handler] = dict.fromkeys(self.topics, self._handle)
         if "intake" in self.stages:
             handlers |= {self.context.topic(name): self._take_in for name in SOURCES}
-        app = create_app(_options(self.context.settings), handlers, self._assigned, self._revoked)
+        partitions = sum(self.context.partitions[topic] for topic in handlers)
+        options = _options(self.context.settings, partitions)
+        app = create_app(options, handlers, self._assigned, self._revoked)
         app.reach = self.context.reach
         self.context.ack = app.positions.ack
         self.context.lost = self._lost
@@ -230,7 +234,16 @@ def _key(tp: TP) -> TopicPartition:
     return TopicPartition(*tp)
 
 
-def _options(settings: Settings) -> Options:
+def _fetch_bytes(settings: Settings, partitions: int) -> int:
+    """Of one partition at a time: what is read together is cheaper; the largest record must fit.
+
+    All that is fetched ahead stays within what may be buffered, unless there are very many.
+    """
+    least = settings.limits.max_bytes + topics.OWN_BYTES
+    return max(least, min(MOST_FETCHED, settings.worker.max_buffer_bytes // partitions))
+
+
+def _options(settings: Settings, partitions: int) -> Options:
     kafka, worker = settings.kafka, settings.worker
     return Options(
         app_id=kafka.group_id,
@@ -243,7 +256,7 @@ def _options(settings: Settings) -> Options:
         shutdown_s=worker.shutdown_s,
         max_chunk_records=worker.max_chunk_records,
         max_buffer_bytes=worker.max_buffer_bytes,
-        fetch_bytes=settings.limits.max_bytes + topics.OWN_BYTES,
+        fetch_bytes=_fetch_bytes(settings, partitions),
     )
 
 
@@ -291,6 +304,7 @@ def run(settings: Settings, stages: Sequence[Stage]) -> None:
     worker = Worker(context, stages)
     worker.inspect(health)
     look_seldom()
+    keep_freed()
     code = run_app(worker.app)
     end()
     sys.exit(code)

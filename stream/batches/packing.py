@@ -8,6 +8,7 @@ Everything is little-endian. The reader asks for the arrays in the order they we
 
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,9 @@ def pack(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> bytes:
     return b"".join([MAGIC, struct.pack("<I", checksum), *parts])
 
 
-def packed_size(header: bytes, arrays: list[npt.NDArray[np.generic]]) -> int:
-    """How many bytes `pack` would make."""
-    sizes = [len(header), *(a.nbytes for a in arrays)]
-    return _HEAD.size + sum(size + -size % 8 for size in sizes)
+def packed_size(header: bytes, sizes: Iterable[int]) -> int:
+    """How many bytes `pack` would make of arrays of so many bytes each."""
+    return _HEAD.size + sum(size + -size % 8 for size in (len(header), *sizes))
 
 
 class Reader:

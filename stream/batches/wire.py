@@ -69,8 +69,9 @@ def encode_batch(batch: Batch) -> bytes:
 
 
 def encoded_size(batch: Batch) -> int:
-    """How many bytes `encode_batch` would make."""
-    return packed_size(*_parts(batch))
+    """How many bytes `encode_batch` would make; no array is made to know it."""
+    heads = [_block_head(block, _named(block)) for block in batch.blocks]
+    return packed_size(_header(batch, heads), [n for head in heads for n in _sizes(head)])
 
 
 def most_size(batch: Batch) -> int:
@@ -102,15 +103,32 @@ def decode_batch(value: bytes) -> Batch:
 def _parts(batch: Batch) -> tuple[bytes, Arrays]:
     arrays: Arrays = []
     heads = [_write_block(block, arrays) for block in batch.blocks]
-    b = batch
+    return _header(batch, heads), arrays
+
+
+def _header(b: Batch, heads: list[_BlockHead]) -> bytes:
     source = (b.topic, b.partition, b.topic_id, b.first, b.last, b.record_ms)
-    head = _BatchHead(*source, b.control, heads, b.partitions, b.marks)
-    return _encoder.encode(head), arrays
+    return _encoder.encode(_BatchHead(*source, b.control, heads, b.partitions, b.marks))
+
+
+def _block_head(block: Block, named: list[Named]) -> _BlockHead:
+    heads = [_column_head(*each) for each in named]
+    return _BlockHead(block.kind, block.model, block.version, len(block), heads)
+
+
+def _sizes(head: _BlockHead) -> list[int]:
+    """Bytes of the arrays of a block, see `_write_block`."""
+    whole = 8 * (6 if head.kind == "truth" else 4)
+    numbers = 8 * sum(column.numbers for column in head.columns)
+    width = np.dtype(_codes_type(head.columns)).itemsize
+    codes = width * sum(column.words is not None for column in head.columns)
+    return [size * head.rows for size in (whole, numbers, codes)]
 
 
 def _write_block(block: Block, arrays: Arrays) -> _BlockHead:
     named = _named(block)
-    heads = [_column_head(*each) for each in named]
+    head = _block_head(block, named)
+    heads = head.columns
     arrays.append(_whole_numbers(block))
     numbers = [c.numbers for (_, _, c), head in zip(named, heads, strict=True) if head.numbers]
     if numbers:
@@ -118,7 +136,7 @@ def _write_block(block: Block, arrays: Arrays) -> _BlockHead:
     codes = [c.codes for _, _, c in named if c.codes is not None]
     if codes:
         arrays.append(np.array(codes, dtype=_codes_type(heads)))
-    return _BlockHead(block.kind, block.model, block.version, len(block), heads)
+    return head
 
 
 def _named(b: Block) -> list[Named]:
