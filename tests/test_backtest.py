@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -150,3 +152,30 @@ def test_a_reference_of_features_alone_will_do(
     said = " ".join(" ".join(told(capsys, *words)).split())
     assert "outputs are not checked" in said
     assert "quality on the reference is not known" in said
+
+
+def test_a_report_needs_nothing_else(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(files[0]).read_text().replace(",a,", ",<b>$a$,")
+    Path(files[0]).write_text(text)
+    path = tmp_path / "report.html"
+    words = [*files, *OPTIONS, *DAILY, "--report", str(path)]
+    told(capsys, *words)
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\((?!#)", page)
+    assert "<b>" not in page
+    for said in ("Somebody would have been paged", "reference and the last window", "accuracy"):
+        assert said in page
+    features, metrics = 4, 4  # x, c, prediction, confidence
+    assert page.count("<svg") == 1 + metrics + 2 * features
+    told(capsys, *words)
+    assert path.read_text(encoding="utf-8") == page
+
+
+def test_a_report_without_its_libraries_says_what_to_install(files: list[str]) -> None:
+    code = "import sys; sys.modules['jinja2'] = None; from agents.commands import run; "
+    code += f"sys.exit(run(['backtest', *{files!r}, '--report', 'r.html']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'driftline[report]'" in done.stderr

@@ -28,7 +28,7 @@ class Alarm:
 
 
 class Account:
-    """All events of one run. alarms: in order of firing."""
+    """All events of one run. alarms: in order of firing. readings: of the longest window."""
 
     def __init__(self, events: Iterable[Output] = ()) -> None:
         self.findings = Findings(at, {})
@@ -38,6 +38,7 @@ class Account:
         self.ends: dict[str, list[int]] = {"inputs": [], "quality": []}
         self.judged = 0
         self._firing: dict[str, Alarm] = {}
+        self._panes = 0
         for event in events:
             self.add(event)
 
@@ -68,7 +69,7 @@ class Account:
         return [alarm for alarm in self.alarms if not alarm.pages]
 
     def in_alarm(self) -> float:
-        """The share of the evaluations of inputs at whose time any alert was firing."""
+        """The share of the evaluations at whose time any alert was firing."""
         ends = sorted({end for ends in self.ends.values() for end in ends})
         if not ends:
             return 0.0
@@ -86,7 +87,9 @@ class Account:
         if event.window.revision == 0:
             bisect.insort(self.ends[event.subject], end_ms)
             self.judged += any(r.verdict not in UNJUDGED for r in event.readings)
-        for reading in event.readings:
+        if event.window.panes > self._panes:  # of several windows the longest is drawn
+            self._panes, self.readings = event.window.panes, {}
+        for reading in event.readings if event.window.panes == self._panes else ():
             self.readings.setdefault((reading.role, reading.subject), []).append((end_ms, reading))
 
     def _alert(self, event: Alert) -> None:

@@ -25,6 +25,7 @@ from stream.changes import OutMessage
 from stream.pipeline import Pipeline
 from stream.references import Reference
 from stream.settings import ModelSettings
+from stream.shares import Share
 
 SLICE = 5_000  # events taken in at once
 ROW_MS = 1_000  # from row to row, where a reference's rows have no times
@@ -110,6 +111,13 @@ class Run:
     def _end_of(self, time_ms: int) -> int:
         pane_ms = self.task.model.pane_s * 1_000
         return (time_ms // pane_ms + 1) * pane_ms
+
+    def last_window(self) -> Share:
+        """The counts of the newest window of inputs that was judged; empty where none was."""
+        memory = self._pipeline.watch.open(self.task.plan.model, self.task.plan.version).memory
+        end_ms, window_ms = memory.progress["inputs"].done_ms, memory.longest_ms
+        positive = self.task.model.positive
+        return memory.windows["inputs"].merged(end_ms, window_ms, self.reference, positive).share
 
     def refusals(self) -> str:
         """In words; nothing where nothing was refused."""

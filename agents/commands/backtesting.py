@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -95,6 +95,9 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
     a_a: Annotated[
         bool, typer.Option("--a-a", help="Also play the reference against itself: all is false.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with plots too: result.html.")
+    ] = None,
     output: Annotated[
         Format, typer.Option("--format", help="A table and words, or one event a line.")
     ] = Format.table,
@@ -130,10 +133,15 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
         start_ms=start_ms("--start", start),
         every_ms=every_ms(every),
     )
+    write = _writer() if report else None  # what it lacks is said before the work
     task = Task(settings, watched, plan)
     frame = _play(task, reference, output, start_ms("--changed", changed))
     measured = trial(task, reference, say=_say) if a_a else None
-    _print(frame, words.summary(frame, measured), output)
+    said = list(words.summary(frame, measured))
+    _print(frame, said, output)
+    if report and write:
+        write(report, frame, said)
+        _say(f"report: {report}")
 
 
 def _model(
@@ -176,6 +184,17 @@ def _play(task: Task, reference: Path, output: Format, changed_ms: int | None) -
     if refused := run.refusals():
         bar.say(refused)
     return Frame(run, account, changed_ms)
+
+
+def _writer() -> Callable[[Path, Frame, list[str]], None]:
+    """What writes a report. Raises BadSettings where its libraries are not installed."""
+    try:
+        from agents.backtest import report  # noqa: PLC0415 - plots take a second to import
+    except ModuleNotFoundError as error:
+        raise BadSettings(
+            f"--report needs {error.name}, which is not installed: pip install 'driftline[report]'"
+        ) from None
+    return report.write
 
 
 def _print(frame: Frame, lines: Iterable[str], output: Format) -> None:

@@ -1,0 +1,65 @@
+"""Reports: a backtest as one page that needs nothing else, to be sent or kept.
+
+Needs what `pip install 'driftline[report]'` brings: import it only where a report is wanted.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from agents.backtest import words
+from agents.backtest.plots import Plots, style
+from agents.backtest.words import Frame
+from stream.stamps import span
+
+TEMPLATE = "report.html"
+MOST = 100  # features with plots of their own: those with alerts first
+
+
+def write(path: Path, frame: Frame, summary: Sequence[str]) -> None:
+    """Write the page. Raises OSError."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    with style():
+        page = environment.get_template(TEMPLATE).render(**_content(frame, summary))
+    path.write_text(page, encoding="utf-8")
+
+
+def _content(frame: Frame, summary: Sequence[str]) -> dict[str, Any]:
+    run, plots = frame.run, Plots(frame)
+    settings = run.task.model
+    return {
+        "model": run.reference.model,
+        "version": run.reference.version,
+        "file": run.task.plan.file.name,
+        "rows": f"{run.reference.rows:,}",
+        "reference": run.reference.id,
+        "windows": ", ".join(span(window_s) for window_s in settings.windows_s),
+        "pane": span(settings.pane_s),
+        "summary": summary,
+        "alarms": plots.alarms() if frame.account.alarms else "",
+        "quality": [
+            {"name": name, "picture": plots.quality(name, points)}
+            for (role, name), points in frame.account.readings.items()
+            if role == "quality"
+        ],
+        "features": list(_features(frame, plots)),
+        "columns": words.COLUMNS,
+        "table": list(words.lines(frame)),
+    }
+
+
+def _features(frame: Frame, plots: Plots) -> Iterator[dict[str, Any]]:
+    run, last = frame.run, frame.run.last_window()
+    known = [("input", n, f) for n, f in run.reference.features.items()]
+    known += [("output", n, f) for n, f in run.reference.outputs.items()]
+    loud = {(a.alert.reading.role, a.alert.reading.subject) for a in frame.account.alarms}
+    known.sort(key=lambda one: one[:2] not in loud)
+    for role, name, feature in known[:MOST]:
+        points = frame.account.readings.get((role, name), [])
+        pictures = [plots.distribution(feature, last.counts(name, role))] if last.rows else []
+        yield {"name": name, "pictures": [*pictures, plots.effect(role, name, points)]}
