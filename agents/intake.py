@@ -8,13 +8,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from agents.chunks import TP, Chunk, Record
 from agents.context import Context
 from agents.keepers import Unfit
 from agents.letters import shortened, told
 from agents.producers import DeliveryFailed, Message
-from agents.reading import SOURCES, Reader
+from agents.reading import SOURCES, Reader, Taken
 from stream.batches import Batch, Row, batches_of, encode_batch
 from stream.batches.blocks import ControlRow
 from stream.events import Rejected
@@ -38,8 +39,7 @@ class Intake:
 
     async def handle(self, chunk: Chunk) -> None:
         """Decode a chunk, publish what came of it, acknowledge it. Raises keepers.Unfit."""
-        taken = self.reader.read(self.names[chunk.topic], chunk.records)
-        await asyncio.sleep(0)  # each step may take as long as all others should have to wait
+        taken = await self._read(chunk)
         letters = self._letters(chunk, taken.refused)
         batches = self._batches(chunk, taken.rows, taken.controls)
         await asyncio.sleep(0)
@@ -52,6 +52,15 @@ class Intake:
         self._count(chunk, len(letters))
         self.context.ack(chunk.tp, chunk.next)
         self.context.reach("after receipt")
+
+    async def _read(self, chunk: Chunk) -> Taken:
+        """Control events may be large, and many: a reference has one for some features each."""
+        read = partial(self.reader.read, self.names[chunk.topic], chunk.records)
+        if self.names[chunk.topic] == "control":
+            return await self.context.beside.brief(read)
+        taken = read()
+        await asyncio.sleep(0)  # each step takes as long as all others should have to wait
+        return taken
 
     def _batches(
         self, chunk: Chunk, rows: Sequence[Row], controls: Sequence[ControlRow]
