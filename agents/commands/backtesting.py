@@ -105,7 +105,8 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
 ) -> None:
     """Play a file through the core of the worker, without Kafka and Redis, and say what comes out.
 
-    The same events as in production, before anyone is paged. Options are those of `replay`.
+    The same events as in production, before anyone is paged. Options are those of `replay`; the
+    reference is made as by `driftline reference` with the same --time, where it has such a column.
     """
     settings = load(config)
     watched = _model(settings.model(model), window, pane, budget)
