@@ -1,29 +1,24 @@
 """`ingest`: predictions in JSON, from the raw topic to a checkpointed share, beside its rivals."""
 
-import contextlib
-import functools
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import redis
 
 from bench.environments import NotInstalled, python_with
 from bench.options import Options
 from bench.places import Place, place
-from bench.processes import Spent, Worker, contestant, cpu_of
-from bench.samples import MODEL, reference_event, rows_of
+from bench.processes import Spent, contestant, cpu_of
+from bench.samples import rows_of
+from bench.sessions import PATIENCE_S, Session
 from bench.stages import stages
 from bench.tables import Cell, Table, Target
 
-ROWS = 200_000
+ROWS = 400_000  # what a run costs once, 0.2 s, is not what a row costs
 ROUNDS = 3
 PARTITIONS = 4
 FEATURES = 20
 REFERENCE_ROWS = 2_000
-PATIENCE_S = 300.0
 QUIX = ("quixstreams==3.28.1", "confluent-kafka==2.12.2", "orjson==3.13.0")
 NAMES = {
     "driftline": ("Driftline", "all stages, pending predictions and checkpoints on"),
@@ -64,59 +59,16 @@ def _rivals(notes: list[str]) -> dict[str, Path | str]:
 
 def driftline(servers: Place, folder: Path, prefix: str, values: list[bytes]) -> Spent:
     """One worker with all stages, stopped while Kafka is filled; until all is checkpointed."""
-    with _worker(servers, folder, prefix) as worker:
-        held = functools.partial(_pending, servers.redis.url, prefix)
-        worker.until(lambda: _registered(servers.redis.url, prefix), PATIENCE_S)
+    session = Session(servers, folder, prefix, PARTITIONS)
+    known = rows_of(REFERENCE_ROWS, int(time.time() * 1000), FEATURES, seed=2)
+    with session.workers() as (worker,):
+        session.register(known, worker)
         worker.pause()
         servers.produce(f"{prefix}.predictions", values, PARTITIONS)
         cpu, wall = cpu_of(worker.pid), time.monotonic()
         worker.go_on()
-        worker.until(lambda: held() == len(values), PATIENCE_S)
+        worker.until(session.done, PATIENCE_S)
         return Spent(len(values), cpu_of(worker.pid) - cpu, time.monotonic() - wall)
-
-
-@contextlib.contextmanager
-def _worker(servers: Place, folder: Path, prefix: str) -> Iterator[Worker]:
-    config = folder / f"{prefix}.toml"
-    config.write_text(
-        f"""
-        [kafka]
-        brokers = ["{servers.kafka.bootstrap}"]
-        group_id = "{prefix}"
-        session_timeout_s = 30  # it is stopped while Kafka is filled
-        [redis]
-        url = "{servers.redis.url}"
-        key_prefix = "{prefix}"
-        [topics]
-        prefix = "{prefix}"
-        partitions = {PARTITIONS}
-        [http]
-        port = 0
-        """
-    )
-    worker = Worker(config, folder / f"{prefix}.log")
-    try:
-        worker.until(lambda: servers.has(f"{prefix}.control"), PATIENCE_S)
-        now_ms = int(time.time() * 1000)
-        rows = rows_of(REFERENCE_ROWS, now_ms, FEATURES, seed=2)
-        servers.produce(f"{prefix}.control", [reference_event(rows, now_ms)])
-        yield worker
-    finally:
-        worker.close()
-
-
-def _pending(url: str, prefix: str) -> int:
-    """Predictions that are checkpointed: each waits for its truth."""
-    with contextlib.closing(redis.Redis.from_url(url)) as client:
-        found = [client.hget(f"{prefix}:{{ledger:{p}}}:meta", "pending") for p in range(PARTITIONS)]
-    return sum(int(count or 0) for count in found)
-
-
-def _registered(url: str, prefix: str) -> bool:
-    """Whether every ledger partition has checkpointed the model's reference."""
-    with contextlib.closing(redis.Redis.from_url(url)) as client:
-        keys = (f"{prefix}:{{ledger:{p}}}:state" for p in range(PARTITIONS))
-        return all(any(MODEL.encode() in f for f in client.hkeys(key)) for key in keys)
 
 
 def _table(found: Sets, notes: list[str]) -> Table:
