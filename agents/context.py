@@ -10,11 +10,10 @@ from agents.chunks import TP
 from agents.counters import Counters
 from agents.producers import Producer
 from agents.settings import Settings
-from agents.store import Damaged, Hook, Partition, Store, nothing
+from agents.store import Damaged, Hook, Store, nothing
 from agents.store.envelopes import ADVICE
 from agents.waiting import Outage, until_redis_answers
 from stream.changes import OutMessage
-from stream.columns import Hashes
 from stream.hashes import id_hash
 from stream.references import Reference
 from stream.settings import ModelSettings
@@ -93,10 +92,6 @@ class Context:
                 raise Damaged(f"reference {ref} is not in Redis")
             self.references[ref] = await self.beside.brief(partial(_reference, ref, raw))
         return self.references[ref]
-
-    async def pending(self, partition: Partition, hashes: Hashes) -> dict[int, bytes]:
-        """Pending entries of a ledger partition by id hash."""
-        return await self.wait("ledger", lambda: partition.pending(hashes))
 
     async def shares(self, numbers: list[int], fields: list[str]) -> list[bytes | None]:
         """Field i of ledger partition i, for all i."""

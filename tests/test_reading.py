@@ -133,6 +133,7 @@ def test_predictions_are_the_same_read_at_once_or_alone(
     shapes = Shapes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "FEW", few)
+        patch.setattr(module, "TOGETHER", 1 + few)
         for values in parts:
             raw = raw_of(values, record_ms)
             assert_same(read_predictions(raw, shapes, LIMITS), raw, decode_prediction)
