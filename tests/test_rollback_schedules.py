@@ -7,6 +7,7 @@ later one: what comes out, and what is left behind, is what the log says all the
 import contextlib
 import os
 import secrets
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.chunks import TP
 from tests import test_schedules as schedules
 from tests import verdicts
 from tests.crews import NONE, TPS, Crew, Fault, Hand
@@ -43,7 +45,7 @@ class Rolling(Crew):
 
     def __init__(self, socket: str, prefix: str, told: Story) -> None:
         self.redis = redis.Redis(unix_socket_path=socket)
-        self.rollbacks = 0
+        self.rollbacks = self.before = 0
         super().__init__(socket, prefix, told)
         for hand in self.hands.values():
             hand.__class__ = Keeping
@@ -65,8 +67,25 @@ class Rolling(Crew):
             self.redis.restore(key, 0, value)
         self.owners = dict.fromkeys(TPS, ("", -1)) | self.owned
         self.reached = {}
-        self.acked = {tp: at for tp, at in self.acked.items() if tp not in TPS}
         self.rollbacks += 1
+        self._forget()
+
+    def _forget(self) -> None:
+        self.acked = {tp: at for tp, at in self.acked.items() if tp not in TPS}
+
+    def act(
+        self, name: str, tp: TP, call: Callable[[Hand], Coroutine[Any, Any, Any]], fault: Fault
+    ) -> None:
+        """Let a worker do something. Of a call in which Redis is rolled back, what it acknowledges
+        may be lost as well: it was durable before.
+        """
+        self.before = self.rollbacks
+        super().act(name, tp, call, fault)
+
+    def _check(self, tp: TP) -> None:
+        if self.before != self.rollbacks:
+            self._forget()
+        super()._check(tp)
 
     def close(self) -> None:
         self.redis.close()

@@ -104,7 +104,9 @@ def _watched(fields: Mapping[str, bytes]) -> dict[str, Any]:
         kind = field.split("/")[0]
         if kind == "monitor":
             found[field] = _progress(raw)
-        elif kind in ("detector", "alerts") or kind.startswith(("names-", "fact-")):
+        elif kind == "alerts":  # of inputs and of quality, whichever track came first
+            found[field] = msgspec.msgpack.decode(raw, strict=False)
+        elif kind == "detector" or kind.startswith(("names-", "fact-")):
             found[field] = raw
     return found
 
