@@ -24,7 +24,7 @@ from bench.samples import MODEL, VERSION, Rows, rows_of
 from bench.sessions import PATIENCE_S, POLL_S, Session
 from bench.tables import Cell, Table, Target
 
-ROWS = 400_000
+ROWS = 800_000
 JSON_ROWS = 50_000
 PER_MESSAGE = 1_000
 ROUNDS = 3
