@@ -96,18 +96,13 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.reference_id:
         yield "reference", f"{found.reference_id[:12]}, {found.reference_rows:,} rows"
     for check, names in found.watched.items():
-        yield "watched", f"{CHECKS[check]}: {_listed(names)}"
+        yield "watched", f"{CHECKS[check]}: {figures.listed(names, NAMED)}"
     yield "budget", _budget(found)
     for window in found.windows:
         yield "windows", f"of {span(window.window_s)}, {_rows(window)}"
         yield from (("", text) for text in _window(window))
     yield from (("promise", text) for text in found.promises)
     yield from (("lacks", text) for text in found.lacks)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _budget(found: Explanation) -> str:

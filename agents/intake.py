@@ -104,8 +104,8 @@ class Intake:
     def _letters(self, chunk: Chunk, refused: Mapping[int, Rejected]) -> list[Message]:
         if not refused:
             return []
-        told = ((record, refused.get(record.offset)) for record in chunk.records)
-        return [self._letter(chunk, record, error) for record, error in told if error]
+        found = ((record, refused.get(record.offset)) for record in chunk.records)
+        return [self._letter(chunk, record, error) for record, error in found if error]
 
     def _letter(self, chunk: Chunk, record: Record, error: Rejected) -> Message:
         self.context.counters.dead_letters.labels(error.reason).inc()

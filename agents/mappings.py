@@ -1,7 +1,8 @@
 """Mappings: what the columns of a file to be replayed are, and what a first reading shows."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Self
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +49,28 @@ class Columns:
         """Columns that are something else. A delay and what is categorical are features too."""
         kept = {self.label_delay, *self.categorical} - {*self.ignore}
         return set(self.named()) - kept
+
+    def among(self, known: Collection[str]) -> Self:
+        """The same of a table that lacks some: what is sure of an answer needs the answer."""
+
+        def one(column: str | None) -> str | None:
+            return column if column in known else None
+
+        answers = self.prediction in known
+        sure = answers and all(name in known for name in self.probabilities.values())
+        return dataclasses.replace(
+            self,
+            id=one(self.id),
+            time=one(self.time),
+            prediction=one(self.prediction),
+            score=one(self.score) if answers else None,
+            probabilities=self.probabilities if sure else {},
+            label=one(self.label),
+            label_time=one(self.label_time),
+            label_delay=one(self.label_delay),
+            categorical=tuple(name for name in self.categorical if name in known),
+            ignore=tuple(name for name in self.ignore if name in known),
+        )
 
     @property
     def times(self) -> set[str]:

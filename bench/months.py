@@ -8,12 +8,11 @@ import numpy.typing as npt
 
 from bench.worlds import HOURS_A_DAY, Values, World, columns
 from stream.alerts import QUIET, AlertState, Rule, step
-from stream.calibrations import allowance
 from stream.chronicles import calibrated
 from stream.columns import Column, Ints
 from stream.evaluations import Subject, inputs_evaluation
 from stream.features import FeatureReference
-from stream.judgements import shares
+from stream.judgements import allowed_of
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -56,10 +55,9 @@ class Month:
 
     def sure(self, settings: ModelSettings) -> npt.NDArray[np.bool_]:
         """Whether chance is out, in any window, shape (hours, features)."""
-        month = shares(self.reference, settings)[0] / len(settings.windows_s)
         found = []
         for window_s in settings.windows_s:
-            allowed = allowance(self.reference.calibration, settings, window_s, month)
+            allowed = allowed_of(self.reference, settings, window_s)
             assert allowed is not None
             found.append(self.ratio[window_s] > allowed.threshold)
         every: npt.NDArray[np.bool_] = np.any(found, axis=0)

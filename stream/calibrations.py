@@ -76,11 +76,21 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
-    def inflation(self, name: str, role: str, window_s: int) -> float | None:
-        """Variance inflation of a feature or output in windows of a length, if known."""
+    def inflation(
+        self, name: str, role: str, window_s: int, rows: int | None = None
+    ) -> float | None:
+        """Variance inflation of a feature or output in windows of a length, if known.
+
+        rows: of the window, whose panes may hold more than the reference's did.
+        """
         known = (self.features if role == "input" else self.outputs).get(name)
         lengths = [w.window_s for w in self.windows]
-        return known[lengths.index(window_s)] if known and window_s in lengths else None
+        if not known or window_s not in lengths:
+            return None
+        found = known[lengths.index(window_s)]
+        if rows is None:
+            return found
+        return denser(found, rows * self.pane_s / window_s, self.rows_a_pane)
 
     def of_window(self, window_s: int) -> WindowLaw | None:
         """The law of windows of this length, if known."""

@@ -9,13 +9,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from stream import figures, soundness
+from stream import effects, figures, soundness
 from stream.columns import Ints
 from stream.events import Reading
-from stream.features import FeatureReference, Kind
+from stream.features import FeatureReference, Kind, Role
 from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
-from stream.measures import Comparison, Measure, Role, chi_square, ks, missing
+from stream.measures import Comparison, Measure, chi_square, ks, missing
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -129,16 +129,12 @@ def check_share(
     window_s: the window's length, for which the reference may be calibrated.
     """
     found: list[Measure] = []
-    roles: tuple[tuple[Role, str], ...] = (("input", ""), ("output", "output:"))
-    for role, prefix in roles:
-        known = reference.features if role == "input" else reference.outputs
-        for name, feature in known.items():
-            if name not in settings.ignore:
-                leisure.between()
-                seen = share.new_names.get(prefix + name, {})
-                new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
-                counts = share.counts(name, role)
-                found += measures(Comparison(feature, counts, settings, role, new))
+    for role, feature in reference.watched(settings.ignore):
+        leisure.between()
+        seen = share.new_names.get(effects.key(feature.name, role), {})
+        new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
+        counts = share.counts(feature.name, role)
+        found += measures(Comparison(feature, counts, settings, role, new))
     found = soundness.together(found)
     sure = chances(reference, found, settings, window_s)
     fewer = inflated(reference, found, settings, window_s)

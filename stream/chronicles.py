@@ -1,13 +1,13 @@
 """Chronicles: a reference whose rows have times, and what can be learned from their order."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 
 from stream.bootstraps import Plan, calibrate
 from stream.calibrations import lengths
 from stream.columns import Column, Ints
 from stream.events.times import FIRST_MS
-from stream.features import FeatureReference, Kind
+from stream.features import Kind
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.slots import CELLS, FEW_CELLS, MANY_FEATURES, Counts, counted, panes_of, sorted_out
@@ -30,11 +30,11 @@ def calibrated(
     """
     plan = Plan(settings.pane_s, lengths(settings), seed)
     panes = panes_of(times_ms, settings.pane_s, NO_TIME)
-    watched = list(_watched(reference, settings.ignore)) if panes.count else []
-    numbers = sum(f.kind == "number" for f, _ in watched)
+    watched = list(reference.watched(settings.ignore)) if panes.count else []
+    numbers = sum(f.kind == "number" for _, f in watched)
     cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
     found: dict[Kind, list[Counts]] = {"number": [], "category": []}
-    for f, role in watched:
+    for role, f in watched:
         column = (features if role == "input" else outputs)[f.name]
         if f.kind == "number":
             one = counted(f, role, column, panes, cells)
@@ -43,10 +43,3 @@ def calibrated(
         found[f.kind] += [one] if one is not None else []
     made = calibrate(found["number"], plan, panes.first, found["category"])
     return dataclasses.replace(reference, calibration=made)
-
-
-def _watched(
-    reference: Reference, ignore: Collection[str]
-) -> Iterator[tuple[FeatureReference, str]]:
-    for role, known in (("input", reference.features), ("output", reference.outputs)):
-        yield from ((f, role) for name, f in known.items() if role != "input" or name not in ignore)

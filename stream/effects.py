@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from stream import figures
 from stream.events import Effect
 from stream.settings import ModelSettings
 
@@ -75,6 +76,5 @@ def shift(before: float, after: float) -> float:
 def notes(floors: Mapping[str, float], known: set[str]) -> list[str]:
     """What is to be said of names in `effect_floors` that no feature or output has."""
     strange = sorted(floors.keys() - known)
-    more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
-    listed = f"{', '.join(strange[:5])}{more}"
-    return [f"effect_floors names what the reference has not: {listed}"] if strange else []
+    said = f"effect_floors names what the reference has not: {figures.listed(strange, 5)}"
+    return [said] if strange else []

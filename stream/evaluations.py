@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from stream import effects, judgements, soundness
+from stream import effects, figures, judgements, soundness
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
 from stream.coverage import coverage
@@ -11,7 +11,7 @@ from stream.events import Evaluation, Reading, Window, event_id
 from stream.leisure import ALWAYS, Leisure
 from stream.quality import METRICS, metrics_for, quality_reading
 from stream.references import Reference
-from stream.settings import MONTH_S, ModelSettings, Task
+from stream.settings import ModelSettings, Task
 from stream.stamps import short, stamp
 from stream.tallies import Tally
 from stream.traffic import Traffic, traffic_readings
@@ -56,8 +56,8 @@ def level_of(settings: ModelSettings) -> float:
     Half of the budget goes to the inputs, half to quality, each shared out over the evaluations
     of a month; `significance` is its ceiling.
     """
-    evaluations = MONTH_S / settings.pane_s * len(settings.windows_s)
-    return min(settings.significance, settings.false_alarms_per_month / 2 / evaluations)
+    a_half = settings.false_alarms_per_month / 2
+    return min(settings.significance, a_half / settings.evaluations_a_month)
 
 
 def moved(readings: list[Reading], roles: tuple[str, ...]) -> Moved:
@@ -128,9 +128,8 @@ def _left_out(merged: Merged) -> list[str]:
     if merged.gone:
         notes.append(f"{merged.gone:,} rows are left out: their counts were not kept that long")
     if merged.share.unknown:
-        names = sorted(merged.share.unknown)
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        notes.append(f"not in the reference and not checked: {', '.join(names[:5])}{more}")
+        names = figures.listed(sorted(merged.share.unknown), 5)
+        notes.append(f"not in the reference and not checked: {names}")
     return notes
 
 

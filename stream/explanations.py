@@ -8,14 +8,15 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from stream.calibrations import allowance, denser, promise
+from stream import effects
+from stream.calibrations import promise
 from stream.columns import Floats
 from stream.evaluations import level_of
 from stream.features import FeatureReference
-from stream.judgements import shares
+from stream.judgements import allowed_of
 from stream.quality import METRICS
 from stream.references import Reference
-from stream.settings import MONTH_S, ModelSettings
+from stream.settings import ModelSettings
 
 SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
 MEDIAN, MOST = 0.0, 1.2816  # how many deviations chance may be against it: one of two, one of ten
@@ -95,7 +96,7 @@ def explain(
         watched=_watched(reference, settings),
         false_alarms_per_month=settings.false_alarms_per_month,
         promised=promised,
-        evaluations_a_month=MONTH_S / settings.pane_s * len(settings.windows_s),
+        evaluations_a_month=settings.evaluations_a_month,
         level=level_of(settings),
         windows=windows,
         promises=promises,
@@ -106,8 +107,7 @@ def explain(
 def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, list[str]]:
     if reference is None:
         return {}
-    known = [(name, f) for name, f in reference.features.items() if name not in settings.ignore]
-    known += [(f"output:{name}", f) for name, f in reference.outputs.items()]
+    known = [(effects.key(f.name, role), f) for role, f in reference.watched(settings.ignore)]
     quality = dict.fromkeys([*reference.quality, *settings.objectives])
     found = {
         "ks": [name for name, f in known if f.kind == "number"],
@@ -141,8 +141,7 @@ def _window(
     rows = None if rows_a_pane is None else round(rows_a_pane * panes)
     calibration = reference.calibration if reference else None
     limits = _limits(reference, settings, window_s, rows) if reference and rows else []
-    month = shares(reference, settings)[0] / len(settings.windows_s) if reference else 0.0
-    allowed = allowance(calibration, settings, window_s, month)
+    allowed = allowed_of(reference, settings, window_s) if reference else None
     inflations = [limit.inflation for limit in limits]
     return WindowExplained(
         window_s=window_s,
@@ -168,20 +167,15 @@ class _Limit(msgspec.Struct, frozen=True):
 def _limits(
     reference: Reference, settings: ModelSettings, window_s: int, rows: int
 ) -> Sequence[_Limit]:
-    month = shares(reference, settings)[0] / len(settings.windows_s)
-    known = reference.calibration
-    allowed = allowance(known, settings, window_s, month)
+    known, allowed = reference.calibration, allowed_of(reference, settings, window_s)
     checked = sum(map(len, _watched(reference, settings).values()))
     plain = float(special.kolmogi(level_of(settings) / max(1, checked)) ** 2)
     found = []
     for name, f in reference.features.items():
         if f.kind != "number" or name in settings.ignore or f.sd <= 0:
             continue
-        inflation = known.inflation(name, "input", window_s) if known and allowed else None
+        inflation = known.inflation(name, "input", window_s, rows) if known and allowed else None
         t = allowed.threshold if allowed and inflation else plain
-        if known and inflation:
-            rows_a_pane = rows * known.pane_s / window_s
-            inflation = denser(inflation, rows_a_pane, known.rows_a_pane)
         n = rows * f.rows / (rows + f.rows)
         size = inflation or 1.0
         own = settings.effect_floors.get(name)

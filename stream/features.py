@@ -15,6 +15,7 @@ import numpy as np
 from stream.columns import Codes, Column, Floats, Ints, name_of_number
 
 Kind = Literal["number", "category"]
+Role = Literal["input", "output"]
 MAX_EDGES = 2_048
 MAX_CATEGORIES = 1_000
 FEW_VALUES = 10  # so few distinct whole numbers are names, not amounts

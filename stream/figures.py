@@ -1,6 +1,7 @@
 """Numbers as people write them: three figures where that is enough, never 1e+01."""
 
 import math
+from collections.abc import Sequence
 
 FIGURES = 3
 
@@ -52,6 +53,16 @@ def shares(a: float, b: float) -> str:
 def count(n: int) -> str:
     """A count, with its thousands apart."""
     return f"{n:,}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c"], 2), listed(["a"], 2)
+    ('a, b and 1 more', 'a')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def chance(p: float) -> str:

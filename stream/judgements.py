@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from scipy import special, stats
 
 from stream import figures
-from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, denser, promise
+from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, promise
 from stream.measures import Detail, Measure
 from stream.references import Reference
-from stream.settings import MONTH_S, ModelSettings
+from stream.settings import ModelSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,20 +38,24 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     """
     judged = settings.expects_truth and (reference.quality or settings.objectives)
     month = settings.false_alarms_per_month / (2 if judged else 1)
-    features = [f for n, f in reference.features.items() if n not in settings.ignore]
-    known = [*features, *reference.outputs.values()]
+    known = [f for _, f in reference.watched(settings.ignore)]
     numbers = sum(f.kind == "number" for f in known)
     others = len(known) - numbers + sum(f.missing > 0 for f in known)
     total = max(1, numbers + others)
     return month * numbers / total, month * others / total
 
 
+def allowed_of(reference: Reference, settings: ModelSettings, window_s: int) -> Allowance | None:
+    """What the checks of calibrated numbers may spend in windows of a length; None: see there."""
+    month = shares(reference, settings)[0] / len(settings.windows_s)
+    return allowance(reference.calibration, settings, window_s, month)
+
+
 def chances(
     reference: Reference, found: Sequence[Measure], settings: ModelSettings, window_s: int
 ) -> list[Chance | None]:
     """The calibrated judgement of each measure; None where there is none."""
-    month = shares(reference, settings)[0] / len(settings.windows_s)
-    allowed = allowance(reference.calibration, settings, window_s, month)
+    allowed = allowed_of(reference, settings, window_s)
     if allowed is None or reference.calibration is None:
         return [None] * len(found)
     return [_chance(m, reference.calibration, allowed, window_s) for m in found]
@@ -59,11 +63,9 @@ def chances(
 
 def _chance(m: Measure, known: Calibration, allowed: Allowance, window_s: int) -> Chance | None:
     c = m.comparison
-    inflation = known.inflation(c.feature.name, c.role, window_s)
+    inflation = known.inflation(c.feature.name, c.role, window_s, m.n)
     if m.check != "ks" or m.statistic is None or inflation is None:
         return None
-    rows_a_pane = m.n * known.pane_s / window_s
-    inflation = denser(inflation, rows_a_pane, known.rows_a_pane)
     rows = m.n * m.n_reference / (m.n + m.n_reference)
     t = m.statistic**2 * rows / inflation
     # Kolmogorov's limit law: what p would be there, for those who compare it
@@ -101,11 +103,10 @@ def inflated(
 
 def _inflated(m: Measure, known: Calibration, window_s: int) -> Inflated | None:
     c = m.comparison
-    inflation = known.inflation(c.feature.name, c.role, window_s)
+    inflation = known.inflation(c.feature.name, c.role, window_s, m.n)
     if m.check != "chi-square" or m.p_value is None or inflation is None:
         return None
-    rows_a_pane = m.n * known.pane_s / window_s
-    inflation = max(1.0, denser(inflation, rows_a_pane, known.rows_a_pane))
+    inflation = max(1.0, inflation)
     freedom = max(1, int(str(m.details.get("cells", 2))) - 1)
     p = stats.chi2.sf(stats.chi2.isf(m.p_value, freedom) / inflation, freedom)
     return Inflated(float(p), inflation, freedom)
@@ -121,8 +122,7 @@ def other_level(
     month = shares(reference, settings)[1]
     if not month or all(chance is None for chance in found):
         return plain
-    evaluations = MONTH_S / settings.pane_s * len(settings.windows_s)
-    return min(settings.significance, month / evaluations)
+    return min(settings.significance, month / settings.evaluations_a_month)
 
 
 def notes(reference: Reference, settings: ModelSettings) -> list[str]:

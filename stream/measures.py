@@ -2,17 +2,15 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from stream import categories, effects, figures, ranks
 from stream.columns import Ints
 from stream.events import Effect
-from stream.features import FeatureReference
+from stream.features import FeatureReference, Role
 from stream.settings import ModelSettings
 
-Role = Literal["input", "output"]
 Detail = float | int | str | list[float | int | str | None] | None
 QUARTILES = (0.25, 0.5, 0.75)
 NAMED = 3  # categories named in a sentence
@@ -170,10 +168,7 @@ def _name(f: FeatureReference, place: int) -> str:
 
 
 def _listed(word: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"; {word}: {', '.join(names[:NAMED])}{more}"
+    return f"; {word}: {figures.listed(names, NAMED)}" if names else ""
 
 
 def missing(w: Comparison) -> Measure:

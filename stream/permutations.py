@@ -75,7 +75,7 @@ def _one_cell(totals: Ints, n: int, statistic: float) -> float:
     possible = start <= np.minimum(t, n)
     t, start = t[possible], start[possible]
     first = np.exp(
-        _choices(t, start) + _choices(rows - t, n - start) - _choices(np.array([rows]), n)
+        log_choices(t, start) + log_choices(rows - t, n - start) - log_choices(np.array([rows]), n)
     )
     x = start[:, None] + np.arange(TERMS)
     up = np.maximum((t[:, None] - x) * (n - x), 0.0)
@@ -83,7 +83,7 @@ def _one_cell(totals: Ints, n: int, statistic: float) -> float:
     return float((first * (1 + np.cumprod(steps, axis=1).sum(axis=1))).sum())
 
 
-def _choices(n: Floats, k: Floats | float) -> Floats:
-    """Logarithm of the number of ways to choose k of n."""
+def log_choices(n: Floats | float, k: Floats | float) -> Floats:
+    """Logarithm of the number of ways to choose k of n; minus infinity where k is more than n."""
     found: Floats = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     return found

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -18,6 +18,7 @@ from stream.features import (
     MAX_EDGES,
     FeatureReference,
     Kind,
+    Role,
     from_document,
     guess_kind,
     summarise,
@@ -73,6 +74,13 @@ class Reference:
         for piece in pieces(self.document(), order="sorted"):
             found.update(piece)
         return found.hexdigest()[:32]
+
+    def watched(self, ignore: Collection[str]) -> Iterator[tuple[Role, FeatureReference]]:
+        """What is checked: features and outputs but for those of these names."""
+        roles: tuple[tuple[Role, Mapping[str, FeatureReference]], ...]
+        roles = ("input", self.features), ("output", self.outputs)
+        for role, known in roles:
+            yield from ((role, f) for name, f in known.items() if name not in ignore)
 
     def document(self) -> dict[str, Any]:
         """The whole reference as plain values; nothing of a calibration where there is none."""

@@ -113,6 +113,11 @@ class ModelSettings:
     max_alerts: int = 10_000
     """Causes that are not ok at once; more are evaluated but raise no alert."""
 
+    @property
+    def evaluations_a_month(self) -> float:
+        """Of inputs, or of quality, whatever the length of their windows."""
+        return MONTH_S / self.pane_s * len(self.windows_s)
+
     def __post_init__(self) -> None:
         for key, ok, allowed in _rules(self):
             if not ok:

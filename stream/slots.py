@@ -4,10 +4,11 @@ What is counted here is gone once the reference is calibrated; only what follows
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from stream.columns import Column, Floats, Ints
+from stream.columns import Codes, Column, Floats, Ints
 from stream.features import FeatureReference
 from stream.settings import DAY_S
 
@@ -85,13 +86,11 @@ def counted(
     ends = cell_ends(f, cells)
     if len(ends) == 0:
         return None
-    found = np.zeros((panes.count, len(ends) + 1), dtype=np.int64)
-    for at in range(0, len(column), BLOCK_ROWS):
-        rows = slice(at, at + BLOCK_ROWS)
-        codes, number = f.codes(column.take(rows)), panes.number[rows]
-        used = (codes < f.cells) & (number >= 0)
-        places = number[used] * found.shape[1] + np.searchsorted(ends, codes[used])
-        found += np.bincount(places, minlength=found.size).reshape(found.shape)
+
+    def cell_of(codes: Codes) -> Ints:
+        return np.where(codes < f.cells, np.searchsorted(ends, codes), -1)
+
+    found = _tabulated(f, column, panes, len(ends) + 1, cell_of)
     up_to = np.cumsum(found, axis=1)
     rows_of_panes = up_to[:, -1]
     whole = up_to[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
@@ -108,16 +107,28 @@ def sorted_out(f: FeatureReference, role: str, column: Column, panes: Panes) -> 
     own = min(f.cells, CELLS) - 1
     if own < 1:
         return None
-    found = np.zeros((panes.count, own + 1), dtype=np.int64)
-    for at in range(0, len(column), BLOCK_ROWS):
-        rows = slice(at, at + BLOCK_ROWS)
-        codes, number = f.codes(column.take(rows)), panes.number[rows]
-        used = (codes != f.missing_at) & (number >= 0)
-        places = number[used] * (own + 1) + np.minimum(codes[used], own)
-        found += np.bincount(places, minlength=found.size).reshape(found.shape)
+
+    def cell_of(codes: Codes) -> Ints:
+        return np.where(codes != f.missing_at, np.minimum(codes, own), -1)
+
+    found = _tabulated(f, column, panes, own + 1, cell_of)
     rows_of_panes = found.sum(axis=1)
     whole = found[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
     return Counts(f.name, role, found[:, :-1], rows_of_panes, whole, 0.0)
+
+
+def _tabulated(
+    f: FeatureReference, column: Column, panes: Panes, cells: int, cell_of: Callable[[Codes], Ints]
+) -> Ints:
+    """Rows of each pane and cell, shape (panes, cells). cell_of: -1 for values that have none."""
+    found = np.zeros((panes.count, cells), dtype=np.int64)
+    for at in range(0, len(column), BLOCK_ROWS):
+        rows = slice(at, at + BLOCK_ROWS)
+        number, cell = panes.number[rows], cell_of(f.codes(column.take(rows)))
+        used = (cell >= 0) & (number >= 0)
+        places = number[used] * cells + cell[used]
+        found += np.bincount(places, minlength=found.size).reshape(found.shape)
+    return found
 
 
 def _correction(f: FeatureReference, cells: Ints, a_day: int) -> float:

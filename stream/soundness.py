@@ -15,6 +15,7 @@ from scipy import special
 from stream import categories, effects, figures
 from stream.events import Reading
 from stream.measures import BEYOND, NAMED, Comparison, Detail, Measure
+from stream.permutations import log_choices
 
 FAULTS = frozenset({"missing", "type", "constant"})  # what makes an incident of a change
 NOTICES = frozenset({"constant", "range", "new-category", "volume", "late"})  # never paged
@@ -76,14 +77,8 @@ def exceedance(n: int, m: int, outer: int) -> float:
     """
     if outer == 0 or m < 2:
         return 1.0
-    log = [_choices(n, outer + 1), np.log(m) + _choices(n, outer)]
-    return float(min(1.0, np.exp(special.logsumexp(log) - _choices(n + m, outer + 1))))
-
-
-def _choices(n: int, k: int) -> float:
-    if k > n:
-        return -np.inf
-    return float(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
+    log = [log_choices(n, outer + 1), np.log(m) + log_choices(n, outer)]
+    return float(min(1.0, np.exp(special.logsumexp(log) - log_choices(n + m, outer + 1))))
 
 
 def new_category(w: Comparison) -> Measure:
@@ -115,8 +110,7 @@ def _told(w: Comparison) -> str:
     names = w.new_names
     if not names:
         return "names that are not in the reference"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    listed = f"{', '.join(names[:NAMED])}{more}"
+    listed = figures.listed(names, NAMED)
     if all(map(_is_number, names)) and not any(map(_is_number, w.feature.names)):
         return f"numbers where words were: {listed}"
     return f"not in the reference: {listed}"
@@ -213,8 +207,7 @@ def _beside(m: Measure, alike: Sequence[str]) -> Measure:
     others = [name for name in alike if name != m.comparison.called]
     if not others:
         return m
-    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-    what = f"{m.what}; as many missing in {', '.join(others[:NAMED])}{more}"
+    what = f"{m.what}; as many missing in {figures.listed(others, NAMED)}"
     return dataclasses.replace(m, what=what, details=m.details | {"together_with": [*others[:20]]})
 
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 
 from agents.findings import Finding, Findings, Output
+from stream.evaluations import UNJUDGED
 from stream.events import Alert, Evaluation, Reading, RetrainRequest, milliseconds
 from stream.settings import MONTH_S
 
@@ -98,9 +99,6 @@ class Account:
             self.alarms.append(self._firing[event.cause])
         elif event.state == "resolved" and event.cause in self._firing:
             self._firing.pop(event.cause).until_ms = at(event.time)
-
-
-UNJUDGED = ("not-enough-data", "no-reference")
 
 
 def at(text: str) -> int:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from agents.backtest.accounts import Point, causes
-from agents.backtest.words import Frame
+from agents.backtest.words import DAY_MS, Frame
 from stream.columns import Ints
 from stream.features import FeatureReference
 
@@ -100,7 +100,7 @@ class Plots:
         clock = self.frame.run.timeline.clock
         if self.rows:
             return (time_ms - clock.start_ms) / clock.every_ms
-        return time_ms / 86_400_000
+        return time_ms / DAY_MS
 
     def _times(self, axes: Axes) -> None:
         if self.rows:

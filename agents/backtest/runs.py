@@ -179,20 +179,16 @@ def reference_of(task: Task, table: Table, name: Path) -> tuple[Reference, list[
 
 def roles(task: Task, known: set[str]) -> Roles:
     """What the columns of the reference are, of those that it has."""
-    c = task.plan.columns
-
-    def one(column: str | None) -> str | None:
-        return column if column in known else None
-
-    answers, scores = one(c.prediction), {*c.probabilities.values()} <= known
+    c, rows = task.plan.columns, ROW if task.plan.every_ms == ROW_MS else None
+    own = c.among(known)
     return Roles(
-        prediction=answers,
-        score=one(c.score) if answers else None,
-        probabilities=dict(c.probabilities) if answers and scores else {},
-        label=one(c.label),
+        prediction=own.prediction,
+        score=own.score,
+        probabilities=own.probabilities,
+        label=own.label,
         positive=task.model.positive,
-        categorical=tuple(name for name in c.categorical if name in known),
+        categorical=own.categorical,
         ignore=tuple(sorted(c.no_features() & known - {c.time})),
         max_categories=task.model.max_categories,
-        time=one(c.time) if c.time else ROW if task.plan.every_ms == ROW_MS else None,
+        time=own.time if c.time else rows,
     )

@@ -84,27 +84,7 @@ def _splits(whole: pa.Table, parts: int) -> Iterator[tuple[pa.Table, pa.Table]]:
 
 def _run(task: Task, held: pa.Table, rest: pa.Table, path: Path) -> Run:
     pq.write_table(held, path)
-    columns = task.plan.columns
-    known = {*held.column_names}
-    kept = {
-        name: value if value in known else None
-        for name, value in (
-            ("id", columns.id),
-            ("prediction", columns.prediction),
-            ("label", columns.label),
-            ("label_time", columns.label_time),
-            ("label_delay", columns.label_delay),
-            ("score", columns.score if columns.prediction in known else None),
-        )
-    }
-    there = columns.prediction in known and {*columns.probabilities.values()} <= known
-    own = dataclasses.replace(
-        columns,
-        **kept,  # type: ignore[arg-type]
-        probabilities=columns.probabilities if there else {},
-        categorical=tuple(name for name in columns.categorical if name in known),
-        ignore=tuple(name for name in columns.ignore if name in known),
-    )
+    own = task.plan.columns.among(held.column_names)
     plan = dataclasses.replace(task.plan, file=path, columns=own, truth=(), shuffle=None)
     part = dataclasses.replace(task, plan=plan)
     reference, _ = reference_of(part, tables.of(rest, path), path)

@@ -12,8 +12,9 @@ from agents.backtest.runs import Run
 from agents.backtest.trials import SURE, Trial
 from agents.findings import Finding
 from stream.events import rfc3339
+from stream.settings import DAY_S
 
-DAY_MS = 86_400_000
+DAY_MS = DAY_S * 1_000
 NEVER, NONE = "never", "none"
 COLUMNS = ("what", "checked by", "moved in", "alarms", "first alarm", "last reading")
 NAMED = 12  # causes that are told one by one
