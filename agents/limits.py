@@ -103,7 +103,7 @@ LIMITS: dict[str, Limit] = {
     "values a second for a detector": Limit(
         "defaults.max_signals_per_s",
         "of a second that follows one with more, those with the lowest hashes of ids are fed: a "
-        "sample; 1,000 at most to KSWIN",
+        "sample; 1,000 at most to KSWIN, which besides gets a sample of all, by `cost_us`",
         f"`notes` and `left_out` of the reading; {STATUS} values-not-in-the-sample",
     ),
     "values for detectors that wait": Limit(

@@ -234,10 +234,13 @@ class DetectorTable(Table):
     signal: str = "error"
     raw: bool = False
     parameters: dict[str, bool | int | float | str] = {}
+    cost_us: Annotated[float, Field(gt=0)] | None = None
 
     def settings(self) -> DetectorSettings:
         """The same, for the core."""
-        return DetectorSettings(self.name, self.signal, self.raw, dict(self.parameters))
+        return DetectorSettings(
+            self.name, self.signal, self.raw, dict(self.parameters), self.cost_us
+        )
 
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from stream.snapshots import Allowed, Corrupt, Identity, StateMismatch, dump, lo
 
 __all__ = ["DETECTORS", "Corrupt", "Detector", "Kind", "Rule", "StateMismatch"]
 
+COST_US = 10.0  # that one value may cost in the mean, unless the settings say otherwise
 LIMIT = 1e100  # magnitudes above it are cut: their squares would leave the floats
 _BITS = frozenset((0, 1))
 
@@ -66,6 +67,7 @@ class Kind:
     """One detector. binary: wants 0 or 1, where 1 is an error; else any number.
 
     falling: fires when the values fall, so it is fed 1 - error. parameters: what may be given.
+    cost_us: what one value costs, about, at its defaults; cost_us_a_row: for each of `stat_size`.
     most_per_s: values a second of event time that it is fed of a hot model.
     """
 
@@ -73,7 +75,13 @@ class Kind:
     parameters: Mapping[str, Rule]
     binary: bool = False
     falling: bool = False
+    cost_us: float = 1.0
+    cost_us_a_row: float = 0.0
     most_per_s: int = 10**9
+
+    def cost_us_of(self, parameters: Mapping[str, Any]) -> float:
+        """What one value costs with these parameters, in microseconds, about."""
+        return self.cost_us + self.cost_us_a_row * int(parameters.get("stat_size", 0))
 
 
 _SHARE = Rule(float, 0, 1, open_ends=True)
@@ -108,7 +116,9 @@ DETECTORS: dict[str, Kind] = {
     "KSWIN": Kind(
         drift.KSWIN,
         {"alpha": Rule(float, 0, 1), "window_size": _WINDOW, "stat_size": _WINDOW, "seed": _SEED},
-        most_per_s=1_000,  # each runs a K-S test, a quarter of a millisecond
+        cost_us=220.0,  # each runs a K-S test
+        cost_us_a_row=1.0,
+        most_per_s=1_000,
     ),
     "DDM": Kind(
         binary.DDM,
@@ -120,8 +130,8 @@ DETECTORS: dict[str, Kind] = {
         {"warm_start": _COUNT, "alpha": Rule(float, 0, 1), "beta": Rule(float, 0, 1)},
         binary=True,
     ),
-    "HDDMA": Kind(binary.HDDMA, _BOUNDS, binary=True),
-    "HDDMW": Kind(binary.HDDMW, {**_BOUNDS, "lambda_val": _SHARE}, binary=True),
+    "HDDMA": Kind(binary.HDDMA, _BOUNDS, binary=True, cost_us=4.0),
+    "HDDMW": Kind(binary.HDDMW, {**_BOUNDS, "lambda_val": _SHARE}, binary=True, cost_us=4.0),
     "FHDDM": Kind(
         binary.FHDDM,
         {
@@ -138,6 +148,9 @@ DETECTORS: dict[str, Kind] = {
 class Detector:
     """One detector over one signal. n: values taken; skipped: values it could not take.
 
+    cost_us: what each costs. share: of the values that it is to be fed, so that each of all of
+    them costs what the settings allow.
+
     seed: passed to detectors that draw at random, unless the parameters name one.
     Raises ValueError, naming key, value and what is allowed, for a name, a parameter or a
     combination of signal and detector that cannot work.
@@ -147,6 +160,8 @@ class Detector:
         self.settings = settings
         self.kind = _kind_of(settings, task)
         self.parameters = _parameters_of(self.kind, settings, seed)
+        self.cost_us = self.kind.cost_us_of(self.parameters)
+        self.share = min(1.0, _allowed_us(settings) / self.cost_us)
         self._binary = self.kind.binary
         self._flip = self.kind.falling and settings.signal == "error" and not settings.raw
         self._state = _State(_make(self.kind, settings.name, self.parameters))
@@ -199,6 +214,8 @@ class Detector:
     def _identity(self) -> Identity:
         s = self.settings
         parameters = {"signal": s.signal, "raw": s.raw, **self.parameters}
+        if self.share < 1.0:
+            parameters["share"] = self.share
         return Identity("river", river_version, s.name, parameters)
 
 
@@ -227,6 +244,14 @@ def _kind_of(settings: DetectorSettings, task: Task) -> Kind:
             f"are numbers; must be one of {real}"
         )
     return kind
+
+
+def _allowed_us(settings: DetectorSettings) -> float:
+    if settings.cost_us is None:
+        return math.inf if settings.raw else COST_US
+    if not (settings.cost_us > 0 and math.isfinite(settings.cost_us)):
+        raise ValueError(f"cost_us = {settings.cost_us!r}: must be more than 0")
+    return settings.cost_us
 
 
 def _parameters_of(kind: Kind, settings: DetectorSettings, seed: int) -> dict[str, Any]:

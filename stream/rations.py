@@ -1,5 +1,8 @@
 """Rations: of a hot model's values a sample, the same however they come.
 
+Of what costs a detector too much it gets a share, whatever the traffic: those whose id hash says
+so. It remembers nothing, so the same values are taken after a restart, or read again, or elsewhere.
+
 A second of event time is hot where the second before it had more values than `per_s`. Of a hot
 second the values with the `per_s` lowest id hashes are taken, once all of it is known; of any other
 all, as they come. So a batch that bears one time is taken whole, and what stays above the limit
@@ -15,6 +18,17 @@ from stream.panes import BEFORE_ALL
 from stream.signals import Series
 
 SECOND_MS = 1_000
+_SHIFT, _BITS = np.uint64(16), np.uint64(2**32 - 1)
+
+
+def shared(run: Series, share: float) -> Series:
+    """The share of a run by the middle bits of its id hashes.
+
+    The outer ones choose what is joined (`stream.thinning`), and what a hot second leaves.
+    """
+    if share >= 1.0:
+        return run
+    return run.take((run.ids >> _SHIFT & _BITS) < np.uint64(share * 2**32))
 
 
 @dataclasses.dataclass(slots=True)

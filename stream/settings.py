@@ -24,6 +24,9 @@ class DetectorSettings:
     """True: values as they come. False: numbers are standardised with the reference."""
     parameters: Mapping[str, float | int | bool | str] = dataclasses.field(default_factory=dict)
     """Keyword arguments of the detector's class, as river names them."""
+    cost_us: float | None = None
+    """Microseconds that a value may cost in the mean; a detector that takes longer gets a sample of
+    them. Not given: 10, and no limit with `raw`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Signs: what online detectors have seen, as evaluations."""
 
+from stream import figures
 from stream.evaluations import Subject
 from stream.events import Evaluation, Reading
 from stream.measures import Detail
@@ -65,6 +66,13 @@ def _evaluation(
 
 def _notes(watched: Watched) -> list[str]:
     notes = [f"started afresh: {watched.rebuilt}"] if watched.rebuilt else []
+    one = watched.detector
+    if one.share < 1.0:
+        notes.append(
+            f"a sample of the values: one in {figures.number(1 / one.share)}, by the hashes of ids,"
+            f" for {one.settings.name} takes {one.cost_us:,.0f} microseconds a value and "
+            f"{one.cost_us * one.share:,.3g} are allowed in the mean (`cost_us`)"
+        )
     if watched.left_out:
         most = watched.ration.per_s
         notes.append(
@@ -94,4 +102,6 @@ def _details(watched: Watched, pulses: list[Pulse]) -> dict[str, Detail]:
         "values": [p.value for p in pulses],
         "skipped": watched.detector.skipped,
     }
+    if watched.detector.share < 1.0:
+        found["share_taken"] = watched.detector.share
     return found | ({"left_out": watched.left_out} if watched.left_out else {})

@@ -13,7 +13,7 @@ import numpy as np
 from stream.columns import Floats
 from stream.detectors import Corrupt, Detector, StateMismatch
 from stream.panes import BEFORE_ALL
-from stream.rations import Ration
+from stream.rations import Ration, shared
 from stream.settings import DetectorSettings, Task
 from stream.signals import Series, concatenate
 
@@ -87,6 +87,10 @@ class Watched:
             self.detector = Detector(self.settings, self.seed, self.task)
             self.rebuilt = RESCALED
 
+    def share_of(self, run: Series) -> Series:
+        """What of a run it is fed, by what each value costs it."""
+        return shared(run, self.detector.share)
+
     def update(self, run: Series) -> Iterator[Pulse]:
         """Take in values in order; yields the pulses."""
         self.dirty = True
@@ -153,7 +157,8 @@ class Track:
         runs, until_ms = self._runs(until_ms)
         for signal, run in runs.items():
             for watched in self._of(signal) if len(run) else ():
-                for scale, part in _by_scale(watched.ration.take(run), signal, scales):
+                taken = watched.ration.take(watched.share_of(run))
+                for scale, part in _by_scale(taken, signal, scales):
                     watched.rescale(scale)
                     for pulse in watched.update(part):
                         yield watched, pulse
@@ -166,7 +171,11 @@ class Track:
         """What is due of each signal, and up to when: a hot second waits until it is known."""
         found = {signal: self._due(signal, until_ms) for signal in sorted(self.signals)}
         runs = {signal: run for signal, run in found.items() if run is not None}
-        limits = [w.ration.limit_ms(run, until_ms) for s, run in runs.items() for w in self._of(s)]
+        limits = [
+            w.ration.limit_ms(w.share_of(run), until_ms)
+            for s, run in runs.items()
+            for w in self._of(s)
+        ]
         limit_ms = max(self.fed_ms, min(limits, default=until_ms))
         if limit_ms < until_ms:
             runs = {s: run.take(run.times_ms < limit_ms) for s, run in runs.items()}

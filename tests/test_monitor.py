@@ -301,7 +301,7 @@ def test_truth_that_is_corrected_later_is_no_business_of_later_windows() -> None
 
 def test_a_detector_that_fires_all_the_time_is_told_of_once_a_pane() -> None:
     noisy = DetectorSettings(
-        "KSWIN", "x", parameters={"alpha": 1.0, "window_size": 4, "stat_size": 2}
+        "KSWIN", "x", parameters={"alpha": 1.0, "window_size": 4, "stat_size": 2}, cost_us=1e6
     )
     wish = dataclasses.replace(PLAIN, detectors=(noisy,), evidence_s=2 * DAY_S)
     pipeline = tales.play(days_of(GOOD, GOOD, GOOD), wish, Way())

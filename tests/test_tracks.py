@@ -106,7 +106,8 @@ def test_other_signals_are_not_held() -> None:
 
 
 def test_pulses_are_forgotten_past_a_limit() -> None:
-    track = Track([watched(dataclasses.replace(ADWIN, name="KSWIN", parameters={"alpha": 1.0}))])
+    noisy = DetectorSettings("KSWIN", "x", parameters={"alpha": 1.0}, cost_us=1e6)
+    track = Track([watched(noisy)])
     rng = np.random.default_rng(1)
     track.hold(0, 1, {"x": series([(i, i, float(rng.normal())) for i in range(12_000)])})
     found = pulses(track, 20_000)
