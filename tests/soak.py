@@ -108,11 +108,15 @@ class Soak:
                 d.send(inner, [b"no message of ours"], partition=partition)
 
     def blow(self, name: str) -> float:
-        """One fault, and how long until all partitions have gone on."""
+        """One fault, and how long until all partitions have gone on, and newcomers take part.
+
+        A worker that starts while its broker is away gives up, as it should: none may be starting.
+        """
         before, start = self.fleet.seqs(), time.monotonic()
         FAULTS[name](self)
         self.done[name] += 1
         self.fleet.recovered(before)
+        self.fleet.until_joined()
         self.fleet.recovered(self.fleet.seqs())
         return time.monotonic() - start
 

@@ -39,8 +39,12 @@ class Fleet:
         fleet = cls(d, redis.Redis.from_url(url, retry=PATIENT), random.Random(seed))
         for _ in range(size):
             fleet.enlist()
-        d.until(lambda: all(joined(member) for member in fleet.members), PATIENCE_S)
+        fleet.until_joined()
         return fleet
+
+    def until_joined(self) -> None:
+        """Wait until every member takes part."""
+        self.deployment.until(lambda: all(map(joined, self.members)), PATIENCE_S)
 
     def enlist(self) -> Process:
         """One worker more."""
@@ -91,9 +95,9 @@ class Fleet:
         """Seconds from a kill until all partitions move again, its successor among the owners."""
         start = time.monotonic()
         self.kill(self.pick())
-        successor, before = self.enlist(), self.seqs()
-        self.recovered(before)
-        self.deployment.until(lambda: joined(successor), PATIENCE_S)
+        self.enlist()
+        self.recovered(self.seqs())
+        self.until_joined()
         self.recovered(self.seqs())
         return time.monotonic() - start
 
