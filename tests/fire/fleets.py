@@ -71,7 +71,8 @@ class Fleet:
         """All of them, in good order."""
         for member in self.members:
             member.process.send_signal(signal.SIGTERM)
-        assert [member.process.wait(STOP_S) for member in self.members] == [0] * len(self.members)
+        codes = [member.process.wait(STOP_S) for member in self.members]
+        assert not any(codes), f"workers ended with {codes}\n{self.deployment.logs()}"
         self.members.clear()
 
     def seqs(self) -> Seqs:
