@@ -14,6 +14,7 @@ from tests.proxies import Place
 SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "request_timeout_s": 3}
 WRITTEN = ("events", "signals", "evaluations", "alerts")
 STEADY = (frames.FETCH, frames.OFFSET_COMMIT, frames.HEARTBEAT)
+FOR_EVER = 10**9
 AT_START = (
     frames.METADATA,
     frames.FIND_COORDINATOR,
@@ -102,7 +103,9 @@ def test_told_to_stop_while_kafka_is_away(stage: Stage, how: str, both: bool) ->
     scene = stage(worker={"checkpoint_s": 0.2, "shutdown_s": 6})
     worker = scene.start()
     scene.register()
+    in_hand = scene.kafka.lose(api(frames.PRODUCE, scene.d.topic("events")), "before", FOR_EVER)
     scene.tell(3)
+    scene.d.until(lambda: in_hand.hits)
     for proxy in (scene.kafka, scene.redis) if both else (scene.kafka,):
         getattr(proxy, how)()
     scene.tell(2)
