@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from agents.lists import is_vector
 from agents.tables import DELIMITERS, BadTable
 from stream.columns import name_of_number
 from stream.events import milliseconds, rfc3339
@@ -232,7 +233,7 @@ def _plain(column: pa.Array, as_time: bool) -> pa.Array | None:
     if types.is_string(kind) or types.is_large_string(kind):
         return pc.if_else(pc.equal(column, ""), None, column)
     simple = (types.is_boolean, types.is_integer, types.is_floating, types.is_null)
-    return column if any(test(kind) for test in simple) or _is_vector(kind) else None
+    return column if any(test(kind) for test in simple) or is_vector(kind) else None
 
 
 def _time_column(column: pa.Array, as_time: bool) -> pa.Array:
@@ -242,13 +243,6 @@ def _time_column(column: pa.Array, as_time: bool) -> pa.Array:
         zone = kind.tz if types.is_timestamp(kind) else None
         return pc.cast(pc.cast(column, pa.timestamp("ms", zone), safe=False), pa.int64())
     return pc.cast(column, pa.string())
-
-
-def _is_vector(kind: pa.DataType) -> bool:
-    types = pa.types
-    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
-    inside = (types.is_integer, types.is_floating)
-    return any(a(kind) for a in lists) and any(b(kind.value_type) for b in inside)
 
 
 def _row(line: bytes, number: int) -> dict[str, Any]:

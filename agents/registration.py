@@ -23,6 +23,7 @@ from stream.quality import METRICS, metrics_for
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.tallies import Tally
+from stream.vectors import left_out
 
 PART_SHARE = 0.5  # of the largest event: a reference's part has other attributes too
 BLOCK_ROWS = 1 << 16
@@ -51,8 +52,12 @@ class Roles:
 
     def named(self) -> set[str]:
         """The columns that are no features."""
+        return self.used() | {*self.ignore}
+
+    def used(self) -> set[str]:
+        """The columns that are something else."""
         single = {self.prediction, self.score, self.label, self.time} - {None, ROW}
-        return {str(name) for name in single} | {*self.probabilities.values(), *self.ignore}
+        return {str(name) for name in single} | {*self.probabilities.values()}
 
 
 class _Chosen(Mapping[str, Column]):
@@ -84,7 +89,8 @@ def build(
     settings, seed: what it is calibrated for and with, where its rows have times.
     """
     _check(table, roles)
-    features = _Chosen(table.columns, [n for n in table.columns if n not in roles.named()])
+    named = roles.named()
+    features = _Chosen(table.columns, [n for n in table.columns if not left_out(n, named)])
     if not features:
         raise BadTable("no column is left to be a feature")
     prediction = table.columns[roles.prediction] if roles.prediction else None
@@ -171,10 +177,13 @@ async def _prepare(settings: Settings, topic: str) -> None:
 
 
 def _check(table: Table, roles: Roles) -> None:
-    known = [*table.columns, *table.skipped]
+    known = [*table.columns, *table.names]
     for name in sorted(roles.named() | {*roles.categorical}):
         if name not in known:
             raise BadTable(f"has no column {name!r}; {complaints.suggest(name, known)}")
+        if name not in table.columns and name in roles.used() | {*roles.categorical}:
+            kind = "lists of numbers" if name in table.vectors else "what is not supported yet"
+            raise BadTable(f"column {name!r} holds {kind}: it can be a feature, or be left out")
     if roles.probabilities and roles.score:
         raise BadTable("has either a score or probabilities, not both")
     if (roles.probabilities or roles.score) and not roles.prediction:

@@ -1,7 +1,8 @@
 """Spools: a table of many rows, of which one column at a time is in memory.
 
 Parquet is read where it lies. A CSV file is parsed in blocks and written to a temporary folder as
-Parquet, eight bytes a number. JSON lines are read whole (`agents/tables.py`).
+Parquet, eight bytes a number. The numbers of a vector are read together. JSON lines
+are read whole (`agents/tables.py`).
 """
 
 import contextlib
@@ -15,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agents import files, tables
-from agents.tables import BadTable, Table, converter, first_line
+from agents import files, lists, tables
+from agents.lists import is_vector
+from agents.tables import UNSUPPORTED, BadTable, Table, check_names, converter, first_line
 from stream.columns import Column
 
 MAX_ROWS = 100_000_000
@@ -77,16 +79,37 @@ def _table(file: pq.ParquetFile, path: Path) -> Table:
         raise BadTable(f"{path}: {TOO_LONG}")
     if len(set(schema.names)) < len(schema.names):
         raise BadTable(f"{path}: has two columns of one name")
-    unknown = {f.name: f.type for f in schema if converter(f.type) is None}
-    skipped = {n: f"values of type {kind} are not supported yet" for n, kind in unknown.items()}
-    return Table(_Columns(file, [n for n in schema.names if n not in unknown]), skipped, rows)
+    vectors = {f.name: _numbers_of(file, f) for f in schema if is_vector(f.type)}
+    check_names(schema.names, vectors)
+    own = [
+        n for f in schema for n in (vectors.get(f.name) or ((f.name,) if converter(f.type) else ()))
+    ]
+    skipped = {
+        f.name: UNSUPPORTED.format(f.type)
+        for f in schema
+        if converter(f.type) is None and f.name not in vectors
+    }
+    return Table(_Columns(file, own, vectors), skipped, rows, vectors)
+
+
+def _numbers_of(file: pq.ParquetFile, field: pa.Field) -> tuple[str, ...]:
+    """Names of a vector's numbers: as many as its longest list has."""
+    if pa.types.is_fixed_size_list(field.type):
+        return lists.names(field.name, field.type.list_size)
+    batches = file.iter_batches(BLOCK_ROWS, columns=[field.name])
+    return lists.names(field.name, max(lists.width(b.column(field.name)) for b in batches))
 
 
 class _Columns(Mapping[str, Column]):
-    """Columns that are read whenever they are asked for."""
+    """Columns that are read whenever they are asked for; of the newest vector all is kept."""
 
-    def __init__(self, file: pq.ParquetFile, names: list[str]) -> None:
-        self._file, self._names = file, names
+    def __init__(
+        self, file: pq.ParquetFile, names: list[str], vectors: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        self._file, self._names = file, dict.fromkeys(names)
+        self._sizes = {name: len(own) for name, own in vectors.items()}
+        self._places = {n: (name, i) for name, own in vectors.items() for i, n in enumerate(own)}
+        self._kept: tuple[str, lists.Matrix] | None = None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -101,9 +124,21 @@ class _Columns(Mapping[str, Column]):
         if name not in self._names:
             raise KeyError(name)
         try:
+            if name in self._places:
+                return self._number(*self._places[name])
             return self._read(name)
         except (pa.ArrowException, OSError) as error:
             raise BadTable(f"column {name!r} cannot be read: {first_line(error)}") from None
+
+    def _number(self, vector: str, place: int) -> Column:
+        """One number of each row's vector: all of them are read at once."""
+        if self._kept is None or self._kept[0] != vector:
+            self._kept = None  # before the next is read
+            batches = self._file.iter_batches(BLOCK_ROWS, columns=[vector])
+            size = self._sizes[vector]
+            whole = np.concatenate([lists.matrix(b.column(vector), size) for b in batches])
+            self._kept = vector, whole
+        return Column(self._kept[1][:, place].astype(np.float64))
 
     def _read(self, name: str) -> Column:
         rows = self._file.metadata.num_rows

@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from agents import lists
 from stream.columns import Column
 
 MAX_BYTES = 2**31  # unpacked; a reference is a sample of the training data, not the lake
 DELIMITERS = ",;\t|"
 BOOLEANS = ("false", "true")
+UNSUPPORTED = "values of type {} are not supported yet"
 
 
 class BadTable(ValueError):
@@ -30,11 +32,21 @@ class BadTable(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of one length, by name. skipped: columns that are left out, and why."""
+    """Columns of one length, by name. skipped: columns that are left out, and why.
+
+    vectors: columns of lists of numbers, which are a column for each of their numbers, by name.
+    """
 
     columns: Mapping[str, Column]
     skipped: dict[str, str]
     rows: int
+    vectors: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Every column of the file."""
+        inside = {name for own in self.vectors.values() for name in own}
+        return [*(n for n in self.columns if n not in inside), *self.vectors, *self.skipped]
 
 
 def read(path: Path, delimiter: str | None = None) -> Table:
@@ -117,14 +129,27 @@ def _columns(table: pa.Table) -> Table:
         raise BadTable("has two columns of one name")
     columns: dict[str, Column] = {}
     skipped: dict[str, str] = {}
+    vectors: dict[str, tuple[str, ...]] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
         convert = converter(column.type)
-        if convert is None:
-            skipped[name] = f"values of type {column.type} are not supported yet"
-        else:
+        if convert is not None:
             columns[name] = convert(column)
-    return Table(columns, skipped, table.num_rows)
+        elif lists.is_vector(column.type):
+            own = dict(lists.columns(name, column))
+            vectors[name] = tuple(own)
+            columns |= own
+        else:
+            skipped[name] = UNSUPPORTED.format(column.type)
+    check_names(table.column_names, vectors)
+    return Table(columns, skipped, table.num_rows, vectors)
+
+
+def check_names(names: Iterable[str], vectors: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises BadTable where a column is called as a vector's number is."""
+    both = lists.twice(names, vectors)
+    if both:
+        raise BadTable(f"has a column {both[0]!r} beside the list that has a number of this name")
 
 
 def converter(kind: pa.DataType) -> Callable[[pa.Array], Column] | None:

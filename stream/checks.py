@@ -13,6 +13,7 @@ from stream import effects, figures, soundness
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind, Role
+from stream.folds import folded
 from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Measure, chi_square, ks, missing
@@ -68,7 +69,7 @@ def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Read
     verdict, reason = _verdict(m, level, chance)
     return Reading(
         check=m.check,
-        subject=m.comparison.feature.name,
+        subject=m.subject,
         role=m.comparison.role if m.check in MAIN.values() else "data",
         statistic=m.statistic,
         p_value=m.p_value,
@@ -135,8 +136,10 @@ def check_share(
         new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
         counts = share.counts(feature.name, role)
         found += measures(Comparison(feature, counts, settings, role, new))
-    found = soundness.together(found)
-    sure = chances(reference, found, settings, window_s)
+    calibrated = chances(reference, found, settings, window_s)
+    units = folded([*zip(found, calibrated, strict=True)], reference)
+    found = soundness.together(unit.measure for unit in units)
+    sure = [unit.chance for unit in units]
     fewer = inflated(reference, found, settings, window_s)
     p_values = [x.p_value if x else m.p_value for m, x in zip(found, fewer, strict=True)]
     levels = _levels(found, sure, p_values, other_level(reference, settings, level, sure))
@@ -144,7 +147,8 @@ def check_share(
         x.chance(at) if x and at is not None else c
         for x, at, c in zip(fewer, levels, sure, strict=True)
     ]
-    return [judge(m, at, c) for m, at, c in zip(found, levels, sure, strict=True)]
+    told = [u.told(m, at) for u, m, at in zip(units, found, levels, strict=True)]
+    return [judge(m, at, c) for m, at, c in zip(told, levels, sure, strict=True)]
 
 
 def _levels(

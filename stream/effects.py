@@ -6,6 +6,7 @@ from typing import Literal
 from stream import figures
 from stream.events import Effect
 from stream.settings import ModelSettings
+from stream.vectors import vector_of
 
 LARGEST = 1e300  # an effect is a finite number, also against a deviation of almost nothing
 IN_SD = "reference standard deviations"
@@ -28,13 +29,19 @@ def of_number(
     In the feature's own unit where it has a floor of its own. Of a constant reference, which has no
     deviation, the effect is the share of rows that moved.
     """
-    own = settings.effect_floors.get(called)
+    own = own_floor(called, settings)
     if own is not None:
         return Effect(name="wasserstein", value=distance, floor=own, unit=IN_OWN)
     if sd > 0:
         floor = settings.effect_floor_sd
         return Effect(name="wasserstein", value=in_sd(distance, sd), floor=floor, unit=IN_SD)
     return Effect(name="largest gap", value=gap, floor=settings.effect_floor_share, unit=IN_ROWS)
+
+
+def own_floor(called: str, settings: ModelSettings) -> float | None:
+    """The floor that the settings have for a feature, or for the vector it is a number of."""
+    floors = settings.effect_floors
+    return floors.get(called, floors.get(vector_of(called))) if floors else None
 
 
 def of_share(name: str, change: float, floor: float) -> Effect:

@@ -107,7 +107,8 @@ def inputs_evaluation(
 
 def _called(reference: Reference) -> set[str]:
     """What features and outputs are called in the settings."""
-    return {*reference.features} | {effects.key(name, "output") for name in reference.outputs}
+    outputs = {effects.key(name, "output") for name in reference.outputs}
+    return {*reference.features, *reference.vectors.elements} | outputs
 
 
 def _of_first_rows(first_of_ms: int | None) -> list[str]:

@@ -12,11 +12,12 @@ from stream import effects
 from stream.calibrations import promise
 from stream.columns import Floats
 from stream.evaluations import level_of
-from stream.features import FeatureReference
+from stream.features import FeatureReference, Role
 from stream.judgements import allowed_of
 from stream.quality import METRICS
 from stream.references import Reference
 from stream.settings import ModelSettings
+from stream.vectors import left_out
 
 SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
 MEDIAN, MOST = 0.0, 1.2816  # how many deviations chance may be against it: one of two, one of ten
@@ -107,7 +108,7 @@ def explain(
 def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, list[str]]:
     if reference is None:
         return {}
-    known = [(effects.key(f.name, role), f) for role, f in reference.watched(settings.ignore)]
+    known = [(_called(reference, role, f), f) for role, f in reference.watched(settings.ignore)]
     quality = dict.fromkeys([*reference.quality, *settings.objectives])
     found = {
         "ks": [name for name, f in known if f.kind == "number"],
@@ -116,7 +117,14 @@ def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, 
         "quality": [name for name in quality if name in METRICS] * settings.expects_truth,
         "detectors": [f"{d.name} of {d.signal}" for d in settings.detectors],
     }
-    return {check: names for check, names in found.items() if names}
+    return {check: [*dict.fromkeys(names)] for check, names in found.items() if names}
+
+
+def _called(reference: Reference, role: Role, f: FeatureReference) -> str:
+    name = reference.vectors.unit(f.name, role)
+    if name == f.name:
+        return effects.key(name, role)
+    return f"{name} ({reference.vectors.size(name)} numbers)"
 
 
 def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
@@ -169,16 +177,20 @@ def _limits(
 ) -> Sequence[_Limit]:
     known, allowed = reference.calibration, allowed_of(reference, settings, window_s)
     checked = sum(map(len, _watched(reference, settings).values()))
-    plain = float(special.kolmogi(level_of(settings) / max(1, checked)) ** 2)
+
+    def plain(one_of: int) -> float:
+        return float(special.kolmogi(level_of(settings) / max(1, checked) / one_of) ** 2)
+
     found = []
     for name, f in reference.features.items():
-        if f.kind != "number" or name in settings.ignore or f.sd <= 0:
+        if f.kind != "number" or left_out(name, settings.ignore) or f.sd <= 0:
             continue
         inflation = known.inflation(name, "input", window_s, rows) if known and allowed else None
-        t = allowed.threshold if allowed and inflation else plain
+        one_of = reference.vectors.size(reference.vectors.unit(name, "input"))
+        t = allowed.threshold if allowed and inflation else plain(one_of)
         n = rows * f.rows / (rows + f.rows)
         size = inflation or 1.0
-        own = settings.effect_floors.get(name)
+        own = effects.own_floor(name, settings)
         floor = settings.effect_floor_sd if own is None else own / f.sd
         found.append(_Limit(f, floor, math.sqrt(t * size / n), math.sqrt(size / 4 / n), size))
     return found

@@ -10,6 +10,7 @@ from stream.joins import Answer
 from stream.references import Reference
 from stream.samples import Sample
 from stream.settings import ModelSettings
+from stream.vectors import Vectors
 
 FIRST_PANES = "first-panes"  # the source of a reference that nobody registered
 MAX_PART_BYTES = 600_000
@@ -19,7 +20,8 @@ def first_reference(model: str, version: str, sample: Sample, settings: ModelSet
     """The reference of a sample's rows, in order of id hash: the same for any order of arrival."""
     sample.trim()
     order = np.argsort(np.concatenate([block.ids for block in sample.blocks]), kind="stable")
-    names = sorted({name for block in sample.blocks for name in block.features})
+    found = {name for block in sample.blocks for name in block.features}
+    names = sorted(found - Vectors.of(found).elements.keys())  # a vector that is null has no number
     return Reference.build(
         model,
         version,

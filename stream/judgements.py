@@ -22,25 +22,30 @@ class Chance:
     """A calibrated judgement. sure: chance alone is out; words: how often it does as much.
 
     level: the p-value that the limit of certainty would have. details: for the reading.
+    evidence: the squared statistic over its inflation; larger is less likely by chance.
     """
 
     sure: bool
     level: float
     words: str
     details: dict[str, Detail]
+    evidence: float = 0.0
 
 
 def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]:
     """Alarms a month that the inputs' evaluations may spend: on calibrated numbers, on the rest.
 
     Half of the budget is quality's, where quality can be judged at all. What is calibrated and
-    what is not share by their number: features with values missing are checked for that too.
+    what is not share by their number, a vector being one: features with values missing are checked
+    for that too.
     """
     judged = settings.expects_truth and (reference.quality or settings.objectives)
     month = settings.false_alarms_per_month / (2 if judged else 1)
-    known = [f for _, f in reference.watched(settings.ignore)]
-    numbers = sum(f.kind == "number" for f in known)
-    others = len(known) - numbers + sum(f.missing > 0 for f in known)
+    known = [*reference.watched(settings.ignore)]
+    unit = reference.vectors.unit
+    numbers = len({(role, unit(f.name, role)) for role, f in known if f.kind == "number"})
+    others = sum(f.kind == "category" for _, f in known)
+    others += len({(role, unit(f.name, role)) for role, f in known if f.missing})
     total = max(1, numbers + others)
     return month * numbers / total, month * others / total
 
@@ -72,7 +77,7 @@ def _chance(m: Measure, known: Calibration, allowed: Allowance, window_s: int) -
     level = float(special.kolmogorov((allowed.threshold * inflation) ** 0.5))
     a_month = allowed.expected(t)
     details: dict[str, Detail] = {"by_chance_a_month": a_month, "variance_inflation": inflation}
-    return Chance(t > allowed.threshold, level, figures.months(a_month), details)
+    return Chance(t > allowed.threshold, level, figures.months(a_month), details, t)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Measure:
     """A check's figures, before anyone has said at which level it is to be judged.
 
     what: the change in words. p_value and effect are None where there was too little to compare.
+    about: what it is of, where that is not the feature alone.
     """
 
     check: str
@@ -51,6 +52,12 @@ class Measure:
     p_value: float | None = None
     effect: Effect | None = None
     details: dict[str, Detail] = dataclasses.field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What its reading is of."""
+        return self.about or self.comparison.feature.name
 
 
 def ks(w: Comparison) -> Measure:

@@ -24,6 +24,7 @@ from stream.features import (
     summarise,
 )
 from stream.pieces import pieces, together
+from stream.vectors import Vectors, left_out
 
 __all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
 MAX_PARTS = 10_000
@@ -68,6 +69,11 @@ class Reference:
     calibration: Calibration | None = None
 
     @functools.cached_property
+    def vectors(self) -> Vectors:
+        """Which features are numbers of one vector."""
+        return Vectors.of(name for name, f in self.features.items() if f.kind == "number")
+
+    @functools.cached_property
     def id(self) -> str:
         """32 hexadecimal digits that depend on the content alone."""
         found = hashlib.sha256()
@@ -76,11 +82,11 @@ class Reference:
         return found.hexdigest()[:32]
 
     def watched(self, ignore: Collection[str]) -> Iterator[tuple[Role, FeatureReference]]:
-        """What is checked: features and outputs but for those of these names."""
+        """What is checked: features and outputs but for those of these names, and vectors'."""
         roles: tuple[tuple[Role, Mapping[str, FeatureReference]], ...]
         roles = ("input", self.features), ("output", self.outputs)
         for role, known in roles:
-            yield from ((role, f) for name, f in known.items() if name not in ignore)
+            yield from ((role, f) for name, f in known.items() if not left_out(name, ignore))
 
     def document(self) -> dict[str, Any]:
         """The whole reference as plain values; nothing of a calibration where there is none."""
@@ -116,7 +122,8 @@ class Reference:
 
         The task follows from the labels, or else from the predictions, where it is "auto".
         """
-        kinds: dict[str, Kind] = dict.fromkeys(categorical, "category")
+        kinds: dict[str, Kind] = dict.fromkeys(Vectors.of(features).owners, "number")
+        kinds |= dict.fromkeys(categorical, "category")
         kinds |= dict.fromkeys(numeric, "number")
         task = _task(task, label if label is not None else prediction)
         limits = {"max_edges": max_edges, "max_categories": max_categories}

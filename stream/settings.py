@@ -71,11 +71,11 @@ class ModelSettings:
     effect_floors: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Feature's name to the change of it that matters, in place of the two above: of a number the
     Wasserstein distance in its own unit, of a category the share of rows. An output is called
-    `output:prediction` or `output:confidence`."""
+    `output:prediction` or `output:confidence`; a vector's name stands for all of its numbers."""
     effect_floor_quality: float = 0.05
     """Fall of quality that matters: of accuracy as it is, of a loss as a share of its reference."""
     ignore: tuple[str, ...] = ()
-    """Features that are not watched."""
+    """Features that are not watched; a vector's name stands for all of its numbers."""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Metric name to the value that is promised; without one, the reference's own value counts."""
     detectors: tuple[DetectorSettings, ...] = ()

@@ -94,7 +94,8 @@ class Share:
         outputs = {"prediction": prediction, "confidence": _column(confidence)}
         for name, feature in self.reference.outputs.items():
             self._count("output", feature, outputs.get(name), n)
-        strange = {name: n for name in features if name not in self.reference.features}
+        known, vectors = self.reference.features, self.reference.vectors.elements
+        strange = {name: n for name in features if name not in known and name not in vectors}
         if strange:
             self.unknown = _kept(self.unknown, strange)
 

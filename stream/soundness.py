@@ -195,7 +195,7 @@ def together(found: Iterable[Measure]) -> list[Measure]:
     alike: dict[int, list[str]] = defaultdict(list)
     for m in listed:
         if m.check == "missing" and _holes(m) >= TOGETHER:
-            alike[_holes(m)].append(m.comparison.called)
+            alike[_holes(m)].append(m.about or m.comparison.called)
     return [_beside(m, alike[_holes(m)]) if m.check == "missing" else m for m in listed]
 
 
@@ -204,7 +204,7 @@ def _holes(m: Measure) -> int:
 
 
 def _beside(m: Measure, alike: Sequence[str]) -> Measure:
-    others = [name for name in alike if name != m.comparison.called]
+    others = [name for name in alike if name != (m.about or m.comparison.called)]
     if not others:
         return m
     what = f"{m.what}; as many missing in {figures.listed(others, NAMED)}"

@@ -1,5 +1,6 @@
 """Registration: what a table of training data becomes, and what is said about what it lacks."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -96,6 +97,19 @@ CASES: dict[str, tuple[Roles, str]] = {
         "no column is left",
     ),
 }
+
+
+def test_a_list_is_a_vector_that_can_be_left_out_and_be_nothing_else() -> None:
+    own = {f"v[{i}]": column_of(np.arange(1_200.0) * i) for i in range(3)}
+    data = dataclasses.replace(table(), vectors={"v": tuple(own)})
+    data = dataclasses.replace(data, columns={**data.columns, **own})
+    found, _ = registration.build(data, "m", "1", Roles())
+    assert found.vectors.elements == {"v": tuple(own)}
+    found, _ = registration.build(data, "m", "1", Roles(ignore=("v",)))
+    assert not found.vectors
+    for roles in (Roles("v"), Roles(label="v"), Roles(time="v"), Roles(categorical=("v",))):
+        with pytest.raises(BadTable, match="'v' holds lists of numbers"):
+            registration.build(data, "m", "1", roles)
 
 
 @pytest.mark.parametrize("case", CASES)

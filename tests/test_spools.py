@@ -113,7 +113,7 @@ def test_limits_of_rows_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_columns_that_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"x": [1.5, 2.5], "x.y": [3.0, 4.0], "v": [[1], [2]]}), path)
+    pq.write_table(pa.table({"x": [1.5, 2.5], "x.y": [3.0, 4.0], "v": [[[1]], [[2]]]}), path)
     with spools.opened(path) as table:
         assert isinstance(table, Table)
         assert list(table.columns) == ["x", "x.y"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from agents import tables
+from agents import spools, tables
 from agents.tables import BadTable
 from stream.columns import Column
 
@@ -83,7 +83,7 @@ def test_dictionaries_dates_and_what_is_not_supported(tmp_path: Path) -> None:
             "word": pa.array(["a", None, "b"]).dictionary_encode(),
             "day": pa.array([1, 2, 3], pa.date32()),
             "price": pa.array([1, 2, None], pa.decimal128(10, 2)),
-            "vector": pa.array([[1.0], [2.0], []]),
+            "vectors": pa.array([[[1.0]], [[2.0]], []]),
             "nothing": pa.nulls(3),
         }
     )
@@ -93,7 +93,7 @@ def test_dictionaries_dates_and_what_is_not_supported(tmp_path: Path) -> None:
     assert found.columns["day"].names()[0] == "1970-01-02"
     np.testing.assert_array_equal(found.columns["price"].numbers, [1, 2, np.nan])
     assert np.isnan(found.columns["nothing"].numbers).all()
-    assert "vector" in found.skipped
+    assert "vectors" in found.skipped
 
 
 def test_a_column_of_many_chunks(tmp_path: Path) -> None:
@@ -138,3 +138,39 @@ def test_a_file_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_bytes(gzip.compress(b"a\n" + b"1\n" * 10_000))
     with pytest.raises(BadTable, match="take a sample"):
         tables.read(path)
+
+
+def lists_of_numbers() -> pa.Table:
+    numbers = [[1.5, 2.0], None, [3.0], [None, 4.0], []]
+    fixed = pa.array([[1, 2], None, [3, 4], [5, None], [7, 8]], pa.list_(pa.int64(), 2))
+    return pa.table({"v": pa.array(numbers, pa.list_(pa.float32())), "w": fixed, "x": range(5)})
+
+
+def test_lists_of_numbers_are_a_column_for_each_of_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(lists_of_numbers(), path, row_group_size=2)
+    nan = np.nan
+    expected = {
+        "v[0]": [1.5, nan, 3, nan, nan],
+        "v[1]": [2, nan, nan, 4, nan],
+        "w[0]": [1, nan, 3, 5, 7],
+        "w[1]": [2, nan, 4, nan, 8],
+        "x": [0, 1, 2, 3, 4],
+    }
+    with spools.opened(path) as spooled:
+        for found in (tables.read(path), spooled):
+            assert list(found.columns) == list(expected)
+            assert found.vectors == {"v": ("v[0]", "v[1]"), "w": ("w[0]", "w[1]")}
+            assert sorted(found.names) == ["v", "w", "x"]
+            for name, values in expected.items():
+                np.testing.assert_array_equal(found.columns[name].numbers, values)
+
+
+def test_a_column_called_as_a_number_of_a_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"v[1]": [0.0, 1.0], "v": [[1.0, 2.0], [3.0, 4.0]]})
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(BadTable, match=r"a column 'v\[1\]' beside the list"):
+        tables.read(path)
+    with pytest.raises(BadTable, match=r"a column 'v\[1\]' beside the list"), spools.opened(path):
+        pass

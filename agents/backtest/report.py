@@ -10,8 +10,11 @@ from typing import Any
 import jinja2
 
 from agents.backtest import words
+from agents.backtest.accounts import Point
 from agents.backtest.plots import Plots, style
 from agents.backtest.words import Frame
+from stream.features import FeatureReference
+from stream.references import Reference
 from stream.stamps import span
 
 TEMPLATE = "report.html"
@@ -55,11 +58,22 @@ def _content(frame: Frame, summary: Sequence[str]) -> dict[str, Any]:
 
 def _features(frame: Frame, plots: Plots) -> Iterator[dict[str, Any]]:
     run, last = frame.run, frame.run.last_window()
-    known = [("input", n, f) for n, f in run.reference.features.items()]
-    known += [("output", n, f) for n, f in run.reference.outputs.items()]
+    unit = run.reference.vectors.unit
+    known = dict.fromkeys(("input", unit(name, "input")) for name in run.reference.features)
+    known |= dict.fromkeys(("output", name) for name in run.reference.outputs)
     loud = {(a.alert.reading.role, a.alert.reading.subject) for a in frame.account.alarms}
-    known.sort(key=lambda one: one[:2] not in loud)
-    for role, name, feature in known[:MOST]:
+    for role, name in sorted(known, key=lambda one: one not in loud)[:MOST]:
         points = frame.account.readings.get((role, name), [])
-        pictures = [plots.distribution(feature, last.counts(name, role))] if last.rows else []
-        yield {"name": name, "pictures": [*pictures, plots.effect(role, name, points)]}
+        feature = _drawn(run.reference, role, name, points)
+        pictures = [plots.distribution(feature, last.counts(feature.name, role))]
+        pictures = [*(pictures if last.rows else []), plots.effect(role, name, points)]
+        yield {"name": name, "pictures": pictures, "of": feature.name}
+
+
+def _drawn(reference: Reference, role: str, name: str, points: Sequence[Point]) -> FeatureReference:
+    """The feature itself; of a vector the number that its last reading found to differ most."""
+    if role == "output":
+        return reference.outputs[name]
+    told = [r.details["most"] for _, r in points if "most" in r.details]
+    most = str(told[-1]) if told else reference.vectors.elements.get(name, (name,))[0]
+    return reference.features[most]

@@ -169,7 +169,7 @@ def reference_of(task: Task, table: Table, name: Path) -> tuple[Reference, list[
     Columns that are something else in the file are no features; what the reference has not of
     answers and truth is not known of it.
     """
-    plan, known = task.plan, {*table.columns, *table.skipped}
+    plan, known = task.plan, {*table.columns, *table.names}
     try:
         own = roles(task, known)
         return registration.build(table, plan.model, plan.version, own, task.model)

@@ -254,7 +254,10 @@ def _stages(text: str | None) -> tuple[Stage, ...]:
 def _print_registered(
     settings: Settings, found: Reference, notes: Sequence[str], count: int
 ) -> None:
-    numbers = [n for n, f in found.features.items() if f.kind == "number"]
+    single = [n for n, f in found.features.items() if f.kind == "number"]
+    vectors = found.vectors.elements
+    numbers = [n for n in single if n not in found.vectors.owners]
+    numbers += [f"{name} ({len(own)} numbers)" for name, own in vectors.items()]
     words = [n for n, f in found.features.items() if f.kind == "category"]
     lines: list[tuple[str, Any]] = [
         ("reference", f"{found.id} of {found.model} {found.version}, {found.rows:,} rows"),
