@@ -19,7 +19,7 @@ from agents.embedded import EmbeddedRedis
 from tests import servers
 from tests.brokers import ApacheKafka
 from tests.fire import verdicts
-from tests.fire.fleets import FACTOR, SHORT, Fleet, freeze, thaw
+from tests.fire.fleets import FACTOR, SHORT, WORKER, Fleet, freeze, thaw
 from tests.fire.loads import Load
 from tests.fire.stories import TABLES, Story
 from tests.fire.verdicts import Verdict
@@ -30,8 +30,6 @@ from tests.workers import INNER, Deployment, Process
 AWAY_S = 1.0  # how long a server is away
 FROZEN_S = 5.0  # longer than a session
 POISON = 97  # one record in about so many
-LIMIT_S = 30
-WORKER = {"checkpoint_s": 0.5, "shutdown_s": LIMIT_S}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class Soak:
         self.fleet.enlist()
 
     def stop(self) -> None:
-        code = self.fleet.retire(self.fleet.pick(self.elder), 3 * LIMIT_S)
+        code = self.fleet.retire(self.fleet.pick(self.elder))
         assert code == 0, self.fleet.deployment.logs()
         self.fleet.enlist()
 

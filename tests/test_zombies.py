@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from tests.fire import verdicts
-from tests.fire.fleets import SHORT, Fleet, freeze, thaw
+from tests.fire.fleets import SHORT, WORKER, Fleet, freeze, thaw
 from tests.fire.stories import TABLES
 from tests.workers import Deploy, Process
 
@@ -26,7 +26,7 @@ def came_back(member: Process, before: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_frozen_worker_thaws_under_its_successor(deploy_real: Deploy) -> None:
-    d = deploy_real(TABLES, kafka=SHORT)
+    d = deploy_real(TABLES, kafka=SHORT, worker=WORKER)
     fleet = Fleet.of(d, 2)
     with verdicts.under_load(fleet):
         zombie = fleet.members[0]

@@ -15,11 +15,13 @@ from tests.fire.states import STAGES
 from tests.workers import Deployment, Process
 
 Seqs = dict[str, int]
-STOP_S = 90
+LIMIT_S = 60  # within which a worker ends that is told to: three at once, on a busy machine
+STOP_S = 90  # one that takes longer than its limit ends by itself, with another exit code
 FACTOR = 2  # a period between two blows is at least so many times as long as a recovery
 PATIENCE_S = 120.0  # a busy machine is no failure
 PATIENT = Retry(ConstantBackoff(0.2), 300)  # while Redis is away, or reads its file again
 SHORT = {"session_timeout_s": 3, "heartbeat_s": 0.5, "commit_s": 0.5}
+WORKER = {"checkpoint_s": 0.5, "shutdown_s": LIMIT_S}
 
 
 @dataclasses.dataclass(slots=True)
