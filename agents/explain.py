@@ -95,6 +95,7 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     """What is said of it: a word for the line, and the line."""
     if found.reference_id:
         yield "reference", f"{found.reference_id[:12]}, {found.reference_rows:,} rows"
+    yield "compared", found.compared_with
     for check, names in found.watched.items():
         yield "watched", f"{CHECKS[check]}: {figures.listed(names, NAMED)}"
     yield "budget", _budget(found)

@@ -89,6 +89,7 @@ def build(
     settings, seed: what it is calibrated for and with, where its rows have times.
     """
     _check(table, roles)
+    _check_times(roles, settings)
     named = roles.named()
     features = _Chosen(table.columns, [n for n in table.columns if not left_out(n, named)])
     if not features:
@@ -114,6 +115,16 @@ def build(
         times = _times(table, roles.time)
         reference = calibrated(reference, features, answers | sure, times, settings, seed)
     return reference, _notes(table, reference, roles) + _promises(reference, roles, settings)
+
+
+def _check_times(roles: Roles, settings: ModelSettings) -> None:
+    """Whether rows have hours, where they are compared by them. Raises BadTable."""
+    if settings.seasonality != "none" and roles.time in (None, ROW):
+        lacks = "no times" if roles.time is None else "no hours (--time row)"
+        raise BadTable(
+            f"seasonality = {settings.seasonality}, and the rows have {lacks}: name the column of "
+            "their times with --time"
+        )
 
 
 def _times(table: Table, name: str) -> Ints:

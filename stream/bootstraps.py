@@ -14,9 +14,12 @@ import numpy as np
 
 from stream.calibrations import GAPS, Calibration, Law, WindowLaw
 from stream.columns import Floats, Ints
+from stream.hours import SEASONS
+from stream.settings import DAY_S, HOUR_S, Seasonality
 from stream.slots import Counts
 from stream.variations import (
     DIRECTIONS,
+    LEAST_DAYS,
     Singles,
     World,
     inflations_of,
@@ -33,16 +36,37 @@ CELLS_MADE = 60_000_000
 PANES_MADE = (14_400, 57_600)
 MOST, LEAST = 400, 8  # episodes between which the law of their rate is fitted
 STEPS = 16
+LEAST_PERIODS = 3
 EQUAL = 1e-6  # of squared statistics
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make. windows_s: lengths of windows, multiples of pane_s."""
+    """What to make. windows_s: lengths of windows, multiples of pane_s. season: of `found`."""
 
     pane_s: int
     windows_s: tuple[int, ...]
     seed: int = 0
+    season: Seasonality = "none"
+
+    @property
+    def period(self) -> "Period | None":
+        """The hours that are compared each with itself."""
+        hours = SEASONS[self.season]
+        return Period(hours, HOUR_S // self.pane_s) if hours else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Period:
+    """Hours after which a season begins anew, and panes of each."""
+
+    hours: int
+    panes_an_hour: int
+
+    @property
+    def panes(self) -> int:
+        """Of all of it."""
+        return self.hours * self.panes_an_hour
 
 
 def calibrate(
@@ -56,7 +80,7 @@ def calibrate(
     if not found:
         return None
     used = np.flatnonzero(sum(c.rows for c in found))
-    if len(used) < LEAST_PANES:
+    if len(used) < LEAST_PANES or _too_short(plan, len(used)):
         return None
     days = whole_days(used, plan.pane_s, first)
     order = order_of(found, days)
@@ -69,7 +93,8 @@ def calibrate(
     random = np.random.default_rng([plan.seed, len(found), len(used)])
     chosen = np.sort(random.permutation(len(found))[:TOGETHER])
     world = world_of([found[i] for i in chosen], units, loose)
-    laws = _laws(world, inflations[chosen], lengths, len(found) / len(chosen), random)
+    drawn = Draws(world, lengths, plan.period)
+    laws = _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
     some = [*zip(found, inflations, strict=True), *_apart(others, days, used, lengths)]
     figures = {(c.name, c.role): tuple(x.tolist()) for c, x in some}
     return Calibration(
@@ -82,7 +107,15 @@ def calibrate(
         windows=tuple(WindowLaw(w, law) for w, law in zip(windows, laws, strict=True)),
         features={name: x for (name, role), x in figures.items() if role == "input"},
         outputs={name: x for (name, role), x in figures.items() if role == "output"},
+        season=plan.season,
     )
+
+
+def _too_short(plan: Plan, panes: int) -> bool:
+    """Whether hours recur too seldom to show how much they vary."""
+    period = plan.period
+    least = 0 if period is None else max(LEAST_DAYS * DAY_S, LEAST_PERIODS * period.hours * HOUR_S)
+    return panes * plan.pane_s < least
 
 
 def _apart(
@@ -95,44 +128,96 @@ def _apart(
         yield one, inflations_of(world_of([one], units, order == "hours"), lengths)[0]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draws:
+    """What stretches are drawn from, and for windows of which lengths, in panes.
+
+    period: of the hours that are compared each with itself, where they are.
+    """
+
+    world: World
+    lengths: Sequence[int]
+    period: Period | None = None
+
+    @property
+    def panes(self) -> int:
+        """Of a stretch and the longest window before it, in whole units."""
+        slots = self.world.shape[1]
+        return -(-(STRETCH + max(self.lengths)) // slots) * slots
+
+    def rows(self) -> Singles:
+        """Rows of each pane, shape (panes, columns)."""
+        return np.tile(self.world.rows, (self.panes // self.world.shape[1], 1))
+
+    def error(self, unsure: np.float32, random: np.random.Generator) -> Singles:
+        """The reference's own, shape (panes, columns), or (1, columns) where all panes share it."""
+        units, slots, columns = self.world.shape
+        if self.period is None:
+            whole = _mixed(self.world, 1, random)[0].sum(axis=0) * unsure
+            whole *= np.float32(1 / (np.sqrt(units) * slots))
+            return np.reshape(whole, (1, columns))
+        panes, each = self.period.panes, self.period.panes_an_hour
+        made = _mixed(self.world, panes // slots, random).reshape(-1, each, columns).mean(axis=1)
+        made *= np.float32(np.sqrt(panes / (units * slots))) * unsure
+        return np.repeat(made, each, axis=0)[np.arange(self.panes) % panes]
+
+    def known(self, length: int) -> Floats:
+        """Rows of the reference that windows are compared with, in panes' rows: by end."""
+        units, slots, _ = self.world.shape
+        if self.period is None:
+            return np.full(STRETCH, float(units * slots))
+        rows = self.rows().mean(axis=1, dtype=float)
+        at = np.arange(self.panes)
+        hour = at // self.period.panes_an_hour % self.period.hours
+        by_hour = np.zeros((self.panes + 1, self.period.hours))
+        by_hour[at + 1, hour] = rows
+        up_to = by_hour.cumsum(axis=0)
+        ends = np.arange(max(self.lengths), max(self.lengths) + STRETCH)
+        n = up_to[ends] - up_to[ends - length]
+        whole = np.tile(self.world.rows.mean(axis=1, dtype=float), self.period.panes // slots)
+        m = whole.reshape(self.period.hours, -1).sum(axis=1) * units * slots / self.period.panes
+        found: Floats = n.sum(axis=1) ** 2 / np.maximum((n**2 / np.maximum(m, 1e-9)).sum(1), 1e-9)
+        return found
+
+
 def _laws(
-    world: World,
-    inflations: Floats,
-    lengths: Sequence[int],
-    stands_for: float,
-    random: np.random.Generator,
+    drawn: Draws, inflations: Floats, stands_for: float, random: np.random.Generator
 ) -> list[tuple[Law, ...]]:
     """The laws of each length. stands_for: how many features each simulated one stands for."""
-    columns = world.shape[2]
+    columns = drawn.world.shape[2]
     panes = int(np.clip(CELLS_MADE // columns, *PANES_MADE))
-    series: list[list[Floats]] = [[] for _ in lengths]
+    series: list[list[Floats]] = [[] for _ in drawn.lengths]
+    known = [drawn.known(length) for length in drawn.lengths]
     for _ in range(-(-panes // STRETCH)):
-        for i, largest in enumerate(_stretch(world, inflations, lengths, random)):
+        for i, largest in enumerate(_stretch(drawn, known, inflations, random)):
             series[i].append(largest)
     return [tuple(_law(some, gap, stands_for) for gap in GAPS) for some in series]
 
 
 def _stretch(
-    world: World, inflations: Floats, lengths: Sequence[int], random: np.random.Generator
+    drawn: Draws, known: Sequence[Floats], inflations: Floats, random: np.random.Generator
 ) -> Iterator[Floats]:
     """Largest squared statistic over its inflation, of each length, shape (STRETCH,)."""
+    world, lengths = drawn.world, drawn.lengths
     units, slots, columns = world.shape
-    days = -(-(STRETCH + max(lengths)) // slots)
+    days = drawn.panes // slots
     # what a variance from so few units is worth: a normal variable over it is one of Student's
     freedom = (units - 1) * (slots if world.loose else 1 / DIRECTIONS)
     unsure = np.float32(np.sqrt(freedom / random.chisquare(freedom)))
     made = (_mixed(world, days, random) * unsure).reshape(-1, columns)
     made += np.tile(world.usual, (days, 1))
-    rows = np.tile(world.rows, (days, 1))
-    error = _mixed(world, 1, random)[0].sum(axis=0) * unsure
-    error *= np.float32(1 / (np.sqrt(units) * slots))
+    rows = drawn.rows()
+    error = drawn.error(unsure, random)
+    if drawn.period is not None:  # each hour has one of its own
+        made, error = made - rows * error, np.zeros_like(error[:1])
     up_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(made, axis=0)])
     rows_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(rows, axis=0)])
     for i, length in enumerate(lengths):
         ends = np.arange(max(lengths), max(lengths) + STRETCH)
         n = np.maximum(rows_to[ends] - rows_to[ends - length], 1e-6)
         apart = (up_to[ends] - up_to[ends - length]) / n - error
-        apart *= np.sqrt(n * np.float32(units * slots) / (n + np.float32(units * slots)))
+        m = known[i][:, None].astype(np.float32)
+        apart *= np.sqrt(n * m / (n + m))
         far = np.maximum.reduceat(np.abs(apart), world.starts, axis=1)
         yield ((far + world.corrections) ** 2 / inflations[:, i]).max(axis=1)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stream.settings import DAY_S, MONTH_S, ModelSettings
+from stream.settings import DAY_S, MONTH_S, ModelSettings, Seasonality
 from stream.stamps import short
 
 UNCALIBRATED = "uncalibrated: no time order"
@@ -58,7 +58,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     panes, days: of the reference that were used. rows_a_pane: their mean. order: what is as good
     as independent: "panes", "hours" (panes, but for what is usual at their hour), or "days" alone.
     features, outputs: variance inflation by name, of categories too, one figure for each of
-    `windows`.
+    `windows`. season: by which hours rows were compared.
     """
 
     seed: int
@@ -70,11 +70,24 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     windows: tuple[WindowLaw, ...]
     features: dict[str, tuple[float, ...]] = {}
     outputs: dict[str, tuple[float, ...]] = {}
+    season: Seasonality = "none"
 
     def document(self) -> dict[str, Any]:
         """Plain values for JSON; `from_document` reads them back to the bit."""
         found: dict[str, Any] = msgspec.to_builtins(self)
+        if self.season == "none":
+            del found["season"]  # as it was before there were any
         return found
+
+    def unfit(self, settings: ModelSettings) -> str:
+        """Why it says nothing of windows as these settings want them; "" if it does."""
+        if self.pane_s != settings.pane_s:
+            return (
+                f"panes are of {short(settings.pane_s)}, it was calibrated for {short(self.pane_s)}"
+            )
+        if self.season != settings.seasonality:
+            return f"seasonality is {settings.seasonality}, it was calibrated for {self.season}"
+        return ""
 
     def inflation(
         self, name: str, role: str, window_s: int, rows: int | None = None
@@ -173,7 +186,7 @@ def allowance(
     is at most `significance`, whatever the budget.
     """
     window = found.of_window(window_s) if found else None
-    if found is None or window is None or found.pane_s != settings.pane_s or month <= 0:
+    if found is None or window is None or found.unfit(settings) or month <= 0:
         return None
     panes = MONTH_S / settings.pane_s
     law = window.law(settings.clear)
@@ -194,9 +207,8 @@ def promise(found: Calibration | None, settings: ModelSettings) -> tuple[bool, l
     """Whether the model's budget is kept by its reference, and what is to be said of that."""
     if found is None:
         return False, [UNCALIBRATED]
-    if found.pane_s != settings.pane_s:
-        said = f"panes are of {short(settings.pane_s)}, it was calibrated for {short(found.pane_s)}"
-        return False, [f"uncalibrated: {said}"]
+    if unfit := found.unfit(settings):
+        return False, [f"uncalibrated: {unfit}"]
     told = [_promised(found, settings, window_s) for window_s in settings.windows_s]
     return all(kept for kept, _ in told), [text for _, text in told]
 

@@ -18,6 +18,7 @@ from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Measure, chi_square, ks, missing
 from stream.references import Reference
+from stream.seasons import Seasonal
 from stream.settings import ModelSettings
 from stream.shares import Share
 
@@ -124,18 +125,17 @@ def check_share(
     settings: ModelSettings,
     leisure: Leisure = ALWAYS,
     window_s: int = 0,
+    seasonal: Seasonal | None = None,
 ) -> list[Reading]:
     """All checks of a window's features and outputs; `level` is that of the whole family.
 
-    window_s: the window's length, for which the reference may be calibrated.
+    window_s: the window's length, for which the reference may be calibrated. seasonal: its rows by
+    hour, where they are compared so.
     """
     found: list[Measure] = []
     for role, feature in reference.watched(settings.ignore):
         leisure.between()
-        seen = share.new_names.get(effects.key(feature.name, role), {})
-        new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
-        counts = share.counts(feature.name, role)
-        found += measures(Comparison(feature, counts, settings, role, new))
+        found += measures(_comparison(role, feature, share, settings, seasonal))
     calibrated = chances(reference, found, settings, window_s)
     units = folded([*zip(found, calibrated, strict=True)], reference)
     found = soundness.together(unit.measure for unit in units)
@@ -149,6 +149,22 @@ def check_share(
     ]
     told = [u.told(m, at) for u, m, at in zip(units, found, levels, strict=True)]
     return [judge(m, at, c) for m, at, c in zip(told, levels, sure, strict=True)]
+
+
+def _comparison(
+    role: Role,
+    feature: FeatureReference,
+    share: Share,
+    settings: ModelSettings,
+    seasonal: Seasonal | None,
+) -> Comparison:
+    seen = share.new_names.get(effects.key(feature.name, role), {})
+    new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
+    counts = share.counts(feature.name, role)
+    if seasonal is None:
+        return Comparison(feature, counts, settings, role, new)
+    ranked = seasonal.ranks(feature, role)
+    return Comparison(seasonal.usual(feature), counts, settings, role, new, ranked)
 
 
 def _levels(

@@ -3,14 +3,27 @@
 import dataclasses
 from collections.abc import Mapping
 
+import numpy as np
+
 from stream.bootstraps import Plan, calibrate
 from stream.calibrations import lengths
 from stream.columns import Column, Ints
 from stream.events.times import FIRST_MS
-from stream.features import Kind
+from stream.features import FeatureReference, Kind
+from stream.hours import SEASONS, hours_of
 from stream.references import Reference
-from stream.settings import ModelSettings
-from stream.slots import CELLS, FEW_CELLS, MANY_FEATURES, Counts, counted, panes_of, sorted_out
+from stream.seasons import tabulated
+from stream.settings import ModelSettings, Seasonality
+from stream.slots import (
+    CELLS,
+    FEW_CELLS,
+    MANY_FEATURES,
+    Counts,
+    counted,
+    counted_by_hour,
+    panes_of,
+    sorted_out,
+)
 
 NO_TIME = FIRST_MS - 1  # epoch ms of a row that has none
 
@@ -28,7 +41,11 @@ def calibrated(
     times_ms: shape (rows,), NO_TIME where a row has none. Columns are read once more, one at a
     time. The reference comes back as it was where its rows tell too little.
     """
-    plan = Plan(settings.pane_s, lengths(settings), seed)
+    season = settings.seasonality
+    plan = Plan(settings.pane_s, lengths(settings), seed, season)
+    if season != "none":
+        hours = np.where(times_ms == NO_TIME, -1, hours_of(times_ms, season))
+        reference = _by_hour(reference, features, outputs, hours, season)
     panes = panes_of(times_ms, settings.pane_s, NO_TIME)
     watched = list(reference.watched(settings.ignore)) if panes.count else []
     numbers = sum(f.kind == "number" for _, f in watched)
@@ -36,10 +53,34 @@ def calibrated(
     found: dict[Kind, list[Counts]] = {"number": [], "category": []}
     for role, f in watched:
         column = (features if role == "input" else outputs)[f.name]
-        if f.kind == "number":
+        if f.hours is not None:
+            one = counted_by_hour(f, role, column, panes, settings.pane_s)
+        elif f.kind == "number":
             one = counted(f, role, column, panes, cells)
         else:
             one = sorted_out(f, role, column, panes)
         found[f.kind] += [one] if one is not None else []
     made = calibrate(found["number"], plan, panes.first, found["category"])
     return dataclasses.replace(reference, calibration=made)
+
+
+def _by_hour(
+    reference: Reference,
+    features: Mapping[str, Column],
+    outputs: Mapping[str, Column],
+    hours: Ints,
+    season: Seasonality,
+) -> Reference:
+    """The reference with its rows by hour too."""
+    numbers = sum(f.kind == "number" for f in reference.features.values())
+    cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
+
+    def told(f: FeatureReference, columns: Mapping[str, Column]) -> FeatureReference:
+        table = tabulated(f, columns[f.name], hours, SEASONS[season], cells)
+        return dataclasses.replace(f, hours=table)
+
+    return dataclasses.replace(
+        reference,
+        features={n: told(f, features) for n, f in reference.features.items()},
+        outputs={n: told(f, outputs) for n, f in reference.outputs.items()},
+    )

@@ -10,6 +10,7 @@ from stream.events import Limits, ReferencePart, Rejected, Watermark, decode_con
 from stream.firsts import FIRST_PANES
 from stream.hashes import id_hash
 from stream.references import Parts
+from stream.seasons import unfit
 from stream.shelves import Shelf
 
 MAX_ERROR_CHARS = 500
@@ -56,6 +57,9 @@ class Controls:
             reference = self.parts.add(told)
         except ValueError as error:
             raise Rejected("bad-reference", str(error)) from error
+        why = unfit(reference, book.settings.seasonality) if reference is not None else ""
+        if why:
+            raise Rejected("bad-reference", why)
         if reference is not None and not (event.source == FIRST_PANES and book.active):
             since = event.time if event.active_from is None and book.active else event.active_from
             if book.activate(reference, since):

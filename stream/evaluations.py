@@ -11,6 +11,7 @@ from stream.events import Evaluation, Reading, Window, event_id
 from stream.leisure import ALWAYS, Leisure
 from stream.quality import METRICS, metrics_for, quality_reading
 from stream.references import Reference
+from stream.seasons import REPAIR
 from stream.settings import ModelSettings, Task
 from stream.stamps import short, stamp
 from stream.tallies import Tally
@@ -81,7 +82,9 @@ def inputs_evaluation(
     traffic: what is known of the number of rows.
     """
     level, window_s = level_of(of.settings), (of.end_ms - of.start_ms) // 1000
-    readings = check_share(reference, merged.share, level, of.settings, leisure, window_s)
+    readings = check_share(
+        reference, merged.share, level, of.settings, leisure, window_s, merged.seasonal
+    )
     readings += traffic_readings(traffic, of.settings) if traffic else []
     inputs = moved(soundness.without_notices(readings), ("input", "data"))
     data = moved(soundness.faults(readings), ("data",))
@@ -128,6 +131,9 @@ def _left_out(merged: Merged) -> list[str]:
         notes.append(f"of {merged.sampled:,} rows a sample of {merged.share.rows:,} is compared")
     if merged.gone:
         notes.append(f"{merged.gone:,} rows are left out: their counts were not kept that long")
+    if merged.seasonal and merged.seasonal.left_out:
+        rows = f"{merged.seasonal.left_out:,} rows"
+        notes.append(f"{rows} are left out: the reference has none of their hours")
     if merged.share.unknown:
         names = figures.listed(sorted(merged.share.unknown), 5)
         notes.append(f"not in the reference and not checked: {names}")
@@ -140,12 +146,19 @@ def unreferenced_evaluation(of: Subject, rows: int, needed: int, *, made: bool) 
     made: whether the rows up to the end of this window have just become the reference.
     """
     note = f"no reference is registered: {rows:,} rows collected so far; "
-    if made:
+    if of.settings.seasonality != "none":
+        note = f"no reference is registered; seasonality = {of.settings.seasonality}: {REPAIR}"
+    elif made:
         note += "from the end of this window on they stand for one"
     else:
         note += (
             f"the first {needed:,} become the reference, unless `driftline reference` registers one"
         )
+    return unjudged_evaluation(of, rows, note)
+
+
+def unjudged_evaluation(of: Subject, rows: int, note: str) -> Evaluation:
+    """A window that nothing can be compared with, and why."""
     return Evaluation(
         id=of.id("evaluation", "inputs"),
         time=stamp(of.end_ms),

@@ -1,5 +1,6 @@
 """Explanations: what of a model is watched, at which levels, and what that makes one expect."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ from scipy import special
 
 from stream import effects
 from stream.calibrations import promise
-from stream.columns import Floats
+from stream.columns import Floats, Ints
 from stream.evaluations import level_of
 from stream.features import FeatureReference, Role
+from stream.hours import SEASONS
 from stream.judgements import allowed_of
 from stream.quality import METRICS
 from stream.references import Reference
-from stream.settings import ModelSettings
+from stream.seasons import spread, unfit
+from stream.settings import HOUR_S, ModelSettings
 from stream.vectors import left_out
 
 SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -57,7 +60,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One model version. watched: what is looked at, by check. promised: whether the budget is.
 
     evaluations_a_month: of windows, whatever their length. promises: what the reference's length
-    and order allow, for each length of windows. lacks: what else it lacks.
+    and order allow, for each length of windows. lacks: what else it lacks. compared_with: which of
+    its rows.
     """
 
     model: str
@@ -72,6 +76,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     windows: list[WindowExplained]
     promises: list[str]
     lacks: list[str]
+    compared_with: str
 
 
 def explain(
@@ -102,6 +107,17 @@ def explain(
         windows=windows,
         promises=promises,
         lacks=_lacks(reference, settings),
+        compared_with=_compared_with(settings),
+    )
+
+
+def _compared_with(settings: ModelSettings) -> str:
+    if settings.seasonality == "none":
+        return "all rows of the reference"
+    day = settings.seasonality.removeprefix("hour-of-")
+    return (
+        f"inputs and outputs: the reference's rows of the same hours of the {day} (UTC), numbers "
+        "by their rank among these; quality and detectors: all rows"
     )
 
 
@@ -129,7 +145,7 @@ def _called(reference: Reference, role: Role, f: FeatureReference) -> str:
 
 def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     """What is judged without calibration though the reference has a time order, and the like."""
-    found = []
+    found = [why] if reference and (why := unfit(reference, settings.seasonality)) else []
     watched = _watched(reference, settings)
     if reference is not None and reference.calibration is not None:
         plain = [name for name in ("missing", "quality") if name in watched]
@@ -185,15 +201,24 @@ def _limits(
     for name, f in reference.features.items():
         if f.kind != "number" or left_out(name, settings.ignore) or f.sd <= 0:
             continue
+        if settings.seasonality == "none":
+            f = dataclasses.replace(f, hours=None)  # noqa: PLW2901 - nobody asks for them
         inflation = known.inflation(name, "input", window_s, rows) if known and allowed else None
         one_of = reference.vectors.size(reference.vectors.unit(name, "input"))
         t = allowed.threshold if allowed and inflation else plain(one_of)
-        n = rows * f.rows / (rows + f.rows)
+        there = f.rows * _share_of_hours(settings, window_s)
+        n = rows * there / (rows + there)
         size = inflation or 1.0
         own = effects.own_floor(name, settings)
         floor = settings.effect_floor_sd if own is None else own / f.sd
         found.append(_Limit(f, floor, math.sqrt(t * size / n), math.sqrt(size / 4 / n), size))
     return found
+
+
+def _share_of_hours(settings: ModelSettings, window_s: int) -> float:
+    """Of the reference's rows, those that such a window is compared with."""
+    hours = SEASONS[settings.seasonality]
+    return min(1.0, max(1.0, window_s / HOUR_S) / hours) if hours else 1.0
 
 
 def _found(limits: Sequence[_Limit], shift_sd: float, panes: int, settings: ModelSettings) -> Found:
@@ -219,8 +244,19 @@ def _panes_until(limit: _Limit, shift_sd: float, panes: int, against: float) -> 
 
 
 def gap_of(f: FeatureReference, shift_sd: float) -> float:
-    """The largest gap that moving all values up by a part of their deviation makes."""
-    up_to = np.cumsum(f.counts[: f.cells])
-    whole: Floats = up_to[1::2] / max(1, int(up_to[-1]))  # up to and with each edge
+    """The largest gap that moving all values up by a part of their deviation makes.
+
+    By hour, in the mean of the hours.
+    """
+    if f.hours is not None:
+        hours = [i for i, rows in enumerate(f.hours.values.tolist()) if rows]
+        gaps = [_gap(f, spread(f, f.hours, hour), shift_sd) for hour in hours]
+        return statistics.fmean(gaps) if gaps else 0.0
+    return _gap(f, f.counts, shift_sd)
+
+
+def _gap(f: FeatureReference, counts: Floats | Ints, shift_sd: float) -> float:
+    up_to = np.cumsum(counts[: f.cells])
+    whole = np.asarray(up_to[1::2] / max(1.0, float(up_to[-1])), float)  # up to and with each edge
     before = np.searchsorted(f.edges, f.edges - shift_sd * f.sd, "right")
     return float(np.abs(whole - np.concatenate([[0.0], whole])[before]).max(initial=0.0))

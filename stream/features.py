@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from stream.columns import Codes, Column, Floats, Ints, name_of_number
+from stream.hours import Hours
 
 Kind = Literal["number", "category"]
 Role = Literal["input", "output"]
@@ -31,6 +32,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     exact: bool = True
     mean: float = 0.0
     sd: float = 0.0
+    hours: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class FeatureReference:
     and wrong type (a word where a number was); for a category the names, then other and missing.
     edges, shape (k,), float64, strictly rising: every distinct value of the reference where
     `exact`, else order statistics with the extremes among them. mean, sd: of the raw values.
+    hours: the same by hour, where it is compared so.
     """
 
     name: str
@@ -51,6 +54,7 @@ class FeatureReference:
     exact: bool = True
     mean: float = 0.0
     sd: float = 0.0
+    hours: Hours | None = None
 
     @property
     def width(self) -> int:
@@ -155,6 +159,7 @@ class FeatureReference:
     def document(self) -> dict[str, Any]:
         """The reference as plain values for JSON; `from_document` reads it back to the bit."""
         found: dict[str, Any] = {"kind": self.kind, "counts": self.counts.tolist()}
+        found |= {"hours": self.hours.document()} if self.hours else {}
         if self.kind == "category":
             return found | {"names": list(self.names)}
         known = {"edges": self.edges.tolist(), "exact": self.exact}
@@ -174,7 +179,15 @@ def from_document(name: str, document: object) -> FeatureReference:
     edges = np.array(d.edges, dtype=np.float64)
     feature = FeatureReference(name, d.kind, counts, edges, tuple(d.names), d.exact, d.mean, d.sd)
     _check(feature)
-    return feature
+    return feature if d.hours is None else _by_hour(feature, d.hours)
+
+
+def _by_hour(f: FeatureReference, hours: dict[str, Any]) -> FeatureReference:
+    try:
+        found = Hours.from_document(hours, f.cells, f.width)
+    except ValueError as error:
+        raise ValueError(f"reference of {f.name!r} {error}") from None
+    return dataclasses.replace(f, hours=found)
 
 
 def _check(f: FeatureReference) -> None:

@@ -101,7 +101,7 @@ def inflated(
 ) -> list[Inflated | None]:
     """Of each measure of a category whose inflation is known."""
     known = reference.calibration
-    if known is None or known.pane_s != settings.pane_s:
+    if known is None or known.unfit(settings):
         return [None] * len(found)
     return [_inflated(m, known, window_s) for m in found]
 

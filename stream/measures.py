@@ -21,13 +21,18 @@ OTHER = "other categories"  # those the reference has not, or not among its most
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a check looks at: one feature's counts, shape (width,), and names it has not seen."""
+    """What a check looks at: one feature's counts, shape (width,), and names it has not seen.
+
+    ranked: where hours are compared, what was expected and found of each rank within the hour;
+    the feature's counts are then those of the window's hours (`stream.seasons`).
+    """
 
     feature: FeatureReference
     counts: Ints
     settings: ModelSettings
     role: Role = "input"
     new_names: tuple[str, ...] = ()
+    ranked: tuple[Ints, Ints] | None = None
 
     @property
     def called(self) -> str:
@@ -64,12 +69,14 @@ def ks(w: Comparison) -> Measure:
     """Two-sample Kolmogorov-Smirnov; effect: see `stream.effects.of_number`."""
     f = w.feature
     first, second = f.counts[: f.cells], w.counts[: f.cells]
-    gap = ranks.ks_two_sample(first, second)
+    tested = w.ranked or (first, second)
+    gap = ranks.ks_two_sample(*tested)
     distance = ranks.wasserstein(f.edges, first, second)
     effect = effects.of_number(w.called, f.sd, distance, gap.statistic, w.settings)
     details = _of_numbers(f, first, second, gap) | _of_all(w, effect)
     details |= {"wasserstein": distance, "wasserstein_sd": effects.in_sd(distance, f.sd)}
-    n, m = int(second.sum()), int(first.sum())
+    details |= _of_ranks(w.ranked[0], gap) if w.ranked else {}
+    m, n = (int(counts.sum()) for counts in tested)
     what = _numbers_in_words(w, gap)
     return Measure("ks", w, n, m, what, gap.statistic, gap.p_value, effect, details)
 
@@ -84,11 +91,18 @@ def _of_all(w: Comparison, effect: Effect) -> dict[str, Detail]:
     }
 
 
+def _of_ranks(expected: Ints, gap: ranks.Gap) -> dict[str, Detail]:
+    """What is said of ranks within the hour in place of values: a gap is at a share of them."""
+    at = int(expected[: gap.code + 1].sum()) / int(expected.sum())
+    resolution = int(expected.max()) / int(expected.sum())
+    return {"at": at, "at_side": "of the ranks of the hour", "resolution": resolution}
+
+
 def _of_numbers(
     f: FeatureReference, first: Ints, second: Ints, gap: ranks.Gap
 ) -> dict[str, Detail]:
     groups = ranks.grouped(first, second)
-    at, side = ranks.place(f.edges, gap.code)
+    at, side = ranks.place(f.edges, min(gap.code, len(first) - 1))
     before = ranks.quantiles(f.edges, first, QUARTILES)
     after = ranks.quantiles(f.edges, second, QUARTILES)
     n = int(second.sum())
@@ -117,16 +131,26 @@ def _numbers_in_words(w: Comparison, gap: ranks.Gap) -> str:
     f, edges = w.feature, w.feature.edges
     first, second = f.counts[: f.cells], w.counts[: f.cells]
     before, after = figures.pair(*(ranks.quantile(edges, c, 0.5) for c in (first, second)))
-    points = figures.number(100 * gap.statistic)
-    where, side = ranks.place(edges, gap.code)
-    what = f"{f.name}: median {before} -> {after}, largest gap {points} points {side} "
-    what += figures.number(where) + _unseen(ranks.resolution(first))
+    what = f"{f.name}: median {before} -> {after}{_where(w, gap)}"
     low, high = (float(second[i] / second.sum()) for i in (0, -1))
     if low >= BEYOND:
         what += f", {figures.share(low)} below the reference's lowest {figures.number(edges[0])}"
     if high >= BEYOND:
         what += f", {figures.share(high)} above the reference's highest {figures.number(edges[-1])}"
     return what
+
+
+def _where(w: Comparison, gap: ranks.Gap) -> str:
+    points = figures.number(100 * gap.statistic)
+    if w.ranked:
+        told = _of_ranks(w.ranked[0], gap)
+        return (
+            f" at the same hours, largest gap {points} points of the ranks within the hour, at "
+            f"{figures.share(float(str(told['at'])))} of them"
+        )
+    where, side = ranks.place(w.feature.edges, gap.code)
+    unseen = _unseen(ranks.resolution(w.feature.counts[: w.feature.cells]))
+    return f", largest gap {points} points {side} {figures.number(where)}{unseen}"
 
 
 def _unseen(resolution: float) -> str:

@@ -24,6 +24,7 @@ from stream.features import (
     summarise,
 )
 from stream.pieces import pieces, together
+from stream.settings import Seasonality
 from stream.vectors import Vectors, left_out
 
 __all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
@@ -80,6 +81,12 @@ class Reference:
         for piece in pieces(self.document(), order="sorted"):
             found.update(piece)
         return found.hexdigest()[:32]
+
+    @functools.cached_property
+    def season(self) -> Seasonality:
+        """By which hours its rows were counted too."""
+        known = [f.hours for f in (*self.features.values(), *self.outputs.values())]
+        return next((hours.season for hours in known if hours), "none")
 
     def watched(self, ignore: Collection[str]) -> Iterator[tuple[Role, FeatureReference]]:
         """What is checked: features and outputs but for those of these names, and vectors'."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 Task = Literal["auto", "classification", "regression"]
+Seasonality = Literal["none", "hour-of-day", "hour-of-week"]
+HOUR_S = 3_600
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
 
@@ -64,6 +66,10 @@ class ModelSettings:
     """Rows that a window needs to be judged at all."""
     reference_rows: int = 1_000
     """Rows of a model without a reference that become its reference."""
+    seasonality: Seasonality = "none"
+    """`hour-of-day` or `hour-of-week`: inputs and outputs are compared with the reference's rows of
+    the same hours, in UTC, and numbers by their rank among these. The reference must be made from
+    rows with times, and `pane_s` be an hour or a part of one."""
     effect_floor_sd: float = 0.10
     """Change of a number that matters: Wasserstein distance over the reference's sd."""
     effect_floor_share: float = 0.05
@@ -131,6 +137,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
     pane_s = max(s.pane_s, 1)
     windows = bool(s.windows_s) and all(w > 0 and w % pane_s == 0 for w in s.windows_s)
     shares = "more than 0 and at most 1"
+    hourly = s.seasonality == "none" or HOUR_S % pane_s == 0
     return [
         ("pane_s", s.pane_s > 0, "more than 0 seconds"),
         ("windows_s", windows, f"one or more multiples of pane_s = {s.pane_s}"),
@@ -147,6 +154,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("significance", 0 < s.significance <= 1, shares),
         ("minimum_rows", s.minimum_rows >= 2, "2 or more"),
         ("reference_rows", s.reference_rows >= s.minimum_rows, "minimum_rows or more"),
+        ("seasonality", hourly, f"none where pane_s = {s.pane_s} is not an hour or a part of one"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),

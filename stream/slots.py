@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.columns import Codes, Column, Floats, Ints
 from stream.features import FeatureReference
+from stream.hours import hours_of
 from stream.settings import DAY_S
 
 CELLS, FEW_CELLS = 64, 32
@@ -58,7 +59,7 @@ class Counts:
 
     name: str
     role: str
-    counts: Ints
+    counts: Ints | Floats
     rows: Ints
     whole: Floats
     correction: float
@@ -87,7 +88,7 @@ def counted(
     if len(ends) == 0:
         return None
 
-    def cell_of(codes: Codes) -> Ints:
+    def cell_of(codes: Codes, _: Ints) -> Ints:
         return np.where(codes < f.cells, np.searchsorted(ends, codes), -1)
 
     found = _tabulated(f, column, panes, len(ends) + 1, cell_of)
@@ -108,7 +109,7 @@ def sorted_out(f: FeatureReference, role: str, column: Column, panes: Panes) -> 
     if own < 1:
         return None
 
-    def cell_of(codes: Codes) -> Ints:
+    def cell_of(codes: Codes, _: Ints) -> Ints:
         return np.where(codes != f.missing_at, np.minimum(codes, own), -1)
 
     found = _tabulated(f, column, panes, own + 1, cell_of)
@@ -117,14 +118,60 @@ def sorted_out(f: FeatureReference, role: str, column: Column, panes: Panes) -> 
     return Counts(f.name, role, found[:, :-1], rows_of_panes, whole, 0.0)
 
 
+def counted_by_hour(
+    f: FeatureReference, role: str, column: Column, panes: Panes, pane_s: int
+) -> Counts | None:
+    """One column's rows by pane and cell of its hour (`stream.hours`), as if all hours were alike.
+
+    What is usual at an hour is taken out: the rest is spread about the whole. It is larger by what
+    the hour's own mean took with it.
+    """
+    assert f.hours is not None
+    cells, ends = f.hours.cells, f.hours.ends
+    if cells < 2 or int((f.hours.counts[:, :cells].sum(axis=0) > 0).sum()) < 2:
+        return None
+    starts_ms = (np.arange(panes.count) + panes.first) * pane_s * 1000
+    hours = hours_of(starts_ms, f.hours.season)
+    keys = (ends + np.arange(len(ends))[:, None] * f.width).ravel()
+
+    def cell_of(codes: Codes, number: Ints) -> Ints:
+        hour = hours[number]
+        place = np.searchsorted(keys, codes + hour * f.width) - hour * (cells - 1)
+        return np.where(codes < f.cells, place, -1)
+
+    found = _tabulated(f, column, panes, cells, cell_of)
+    rows = found.sum(axis=1)
+    counts = (found if f.kind == "category" else np.cumsum(found, axis=1))[:, :-1]
+    whole = counts.sum(axis=0) / max(1, int(rows.sum()))
+    return Counts(f.name, role, _alike(counts, rows, whole, hours), rows, whole, 0.0)
+
+
+def _alike(counts: Ints, rows: Ints, whole: Floats, hours: Ints) -> Floats:
+    found = rows[:, None] * whole
+    for hour in np.unique(hours[rows > 0]).tolist():
+        at = np.flatnonzero((hours == hour) & (rows > 0))
+        own = counts[at].sum(axis=0) / rows[at].sum()
+        larger = np.sqrt(len(at) / max(1, len(at) - 1))
+        found[at] += (counts[at] - rows[at, None] * own) * larger
+    return found
+
+
 def _tabulated(
-    f: FeatureReference, column: Column, panes: Panes, cells: int, cell_of: Callable[[Codes], Ints]
+    f: FeatureReference,
+    column: Column,
+    panes: Panes,
+    cells: int,
+    cell_of: Callable[[Codes, Ints], Ints],
 ) -> Ints:
-    """Rows of each pane and cell, shape (panes, cells). cell_of: -1 for values that have none."""
+    """Rows of each pane and cell, shape (panes, cells).
+
+    cell_of: the cell of codes and numbers of panes, -1 for values that have none.
+    """
     found = np.zeros((panes.count, cells), dtype=np.int64)
     for at in range(0, len(column), BLOCK_ROWS):
         rows = slice(at, at + BLOCK_ROWS)
-        number, cell = panes.number[rows], cell_of(f.codes(column.take(rows)))
+        number = panes.number[rows]
+        cell = cell_of(f.codes(column.take(rows)), number)
         used = (cell >= 0) & (number >= 0)
         places = number[used] * cells + cell[used]
         found += np.bincount(places, minlength=found.size).reshape(found.shape)

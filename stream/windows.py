@@ -1,12 +1,14 @@
 """Windows: merges of sealed panes, kept as long as a window can still reach them."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from stream.cohorts import Cohorts
 from stream.panes import window_panes
 from stream.references import Reference
 from stream.samples import Sample
+from stream.seasons import Seasonal, panes_by_hour
+from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.signals import Kind, ShareName
 
@@ -33,12 +35,14 @@ class Pane:
 class Merged:
     """A window's counts. other: rows left out because they were counted against another
     reference; sampled: rows of panes without any; gone: rows whose shares were not kept.
+    seasonal: the counts by hour, where they are compared so.
     """
 
     share: Share
     other: int = 0
     sampled: int = 0
     gone: int = 0
+    seasonal: Seasonal | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -88,10 +92,20 @@ class Windows:
             pane.sample.merge(sample)
         pane.names.add(name)
 
-    def merged(self, end_ms: int, window_ms: int, reference: Reference, positive: str) -> Merged:
-        """The counts of a window against a reference; samples are counted now."""
+    def merged(
+        self,
+        end_ms: int,
+        window_ms: int,
+        reference: Reference,
+        positive: str,
+        among: Container[int] | None = None,
+    ) -> Merged:
+        """The counts of a window against a reference; samples are counted now.
+
+        among: the panes that are wanted, where not all are.
+        """
         total, other, sampled, gone = Share(reference), 0, 0, 0
-        for pane in self._in(end_ms, window_ms):
+        for pane in self._in(end_ms, window_ms, among):
             gone += pane.gone
             if reference.id in pane.packed:
                 total.merge(Share.from_bytes(pane.packed[reference.id], reference))
@@ -102,6 +116,20 @@ class Windows:
                 pane.sample.trim()
                 total.merge(pane.sample.counted(reference, positive))
         return Merged(total, other, sampled, gone)
+
+    def by_hour(
+        self, end_ms: int, window_ms: int, reference: Reference, settings: ModelSettings
+    ) -> Merged:
+        """The same and by hour, without the hours that the reference has not."""
+        seasonal, total = Seasonal.of(settings), Merged(Share(reference))
+        starts = self._starts(end_ms, window_ms, self.panes)
+        for hour, panes in panes_by_hour(starts, settings.seasonality).items():
+            found = self.merged(end_ms, window_ms, reference, settings.positive, panes)
+            if seasonal.add(hour, found.share, settings):
+                total.share.merge(found.share)
+            other, sampled = total.other + found.other, total.sampled + found.sampled
+            total = Merged(total.share, other, sampled, total.gone + found.gone)
+        return dataclasses.replace(total, seasonal=seasonal)
 
     def cohorts(self, end_ms: int, window_ms: int) -> Cohorts:
         """Outcomes that became known in a window, by the pane of their prediction.
@@ -131,6 +159,10 @@ class Windows:
         """How many rows were named for a pane."""
         return sum(name.rows for name in self.named.get(pane, ()))
 
+    def rows_in(self, end_ms: int, window_ms: int) -> int:
+        """The same for a window."""
+        return sum(self.rows(pane) for pane in self._starts(end_ms, window_ms, self.named))
+
     def sources(self, pane: int, references: Mapping[str, Reference]) -> Ranges:
         """Where the rows of a pane in memory lie: first and last offset."""
         if pane not in self.panes:
@@ -152,8 +184,11 @@ class Windows:
             return sorted(pane for pane in known if pane in starts)
         return [pane for pane in starts if pane in known]
 
-    def _in(self, end_ms: int, window_ms: int) -> Iterator[Pane]:
-        return (self.panes[pane] for pane in self._starts(end_ms, window_ms, self.panes))
+    def _in(
+        self, end_ms: int, window_ms: int, among: Container[int] | None = None
+    ) -> Iterator[Pane]:
+        starts = self._starts(end_ms, window_ms, self.panes)
+        return (self.panes[pane] for pane in starts if among is None or pane in among)
 
     def forget(self, before_ms: int, named_before_ms: int) -> list[int]:
         """Drop merged panes, and names, that no window reaches any more: the panes of the names."""

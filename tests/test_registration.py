@@ -73,6 +73,22 @@ def test_regression() -> None:
     assert any("confidence" in note for note in notes)
 
 
+@pytest.mark.parametrize("time", [None, "row"])
+def test_rows_without_hours_are_refused_where_they_are_compared_by_them(time: str | None) -> None:
+    wish = ModelSettings(seasonality="hour-of-day")
+    with pytest.raises(BadTable, match=r"seasonality = hour-of-day, .*: name the column of"):
+        registration.build(table(), "m", "1", Roles(time=time), wish)
+
+
+def test_rows_with_times_are_counted_by_hour_too() -> None:
+    times = column_of((1.6e12 + np.arange(ROWS) * 3_600_000.0).tolist())
+    wish = ModelSettings(seasonality="hour-of-week")
+    found, _ = registration.build(table(at=times), "m", "1", Roles("answer", time="at"), wish)
+    assert found.season == "hour-of-week"
+    hours = [f.hours for f in (*found.features.values(), *found.outputs.values())]
+    assert [h.rows.sum() if h else 0 for h in hours] == [ROWS] * len(hours)
+
+
 def test_what_it_lacks_is_said() -> None:
     ids = column_of([f"id-{i}" for i in range(1_200)])
     data = Table({"id": ids, "age": column_of(np.arange(1_200.0))}, {"vector": "no"}, 1_200)

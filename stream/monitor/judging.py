@@ -14,6 +14,7 @@ from stream.evaluations import (
     Subject,
     inputs_evaluation,
     quality_evaluation,
+    unjudged_evaluation,
     unreferenced_evaluation,
 )
 from stream.events import Evaluation
@@ -21,6 +22,7 @@ from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
 from stream.monitor import alarms, sensing, state
 from stream.monitor.memory import KINDS, Memory
+from stream.seasons import unfit
 from stream.settings import Task
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
@@ -55,7 +57,7 @@ def wanted(m: Memory) -> list[ShareName]:
 def _reach(m: Memory, end: int) -> int:
     """How far back shares are needed: the longest window, or all there is of no reference."""
     panes = m.windows["inputs"].named
-    return m.longest_ms if m.active or not panes else max(m.longest_ms, end - min(panes))
+    return m.longest_ms if not m.collects or not panes else max(m.longest_ms, end - min(panes))
 
 
 def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
@@ -129,9 +131,15 @@ def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leis
         return quality_evaluation(of, reference, cohorts, _known(m, of.end_ms, window_s, cohorts))
     if reference is None:
         return _unreferenced(m, of)
-    merged = m.windows["inputs"].merged(of.end_ms, window_ms, reference, m.settings.positive)
+    windows, season = m.windows["inputs"], m.settings.seasonality
+    if why := unfit(reference, season):
+        return unjudged_evaluation(of, windows.rows_in(of.end_ms, window_ms), why)
+    if season == "none":
+        merged = windows.merged(of.end_ms, window_ms, reference, m.settings.positive)
+    else:
+        merged = windows.by_hour(of.end_ms, window_ms, reference, m.settings)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
-    traffic = traffic_of(m.windows["inputs"], of.end_ms, window_ms, m.kept_ms)
+    traffic = traffic_of(windows, of.end_ms, window_ms, m.kept_ms)
     return inputs_evaluation(of, reference, merged, own, leisure, traffic)
 
 
@@ -158,7 +166,7 @@ def _unreferenced(m: Memory, of: Subject) -> Evaluation:
     """What is said without a reference; once there are enough rows, they become one."""
     sample = m.windows["inputs"].sample(of.end_ms, _reach(m, of.end_ms))
     rows, needed = (sample.seen if sample else 0), m.settings.reference_rows
-    if sample and rows >= needed and not m.active:
+    if sample and rows >= needed and m.collects:
         reference = first_reference(m.model, m.version, sample, m.settings)
         m.first = (of.end_ms, reference.id)
         m.references[reference.id] = reference

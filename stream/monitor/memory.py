@@ -100,6 +100,11 @@ class Memory:
         return max(self.settings.windows_s) * 1000
 
     @property
+    def collects(self) -> bool:
+        """Whether its first rows are to become a reference: they have not all hours."""
+        return not self.active and self.settings.seasonality == "none"
+
+    @property
     def watched(self) -> list[Watched]:
         """All detectors, those of inputs first."""
         return [w for kind in KINDS for w in self.tracks[kind].watched]
