@@ -31,6 +31,7 @@ def settings_of(budget: float, windows_s: tuple[int, ...]) -> ModelSettings:
         windows_s=windows_s,
         effect_floor_sd=0.0,
         effect_floor_share=0.0,
+        effect_floor_data=0.0,
     )
 
 

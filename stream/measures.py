@@ -213,7 +213,7 @@ def missing(w: Comparison) -> Measure:
     before, after = sum(known.values()), sum(live.values())
     test = categories.chi_square(np.array([before, m - before]), np.array([after, n - after]))
     moved = after / n - before / m
-    effect = effects.of_share("change of missing share", moved, w.settings.effect_floor_share)
+    effect = effects.of_share("change of missing share", moved, w.settings.effect_floor_data)
     changes = [
         f"{word} {figures.shares(known[word] / m, live[word] / n)}"
         for word in live

@@ -72,14 +72,19 @@ class ModelSettings:
     rows with times, and `pane_s` be an hour or a part of one."""
     effect_floor_sd: float = 0.10
     """Change of a number that matters: Wasserstein distance over the reference's sd."""
-    effect_floor_share: float = 0.05
-    """Change of a category that matters: the largest change of one category's share."""
+    effect_floor_share: float = 0.075
+    """Change of a category that matters: the largest change of one category's share. The field
+    mostly takes 0.1; there a category that one row in ten belongs to may vanish unnoticed. By 0.05
+    the make-up of a population differs from one month to the next, and nobody need be told."""
     effect_floors: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Feature's name to the change of it that matters, in place of the two above: of a number the
     Wasserstein distance in its own unit, of a category the share of rows. An output is called
     `output:prediction` or `output:confidence`; a vector's name stands for all of its numbers."""
     effect_floor_quality: float = 0.05
     """Fall of quality that matters: of accuracy as it is, of a loss as a share of its reference."""
+    effect_floor_data: float = 0.05
+    """Change of the data themselves that matters, as a share of rows: missing values, words among
+    numbers, late rows. Smaller than that of a category, for such a change is seldom the world's."""
     ignore: tuple[str, ...] = ()
     """Features that are not watched; a vector's name stands for all of its numbers."""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -159,6 +164,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),
+        ("effect_floor_data", 0 <= s.effect_floor_data <= 1, "between 0 and 1"),
         ("hold", s.hold >= 1, "1 or more"),
         ("clear", s.clear >= 1, "1 or more"),
         ("cooldown_s", s.cooldown_s >= 0, "0 seconds or more"),

@@ -29,7 +29,7 @@ def typed(w: Comparison) -> Measure:
     n, m = int(w.counts.sum()), f.rows
     test = categories.chi_square(np.array([before, m - before]), np.array([after, n - after]))
     change = after / n - before / m
-    effect = effects.of_share("change of share of words", change, w.settings.effect_floor_share)
+    effect = effects.of_share("change of share of words", change, w.settings.effect_floor_data)
     details: dict[str, Detail] = {
         "words": after,
         "words_reference": before,
@@ -52,7 +52,7 @@ def outside(w: Comparison) -> Measure:
     m, n = int(f.counts[: f.cells].sum()), int(w.counts[: f.cells].sum())
     below, above = int(w.counts[0]), int(w.counts[f.cells - 1])
     share = (below + above) / n
-    effect = effects.of_share("share outside the range", share, w.settings.effect_floor_share)
+    effect = effects.of_share("share outside the range", share, w.settings.effect_floor_data)
     details: dict[str, Detail] = {
         "below": below,
         "above": above,
@@ -93,7 +93,7 @@ def new_category(w: Comparison) -> Measure:
     once = int((f.counts[: f.cells] == 1).sum())
     p = float(special.bdtrc(found - 1, n, min(1.0, (known + once + 1) / (m + 1)))) if found else 1.0
     rise = max(0.0, found / n - known / m)
-    effect = effects.of_share("rise of share", rise, w.settings.effect_floor_share)
+    effect = effects.of_share("rise of share", rise, w.settings.effect_floor_data)
     details: dict[str, Detail] = {
         "new": [*w.new_names],
         "rows": found,
@@ -144,7 +144,7 @@ def constant(w: Comparison) -> Measure:
     m, n, place = int(known.sum()), int(live.sum()), int(live.argmax())
     p = min(1.0, float(((known / m) ** n).sum()))
     elsewhere = 1 - int(known[place]) / m
-    floor = w.settings.effect_floor_share
+    floor = w.settings.effect_floor_data
     effect = effects.of_share("share of the reference elsewhere", elsewhere, floor)
     details: dict[str, Detail] = {
         "share_reference": 1 - elsewhere,

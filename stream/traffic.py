@@ -90,10 +90,10 @@ def _late(t: Traffic, settings: ModelSettings) -> Reading | None:
     """Rows that came after their pane was sealed, where they are too many of all."""
     total = t.rows + t.late
     share = t.late / total if total else 0.0
-    effect = effects.of_share("share of late rows", share, settings.effect_floor_share)
-    if total < settings.minimum_rows or share < settings.effect_floor_share or not t.late:
+    effect = effects.of_share("share of late rows", share, settings.effect_floor_data)
+    if total < settings.minimum_rows or share < settings.effect_floor_data or not t.late:
         return None
-    limit = figures.share(settings.effect_floor_share)
+    limit = figures.share(settings.effect_floor_data)
     reason = (
         f"{figures.share(share)} of {figures.count(total)} rows came late, after their pane was "
         f"sealed; the rule: {limit} or more. A longer `lateness_s` waits for them"

@@ -193,7 +193,7 @@ def test_the_insurance_years_move_what_moved_and_nothing_else(data: Path) -> Non
         for reading in check_share(reference, share, 0.05, SETTINGS):
             verdicts.setdefault((reading.subject, reading.verdict), []).append(month)
     expected = {
-        "emergency_braking": [*range(3, 37)],
+        "emergency_braking": [*range(5, 37)],
         "miles": [*range(8, 37)],
         "age": [11, *range(14, 37)],  # month 12 is .097 sd (small), month 13 p = .014
     }

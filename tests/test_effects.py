@@ -49,7 +49,7 @@ def test_a_floor_of_its_own_decides_and_is_said() -> None:
 
 def test_a_category_has_a_floor_as_a_share_and_an_output_a_name_of_its_own() -> None:
     colour = summarise("colour", column_of(["red", "blue"] * 500))
-    live = colour.counts_of(column_of(["red"] * 570 + ["blue"] * 430))
+    live = colour.counts_of(column_of(["red"] * 590 + ["blue"] * 410))
     settings = with_floors(colour=0.1)
     assert check_feature(colour, live, 0.01, SETTINGS).verdict == "moved"
     assert check_feature(colour, live, 0.01, settings).verdict == "small"
@@ -79,7 +79,7 @@ def test_every_reading_says_how_far_which_way_and_how_severe() -> None:
     details = chi_square(Comparison(colour, fewer, SETTINGS)).details
     assert (details["category"], details["direction"]) == ("blue", "up")
     assert details["absent"] == 1
-    assert details["severity"] == pytest.approx(0.15 / 0.2, abs=0.01)
+    assert details["severity"] == pytest.approx(0.15 / 0.225, abs=0.01)
 
 
 def effect(value: float, floor: float | None, unit: str = effects.IN_ROWS) -> Effect:
@@ -100,7 +100,7 @@ def test_severity_rises_from_nothing_to_one_with_its_half_at_the_floor(
 
 def test_without_a_floor_the_default_of_the_unit_scales_severity() -> None:
     assert effects.severity(effect(0.1, 0.0, effects.IN_SD)) == 0.5
-    assert effects.severity(effect(0.05, None)) == 0.5
+    assert effects.severity(effect(SETTINGS.effect_floor_share, None)) == 0.5
     assert effects.severity(effect(effects.LARGEST, 1.0)) == 1
 
 

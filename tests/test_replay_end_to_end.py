@@ -15,7 +15,7 @@ from agents import commands
 from tests.servers import Kafka
 from tests.workers import Deployment
 
-FIRST, ROWS = 18_500, 9_500  # 2019-02-20 to 2019-04-18
+FIRST, ROWS = 18_500, 10_800  # 2019-02-20 to 2019-04-26
 MOVED = {"car_value", "loan_length", "salary_range", "repaid_loan_on_prev_car"}
 CHANGED = "2019-03-31"
 MODEL = """
@@ -66,12 +66,14 @@ def test_car_loans_drift_is_found_where_it_is_and_nowhere_else(
 
     training = str(files / "synthetic_car_loan_reference.csv.gz")
     said = driftline(
-        capsys, d, "reference", training, *version, *COLUMNS, "--ignore", "id,timestamp"
+        capsys,
+        d,
+        *("reference", training, *version, *COLUMNS, "--time", "timestamp", "--ignore", "id"),
     )
     assert "50,000 rows" in said
     when = ["--id", "id", "--time", "timestamp", "--truth", str(truth), "--label-delay", "14d"]
     said = driftline(capsys, d, "replay", str(rows), *version, *COLUMNS, *when)
-    assert "Sent 9,500 predictions and 9,500 truths" in said
+    assert f"Sent {ROWS:,} predictions and {ROWS:,} truths" in said
     assert "Nothing was lost; none was refused." in said
 
     alerts = told(capsys, d, "alerts")
