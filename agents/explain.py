@@ -131,6 +131,11 @@ def _window(window: WindowExplained) -> Iterator[str]:
         yield f"of 1,000 rows {least} to {most} are worth as much as independent ones"
     if window.gap is not None:
         yield f"a gap of {figures.number(100 * window.gap)} points is beyond chance"
+    if window.rows_needed is not None:
+        yield (
+            f"a change as large as the effect floor takes about {window.rows_needed:,} rows: with "
+            'fewer, nothing found is "not enough data"'
+        )
     for one in window.found:
         yield f"a shift of {figures.number(one.shift_sd)} sd: {_soon(one)}"
 

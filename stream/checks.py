@@ -9,14 +9,14 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from stream import effects, figures, soundness
+from stream import effects, figures, minimums, soundness
 from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind, Role
 from stream.folds import folded
 from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
-from stream.measures import Comparison, Measure, chi_square, ks, missing
+from stream.measures import Comparison, Detail, Measure, chi_square, ks, missing
 from stream.references import Reference
 from stream.seasons import Seasonal
 from stream.settings import ModelSettings
@@ -67,7 +67,9 @@ def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Read
 
     chance: what calibration says of it, which counts then.
     """
-    verdict, reason = _verdict(m, level, chance)
+    needed = _needed(m, level, chance)
+    verdict, reason = _verdict(m, level, chance, needed)
+    told: dict[str, Detail] = {} if needed is None else {"rows_needed": needed}
     return Reading(
         check=m.check,
         subject=m.subject,
@@ -80,27 +82,46 @@ def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Read
         n_reference=m.n_reference,
         verdict=verdict,
         reason=reason,
-        details=m.details if chance is None else m.details | chance.details,
+        details=m.details | told | ({} if chance is None else chance.details),
     )
 
 
-def _verdict(m: Measure, level: float | None, chance: Chance | None) -> tuple[Judged, str]:
+def _needed(m: Measure, level: float | None, chance: Chance | None) -> int | None:
+    """Rows without which nothing found says nothing; None where no such number follows."""
+    if chance is not None:
+        return minimums.rows_needed(m, chance.plain, chance.inflation)
+    numbers = int(str(m.details.get("numbers", 1)))  # of a vector, which share its level
+    return None if level is None else minimums.rows_needed(m, level / numbers)
+
+
+def _verdict(
+    m: Measure, level: float | None, chance: Chance | None, needed: int | None
+) -> tuple[Judged, str]:
+    """What is significant is told however few the rows, for the test is exact."""
     if m.n_reference == 0:
         return "no-reference", f"{m.what}: the reference has no values to compare with"
     if m.p_value is None or m.effect is None or (level is None and chance is None):
         least = m.comparison.settings.minimum_rows
         return "not-enough-data", f"{m.what}: {figures.count(m.n)} rows, {least:,} are needed"
     floor = m.effect.floor or 0.0
-    sure = m.p_value <= (level or 0.0) if chance is None else chance.sure
     matters = m.effect.value >= floor
-    if sure and matters:
+    if not (m.p_value <= (level or 0.0) if chance is None else chance.sure):
+        return _quiet(m, floor, matters and floor > 0, needed)
+    if matters:
         by_chance = f"in {figures.chance(m.p_value)} windows" if chance is None else chance.words
         return "moved", f"{m.what}; chance does as much {by_chance}"
-    if sure:
-        size, limit = figures.number(m.effect.value), figures.number(floor)
-        return "small", f"{m.what}; real but small: {size} {m.effect.unit}, {limit} would matter"
-    if matters and floor > 0:
-        rows = figures.count(m.n)
+    size, limit = figures.number(m.effect.value), figures.number(floor)
+    return "small", f"{m.what}; real but small: {size} {m.effect.unit}, {limit} would matter"
+
+
+def _quiet(m: Measure, floor: float, matters: bool, needed: int | None) -> tuple[Judged, str]:
+    """What is not significant: with rows enough it is no change, with few it says nothing."""
+    rows = figures.count(m.n)
+    if needed is not None and m.n < needed:
+        size = f"{figures.number(floor)} {m.effect.unit if m.effect else ''}"
+        said = f"not enough data yet: {rows} rows, to see a change of {size} takes {needed:,}"
+        return "not-enough-data", f"{m.what}; {said}"
+    if matters:
         return "insignificant", f"{m.what}; this may be chance, with {rows} rows"
     return "ok", f"{m.what}; no change beyond chance"
 

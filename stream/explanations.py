@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from stream import effects
+from stream import effects, figures, minimums
 from stream.calibrations import promise
 from stream.columns import Floats, Ints
 from stream.evaluations import level_of
@@ -23,6 +23,7 @@ from stream.settings import HOUR_S, ModelSettings
 from stream.vectors import left_out
 
 SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
+NAMED = 8  # features named in a line
 MEDIAN, MOST = 0.0, 1.2816  # how many deviations chance may be against it: one of two, one of ten
 
 
@@ -44,6 +45,8 @@ class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
 
     by_chance_a_month: false alarms about numbers that calibration makes one expect; None: not
     calibrated. gap: what a number's largest gap must exceed, in the middle of all numbers.
+    rows_needed: to find a change as large as its floor, in the middle too; with fewer a window in
+    which nothing moved is "not enough data". None: no such number follows from the settings.
     inflation: of the variance, from and to. reference_windows: how many the reference is long.
     """
 
@@ -51,6 +54,7 @@ class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None
     by_chance_a_month: float | None
     gap: float | None
+    rows_needed: int | None
     inflation: tuple[float, float] | None
     reference_windows: int | None
     found: list[Found]
@@ -153,9 +157,27 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
             found.append(f"{', '.join(plain)}: rows of a window are taken for independent")
         if reference.calibration.days == 0:
             found.append("less than a day of order: a daily season is not known")
+    found += _too_short(reference, settings) if reference is not None else []
     if settings.expects_truth and reference is not None and "quality" not in watched:
         found.append("quality on the reference is not known, and no objective is set")
     return found
+
+
+def _too_short(reference: Reference, settings: ModelSettings) -> list[str]:
+    """Numbers for which no window has rows enough, because the reference has not."""
+    short = {
+        limit.feature.name
+        for window_s in settings.windows_s
+        for limit in _limits(reference, settings, window_s, reference.rows)
+        if limit.needed is not None and limit.needed >= limit.feature.rows
+    }
+    if not short:
+        return []
+    names = figures.listed(sorted(short), NAMED)
+    return [
+        f"{reference.rows:,} rows of reference are too few to tell a change as large as the effect "
+        f"floor from chance, in however long a window: {names}"
+    ]
 
 
 def _window(
@@ -167,11 +189,13 @@ def _window(
     limits = _limits(reference, settings, window_s, rows) if reference and rows else []
     allowed = allowed_of(reference, settings, window_s) if reference else None
     inflations = [limit.inflation for limit in limits]
+    needed = [limit.needed for limit in limits if limit.needed is not None]
     return WindowExplained(
         window_s=window_s,
         rows=rows,
         by_chance_a_month=allowed.expected(allowed.threshold) if allowed else None,
         gap=statistics.median(limit.gap for limit in limits) if limits else None,
+        rows_needed=statistics.median_high(needed) if needed else None,
         inflation=(min(inflations), max(inflations)) if allowed and limits else None,
         reference_windows=calibration.windows_of_reference(window_s) if calibration else None,
         found=[_found(limits, shift, panes, settings) for shift in SHIFTS_SD] if limits else [],
@@ -186,6 +210,7 @@ class _Limit(msgspec.Struct, frozen=True):
     gap: float
     spread: float
     inflation: float
+    needed: int | None
 
 
 def _limits(
@@ -211,7 +236,8 @@ def _limits(
         size = inflation or 1.0
         own = effects.own_floor(name, settings)
         floor = settings.effect_floor_sd if own is None else own / f.sd
-        found.append(_Limit(f, floor, math.sqrt(t * size / n), math.sqrt(size / 4 / n), size))
+        limit = math.sqrt(t * size / n), math.sqrt(size / 4 / n), size
+        found.append(_Limit(f, floor, *limit, _needed(f, floor, (t, size, there), settings)))
     return found
 
 
@@ -219,6 +245,18 @@ def _share_of_hours(settings: ModelSettings, window_s: int) -> float:
     """Of the reference's rows, those that such a window is compared with."""
     hours = SEASONS[settings.seasonality]
     return min(1.0, max(1.0, window_s / HOUR_S) / hours) if hours else 1.0
+
+
+def _needed(
+    f: FeatureReference, floor: float, law: tuple[float, float, float], settings: ModelSettings
+) -> int | None:
+    """law: the threshold of the squared statistic, the inflation, and the reference's rows."""
+    threshold, inflation, there = law
+    level = float(special.kolmogorov(math.sqrt(threshold)))
+    if not (settings.power and floor and 0 < level < 1):
+        return None
+    rows = minimums.for_gap(minimums.gap_of_shift(f, floor * f.sd), level, settings.power)
+    return max(minimums.in_window(rows * inflation, there), settings.minimum_rows)
 
 
 def _found(limits: Sequence[_Limit], shift_sd: float, panes: int, settings: ModelSettings) -> Found:

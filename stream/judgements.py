@@ -21,7 +21,8 @@ from stream.settings import ModelSettings
 class Chance:
     """A calibrated judgement. sure: chance alone is out; words: how often it does as much.
 
-    level: the p-value that the limit of certainty would have. details: for the reading.
+    level: the p-value that the limit of certainty would have. details: for the reading. plain,
+    inflation: the level if rows were independent, and of what variance they are in truth.
     evidence: the squared statistic over its inflation; larger is less likely by chance.
     """
 
@@ -29,6 +30,8 @@ class Chance:
     level: float
     words: str
     details: dict[str, Detail]
+    plain: float
+    inflation: float = 1.0
     evidence: float = 0.0
 
 
@@ -77,7 +80,9 @@ def _chance(m: Measure, known: Calibration, allowed: Allowance, window_s: int) -
     level = float(special.kolmogorov((allowed.threshold * inflation) ** 0.5))
     a_month = allowed.expected(t)
     details: dict[str, Detail] = {"by_chance_a_month": a_month, "variance_inflation": inflation}
-    return Chance(t > allowed.threshold, level, figures.months(a_month), details, t)
+    plain = float(special.kolmogorov(allowed.threshold**0.5))
+    words = figures.months(a_month)
+    return Chance(t > allowed.threshold, level, words, details, plain, inflation, t)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ class Inflated:
         plain = stats.chi2.sf(self.inflation * stats.chi2.isf(level, self.freedom), self.freedom)
         words = f"in {figures.chance(self.p_value)} windows"
         details: dict[str, Detail] = {"variance_inflation": self.inflation}
-        return Chance(self.p_value <= level, float(plain), words, details)
+        sure = self.p_value <= level
+        return Chance(sure, float(plain), words, details, level, self.inflation)
 
 
 def inflated(

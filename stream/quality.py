@@ -1,10 +1,11 @@
 """Quality: how good a model was, read from tallies of its outcomes."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Literal
 
-from stream import figures, intervals
+from stream import figures, intervals, minimums
 from stream.events import Effect, Reading
 from stream.intervals import Figure, Moments, moments
 from stream.outcomes import Outcomes, outcomes, outcomes_of_rows
@@ -185,7 +186,8 @@ def quality_reading(
     """What a tally says about one metric, as a reading in words.
 
     "moved": significantly worse than the reference at `level` and by the effect floor; or the
-    whole 95% interval lies on the bad side of the objective.
+    whole 95% interval lies on the bad side of the objective. "not-enough-data": neither, and with
+    so few rows a change as large as the floor need not be seen.
     """
     figure = metric.get(tally)
     was = None if reference is None else metric.value_of(reference)
@@ -195,10 +197,14 @@ def quality_reading(
     verdict = _verdict(change, level, settings.effect_floor_quality, objective is not None)
     if metric.direction == "none" and change:
         verdict = "ok"  # an explanation, never a fault
+    needed = _needed(metric, tally, reference, level, settings)
+    few = figure is not None and needed is not None and figure.n < needed
     if not enough:
         verdict = "not-enough-data"
     elif missed:
         verdict = "moved"
+    elif few and verdict in ("ok", "insignificant"):
+        verdict = "not-enough-data"
     return Reading(
         check=metric.name,
         subject=metric.name,
@@ -209,9 +215,49 @@ def quality_reading(
         effect=_reported(change, settings.effect_floor_quality),
         n=figure.n if figure else 0,
         verdict=verdict,
-        reason=_sentence(metric, figure, was, objective if missed else None, tally),
-        details=_details(figure, was, objective, tally),
+        reason=_sentence(metric, figure, was, objective if missed else None, tally)
+        + (f"; {needed:,} are needed" if needed and verdict == "not-enough-data" else ""),
+        details=_details(figure, was, objective, tally)
+        | ({} if needed is None else {"rows_needed": needed}),
     )
+
+
+def _needed(
+    metric: Metric, tally: Tally, reference: float | Tally | None, level: float, s: ModelSettings
+) -> int | None:
+    """Rows with which a fall as large as the floor is found as often as `power` says.
+
+    None where no number follows. Losses vary as those of the window do.
+    """
+    was, floor = (
+        metric.value_of(reference) if reference is not None else None,
+        s.effect_floor_quality,
+    )
+    if was is None or not (s.power and floor and 0 < level < 1) or metric.direction == "none":
+        return None
+    if metric.direction == "zero":
+        level /= 2
+    change = _change_of_floor(metric, tally, was, floor)
+    rows = minimums.for_mean(change, level, s.power)
+    known = metric.get(reference) if isinstance(reference, Tally) else None
+    if not math.isfinite(rows):
+        return None
+    return max(minimums.in_window(rows, known.n if known else math.inf), s.minimum_rows)
+
+
+def _change_of_floor(metric: Metric, tally: Tally, was: float, floor: float) -> float:
+    """A fall as large as the floor, in deviations of one row's value."""
+    if metric.moments is None:
+        return minimums.in_deviations(was, max(was - floor, 0.0))
+    now = metric.moments(tally)
+    deviation = math.sqrt(now.variance * now.n)
+    error = _rmse(tally)
+    change = floor * abs(was)
+    if metric.direction == "zero":
+        change = floor * (error.value if error else 0.0)
+    elif metric.name == "rmse":
+        change = (was * (1 + floor)) ** 2 - was * was
+    return change / deviation if deviation > 0 else 0.0
 
 
 def _misses(metric: Metric, figure: Figure | None, objective: float) -> bool:

@@ -64,6 +64,9 @@ class ModelSettings:
     """Ceiling of the family-wise level of one evaluation, whatever the budget."""
     minimum_rows: int = 100
     """Rows that a window needs to be judged at all."""
+    power: float = 0.8
+    """How often a change as large as its floor is to be found. A window that has not the rows for
+    that, and shows nothing, is no good news: "not enough data". 0: `minimum_rows` are enough."""
     reference_rows: int = 1_000
     """Rows of a model without a reference that become its reference."""
     seasonality: Seasonality = "none"
@@ -158,6 +161,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("false_alarms_per_month", s.false_alarms_per_month > 0, "more than 0"),
         ("significance", 0 < s.significance <= 1, shares),
         ("minimum_rows", s.minimum_rows >= 2, "2 or more"),
+        ("power", 0 <= s.power < 1, "0 or more and less than 1"),
         ("reference_rows", s.reference_rows >= s.minimum_rows, "minimum_rows or more"),
         ("seasonality", hourly, f"none where pane_s = {s.pane_s} is not an hour or a part of one"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import doctest
 import gzip
 from pathlib import Path
@@ -32,12 +33,26 @@ def test_both_must_speak() -> None:
     verdicts = {
         "moved": AGES[:1_000] + 4,
         "small": np.repeat(AGES, 30) + 0.7,
-        "insignificant": AGES[:120] + 2.5,
         "ok": AGES[::-1],
         "not-enough-data": AGES[:99] + 50,
     }
     for verdict, live in verdicts.items():
         assert read(age, column_of(live)).verdict == verdict, verdict
+
+
+def test_silence_of_few_rows_says_nothing_and_their_news_is_news() -> None:
+    age = summarise("age", column_of(AGES))
+    few = read(age, column_of(AGES[:120] + 2.5))
+    assert few.verdict == "not-enough-data"
+    assert few.reason.endswith(
+        "not enough data yet: 120 rows, to see a change of 0.1 reference standard deviations takes "
+        "1,500"
+    )
+    assert few.details["rows_needed"] == age.rows  # more would be of no use
+    assert read(age, column_of(AGES[:120] + 12)).verdict == "moved"
+    plain = dataclasses.replace(SETTINGS, power=0.0)
+    enough = check_feature(age, age.counts_of(column_of(AGES[:120] + 2.5)), 0.01, plain)
+    assert (enough.verdict, "rows_needed" in enough.details) == ("insignificant", False)
 
 
 def test_a_number_is_told_in_its_own_units() -> None:
@@ -84,7 +99,8 @@ def test_missing_values_are_a_check_of_their_own() -> None:
     some: list[Value] = [None if i % 5 == 0 else x for i, x in enumerate(AGES.tolist())]
     words: list[Value] = ["n/a" if i % 5 == 0 else x for i, x in enumerate(AGES.tolist())]
     share.update({"age": column_of(some), "miles": column_of(words)}, None, None, np.arange(1_500))
-    found = {(r.check, r.subject): r for r in check_share(reference, share, 0.05, SETTINGS)}
+    plain = dataclasses.replace(SETTINGS, power=0.0)
+    found = {(r.check, r.subject): r for r in check_share(reference, share, 0.05, plain)}
     assert found["ks", "age"].verdict == found["ks", "miles"].verdict == "ok"
     age, miles = found["missing", "age"], found["type", "miles"]
     assert (age.verdict, age.role) == ("moved", "data")

@@ -82,6 +82,7 @@ def test_a_model_registered_with_times_is_explained(
     text = shown(found)
     assert "1 false alarm a month over 720 evaluations: kept" in text
     assert "numbers, by Kolmogorov-Smirnov: age" in text
+    assert "a change as large as the effect floor takes about" in text
     assert (
         "a shift of 2 sd: found within 1 hour in half of all cases, 1 hour in nine of ten" in text
     )

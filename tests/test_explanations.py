@@ -94,6 +94,23 @@ def test_a_shift_below_the_floor_is_said_not_to_matter(reference: Reference) -> 
     assert found[1].median_s is None
 
 
+def test_the_rows_that_a_window_needs_are_told_and_what_no_window_can_see(
+    reference: Reference,
+) -> None:
+    floor = dataclasses.replace(BOTH, effect_floor_sd=0.1)
+    for window in told(reference, floor).windows:
+        assert window.rows_needed is not None
+        assert 3_000 < window.rows_needed < 12_000
+    assert not any("too few" in said for said in told(reference, floor).lacks)
+    for off in (BOTH, dataclasses.replace(floor, power=0.0)):
+        assert [w.rows_needed for w in told(reference, off).windows] == [None, None]
+    short = Reference.build("m", "1", {"x": Column(np.random.default_rng(3).normal(size=400))})
+    assert told(short, floor).lacks[0] == (
+        "400 rows of reference are too few to tell a change as large as the effect floor from "
+        "chance, in however long a window: x"
+    )
+
+
 def test_what_is_explained_is_what_happens(reference: Reference) -> None:
     """Half of the shifts are found within the time that is said, by simulation."""
     shift, late, seen = 0.5, [], told(reference).windows[1].found[2]

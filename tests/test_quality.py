@@ -135,9 +135,11 @@ def test_a_fall_in_words() -> None:
 @pytest.mark.parametrize(
     ("hits", "n", "reference", "objective", "verdict"),
     [
-        (80, 100, 0.82, None, "ok"),
-        (80, 100, 0.70, None, "ok"),
-        (76, 100, 0.82, None, "insignificant"),
+        (800, 1000, 0.82, None, "ok"),
+        (80, 100, 0.82, None, "not-enough-data"),
+        (76, 100, 0.82, None, "not-enough-data"),
+        (60, 100, 0.82, None, "moved"),
+        (350, 470, 0.82, None, "moved"),
         (79_000, 100_000, 0.80, None, "small"),
         (700, 1000, 0.80, None, "moved"),
         (700, 1000, None, None, "no-reference"),

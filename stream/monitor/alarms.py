@@ -55,13 +55,14 @@ def observe(m: Memory, of: Subject, sight: Sight) -> None:
     s, cause, reading = m.settings, sight.cause, sight.reading
     before = m.alerts.get(cause, QUIET)
     if before is QUIET and len(m.alerts) >= s.max_alerts:
-        if _seen(reading) == "bad":
+        if _seen(reading, s.minimum_rows) == "bad":
             m.counts["alerts-left-out"] = m.counts.get("alerts-left-out", 0) + 1
             m.touched = True
         return
     rule = sight.rule or Rule(s.hold, s.clear, s.cooldown_s * 1000)
     start_ms = of.start_ms if sight.since_ms is None else sight.since_ms
-    after, change = step(before, _seen(reading), start_ms, of.end_ms, rule)
+    seen = _seen(reading, s.minimum_rows)
+    after, change = step(before, seen, start_ms, of.end_ms, rule)
     m.judged |= after != before
     _remember(m, sight, after == QUIET)
     m.alerts[cause] = after
@@ -77,8 +78,11 @@ def observe(m: Memory, of: Subject, sight: Sight) -> None:
         m.shown[cause] = Shown(notice.id, reading, sight.window_s)
 
 
-def _seen(reading: Reading) -> Seen:
-    if reading.verdict in UNJUDGED:
+def _seen(reading: Reading, least: int) -> Seen:
+    """What an alert makes of a reading. Few rows that show nothing cannot start one, but end one:
+    what made it fire is not there any more. Else alerts of quiet models would never end.
+    """
+    if reading.verdict in UNJUDGED and (reading.p_value is None or reading.n < least):
         return "unknown"
     return "bad" if reading.verdict == "moved" else "good"
 
