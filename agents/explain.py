@@ -99,6 +99,8 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     for check, names in found.watched.items():
         yield "watched", f"{CHECKS[check]}: {figures.listed(names, NAMED)}"
     yield "budget", _budget(found)
+    if found.burn_in_s:
+        yield "burn-in", f"nobody is told for {span(found.burn_in_s)} after its first prediction"
     for window in found.windows:
         yield "windows", f"of {span(window.window_s)}, {_rows(window)}"
         yield from (("", text) for text in _window(window))

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from stream import effects, figures, judgements, soundness
 from stream.checks import check_share, holm
 from stream.cohorts import Cohorts
@@ -106,6 +108,14 @@ def inputs_evaluation(
             *effects.notes(of.settings.effect_floors, _called(reference)),
         ],
     )
+
+
+def burning_in(found: Evaluation, until_ms: int) -> Evaluation:
+    """The same in a version's burn-in: it says that nobody is told."""
+    until = f"burn-in until {stamp(until_ms)}: nobody is told"
+    action = f"{until[0].upper()}{until[1:]}. {found.verdict.action}"
+    verdict = msgspec.structs.replace(found.verdict, action=action)
+    return msgspec.structs.replace(found, verdict=verdict, notes=[until, *found.notes])
 
 
 def _called(reference: Reference) -> set[str]:

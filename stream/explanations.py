@@ -65,7 +65,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     evaluations_a_month: of windows, whatever their length. promises: what the reference's length
     and order allow, for each length of windows. lacks: what else it lacks. compared_with: which of
-    its rows.
+    its rows. burn_in_s: after the first prediction, for which nobody is told.
     """
 
     model: str
@@ -81,6 +81,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     promises: list[str]
     lacks: list[str]
     compared_with: str
+    burn_in_s: int
 
 
 def explain(
@@ -112,6 +113,7 @@ def explain(
         promises=promises,
         lacks=_lacks(reference, settings),
         compared_with=_compared_with(settings),
+        burn_in_s=settings.burn_in_s,
     )
 
 

@@ -101,6 +101,9 @@ class ModelSettings:
     """Good evaluations in a row before it resolves."""
     cooldown_s: int = 0
     """After resolving, how long the same cause may not fire again."""
+    burn_in_s: int = 0
+    """After a version's first prediction, how long it is evaluated and nobody is told: a multiple
+    of `pane_s`. 0: alerts from the first window on."""
     evidence_s: int = DAY_S
     """How long a detector's pulse counts as evidence."""
     # retraining
@@ -172,6 +175,11 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("hold", s.hold >= 1, "1 or more"),
         ("clear", s.clear >= 1, "1 or more"),
         ("cooldown_s", s.cooldown_s >= 0, "0 seconds or more"),
+        (
+            "burn_in_s",
+            s.burn_in_s >= 0 and s.burn_in_s % pane_s == 0,
+            f"0 or a multiple of pane_s = {s.pane_s}",
+        ),
         ("evidence_s", s.evidence_s > 0, "more than 0 seconds"),
         ("retrain_minimum_labels", s.retrain_minimum_labels >= 0, "0 or more"),
         ("max_categories", s.max_categories >= 2, "2 or more"),

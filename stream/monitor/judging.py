@@ -12,6 +12,7 @@ from stream.cohorts import Cohorts
 from stream.evaluations import (
     Known,
     Subject,
+    burning_in,
     inputs_evaluation,
     quality_evaluation,
     unjudged_evaluation,
@@ -77,6 +78,8 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
     ends = due(m, kind)
     for end in ends:
         m.touched = m.judged = True
+        if kind == "inputs":
+            m.begin(end - m.pane_ms)
         sensing.feed(m, kind, end)
         _evaluate(m, kind, end, leisure)
         m.progress[kind].done_ms = end
@@ -99,6 +102,8 @@ def _evaluate(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
         if kind == "inputs":
             seen = (found.verdict.inputs, found.verdict.outputs)
             m.history.setdefault(window_s, {})[end] = seen
+        if m.burns_in(end - 1):
+            continue
         alarms.observe_all(m, of, window_s, found)
         if kind == "quality":
             alarms.consider(m, of, found)
@@ -124,6 +129,12 @@ def _subject(m: Memory, end: int, window_s: int, revision: int = 0) -> Subject:
 
 
 def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisure) -> Evaluation:
+    found = _measured(m, kind, of, window_s, leisure)
+    until_ms = m.burns_in(of.end_ms - 1)
+    return found if until_ms is None else burning_in(found, until_ms)
+
+
+def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisure) -> Evaluation:
     window_ms = window_s * 1000
     reference = m.reference_at(of.end_ms - m.pane_ms)
     if kind == "quality":

@@ -8,7 +8,7 @@ from stream.changes import Changes, OutMessage
 from stream.clocks import Clocks
 from stream.events import Alert, Evaluation, Reading, RetrainRequest, encode, headers
 from stream.hashes import id_hash
-from stream.panes import BEFORE_ALL
+from stream.panes import BEFORE_ALL, pane_of
 from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
@@ -62,6 +62,7 @@ class Memory:
 
     history: what moved by window length and end. active: references, and the event time from
     which each counts. first: the one that was made of the model's own first rows.
+    began_ms: start of the first pane, where there is a burn-in; None where that came later.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     touched, judged: which parts of it a checkpoint has to write.
     """
@@ -81,6 +82,7 @@ class Memory:
         self.active: list[tuple[int, str]] = []
         self.references: dict[str, Reference] = {}
         self.first: tuple[int, str] | None = None
+        self.began_ms: int | None = None
         self.owner = settings.owner
         self.owner_ms = -1
         self.counts: dict[str, int] = {}
@@ -103,6 +105,23 @@ class Memory:
     def collects(self) -> bool:
         """Whether its first rows are to become a reference: they have not all hours."""
         return not self.active and self.settings.seasonality == "none"
+
+    def begin(self, pane: int) -> None:
+        """Note the first pane of all that is judged."""
+        if self.settings.burn_in_s and self.progress["inputs"].done_ms == BEFORE_ALL:
+            self.began_ms = pane
+
+    def burns_in(self, time_ms: int) -> int | None:
+        """Until when nobody is told, if it is later than a time; None: tell.
+
+        What comes before the first pane is judged is in it: that is the first to burn in.
+        """
+        began, burn_in_ms = self.began_ms, self.settings.burn_in_s * 1000
+        if began is None and self.progress["inputs"].done_ms == BEFORE_ALL:
+            began = pane_of(time_ms, self.pane_ms)
+        if began is None or began + burn_in_ms <= time_ms:
+            return None
+        return began + burn_in_ms
 
     @property
     def watched(self) -> list[Watched]:

@@ -1,7 +1,7 @@
 """Sensing: the online detectors, and how long a pulse counts."""
 
 from stream.alerts import QUIET, Rule
-from stream.evaluations import Subject
+from stream.evaluations import Subject, burning_in
 from stream.monitor.alarms import Sight, observe
 from stream.monitor.memory import KINDS, Memory
 from stream.monitor.receiving import held_field
@@ -28,8 +28,13 @@ def feed(m: Memory, kind: Kind, until_ms: int) -> None:
 def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
     of = _subject(m, pulse.time_ms)
     found = pulse_evaluation(of, watched)
-    if _news(m, watched, pulse):
+    until_ms = m.burns_in(pulse.time_ms)
+    if until_ms is not None:
+        found = burning_in(found, until_ms)
+    if _news(m, watched, pulse, told=until_ms is None):
         m.publish(found)
+    if until_ms is not None:
+        return
     sight = Sight(
         watched.cause,
         found.readings[0],
@@ -41,11 +46,11 @@ def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
     observe(m, of, sight)
 
 
-def _news(m: Memory, watched: Watched, pulse: Pulse) -> bool:
+def _news(m: Memory, watched: Watched, pulse: Pulse, *, told: bool) -> bool:
     """Whether a pulse is to be told of: the first, and one a pane while it cannot change more."""
     state = m.alerts.get(watched.cause, QUIET)
     cooling_ms = m.settings.cooldown_s * 1000 - (pulse.time_ms - state.changed_ms)
-    if state.state == "ok" or (state.state == "resolved" and cooling_ms <= 0):
+    if told and (state.state == "ok" or (state.state == "resolved" and cooling_ms <= 0)):
         return True
     before = watched.pulses[-2:-1]
     return not before or before[0].time_ms // m.pane_ms != pulse.time_ms // m.pane_ms

@@ -104,7 +104,7 @@ def _progress(m: Memory) -> dict[str, Any]:
         "first": m.first,
         "owner": (m.owner, m.owner_ms),
         "counts": m.counts,
-    }
+    } | ({} if m.began_ms is None else {"began": m.began_ms})
 
 
 def _alerts(m: Memory) -> dict[str, Any]:
@@ -135,6 +135,7 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
     m.active = [(since, ref) for since, ref in s["active"]]
     m.first = tuple(s["first"]) if s["first"] else None
     (owner, m.owner_ms), m.counts = s["owner"], s["counts"]
+    m.began_ms = s.get("began")  # an earlier release had none
     m.owner = owner if m.owner_ms >= 0 else m.settings.owner
     m.touched = m.judged = False
     return m
