@@ -16,27 +16,42 @@ MOVED: dict[str, tuple[Moved, Moved, Moved]] = {
 }
 
 
-def pulse_evaluation(of: Subject, watched: Watched) -> Evaluation:
-    """A detector's pulses, where the newest one ends the window."""
+def pulse_evaluation(of: Subject, watched: Watched, since_ms: int) -> Evaluation:
+    """A detector's pulses, where the newest one ends the window.
+
+    since_ms: of the first pulse of those that follow each other while each is evidence.
+    """
     last = watched.pulses[-1]
     seen = MOVED.get(watched.settings.signal, (True, None, None))
     reason = (
         f"{watched.settings.name} saw {_signal(watched)} change at value {last.index:,}, "
         f"{stamp(last.time_ms)}"
     )
-    reading = _reading(watched, watched.pulses, reason)
+    if since_ms < last.time_ms:
+        reason += f"; in drift since {stamp(since_ms)}"
+    more: dict[str, Detail] = {
+        "in_drift_since": stamp(since_ms),
+        "evidence_s": of.settings.evidence_s,
+    }
+    reading = _reading(watched, watched.pulses, reason, more)
     return _evaluation(of, watched, reading, seen, last.index)
 
 
 def silence_evaluation(of: Subject, watched: Watched) -> Evaluation:
     """A window of `evidence_s` without a pulse."""
-    reading = _reading(watched, [], f"{watched.settings.name} on {_signal(watched)}: {silence(of)}")
+    reason = f"{watched.settings.name} on {_signal(watched)}: {silence(of)}"
+    reading = _reading(watched, [], reason, {})
     return _evaluation(of, watched, reading, (None, None, None))
 
 
 def silence(of: Subject) -> str:
     """Why a detector's alert resolves."""
     return f"no pulse for {span(of.settings.evidence_s)}"
+
+
+def in_drift(watched: Watched, since_ms: int) -> str:
+    """What an evaluation of a window says of a detector whose pulse is still evidence."""
+    return f"{watched.settings.name} on {_signal(watched)}: in drift since {stamp(since_ms)}"
 
 
 def _signal(watched: Watched) -> str:
@@ -67,6 +82,12 @@ def _evaluation(
 def _notes(watched: Watched) -> list[str]:
     notes = [f"started afresh: {watched.rebuilt}"] if watched.rebuilt else []
     one = watched.detector
+    plain = one.settings.raw or one.kind.binary or one.settings.signal == "score"
+    if watched.scale is None and not plain:
+        notes.append(
+            f"not standardised: mean and deviation of {_signal(watched)} are not known from a "
+            "reference"
+        )
     if one.share < 1.0:
         notes.append(
             f"a sample of the values: one in {figures.number(1 / one.share)}, by the hashes of ids,"
@@ -82,7 +103,9 @@ def _notes(watched: Watched) -> list[str]:
     return notes
 
 
-def _reading(watched: Watched, pulses: list[Pulse], reason: str) -> Reading:
+def _reading(
+    watched: Watched, pulses: list[Pulse], reason: str, more: dict[str, Detail]
+) -> Reading:
     return Reading(
         check=watched.settings.name,
         subject=watched.settings.signal,
@@ -91,7 +114,7 @@ def _reading(watched: Watched, pulses: list[Pulse], reason: str) -> Reading:
         n=watched.detector.n,
         verdict="moved" if pulses else "ok",
         reason=reason,
-        details=_details(watched, pulses[-KEPT:]),
+        details=_details(watched, pulses[-KEPT:]) | more,
     )
 
 

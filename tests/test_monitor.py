@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.alerts import AlertState
 from stream.columns import column_of
 from stream.evaluations import TAKEN_BACK
 from stream.events import Prediction, Truth
 from stream.events.times import LAST_MS
 from stream.monitor import Memory, judging, receiving
 from stream.monitor.memory import causes
-from stream.monitor.sensing import scales_of
+from stream.monitor.sensing import in_drift_since, scales_of
 from stream.pipeline import Pipeline
 from stream.references import Reference
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
 from stream.signals import Signals
+from stream.tracks import MAX_PULSES, Pulse
 from tests import tales
 from tests.tales import DAY_MS, SETTINGS, START_MS, Tale, Way
 
@@ -175,6 +177,50 @@ def test_a_detectors_alert_resolves_when_its_evidence_has_grown_old() -> None:
     assert fired["since"] == fired["time"] == over["since"]
     assert over["reason"] == "no pulse for 1 day"
     assert over["summary"] == "m 1: resolved: ADWIN on x: no pulse for 1 day"
+
+
+@pytest.mark.parametrize("way", [Way(), Way(3, 2, 50, 5, True)])
+def test_a_pulse_is_told_of_in_every_window_as_long_as_it_is_evidence(way: Way) -> None:
+    lasting = dataclasses.replace(SETTINGS, evidence_s=2 * DAY_S)
+    for wish, windows in ((SETTINGS, 1), (lasting, 2)):
+        pipeline = tales.play(tales.tale(), wish, way)
+        (fired, over) = (firing(pipeline, s)["detector:ADWIN:x"] for s in ("firing", "resolved"))
+        said = f"ADWIN on x: in drift since {fired['since']}"
+        told = [
+            e["window"]["end"]
+            for e in tales.events(pipeline, "evaluations")
+            if e["subject"] == "inputs" and e["window"]["panes"] == 1 and said in e["notes"]
+        ]
+        assert len(told) == windows
+        assert all(fired["time"] < end < over["time"] for end in told)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(0, 60))
+def test_a_drift_lasts_from_the_first_of_pulses_that_are_never_far_apart(
+    days: list[int], now: int
+) -> None:
+    wish = dataclasses.replace(SETTINGS, evidence_s=3 * DAY_S)
+    m = Memory("m", "1", wish)
+    one = m.watched[0]
+    one.pulses = [Pulse(day * DAY_MS, i, 0.0) for i, day in enumerate(sorted(days))]
+    known = {day for day in days if day <= now}
+    expected = max(known, default=None)
+    if expected is None or now - expected > 3:
+        assert in_drift_since(m, one, now * DAY_MS) is None
+        return
+    while earlier := {day for day in known if 0 < expected - day <= 3}:
+        expected = min(earlier)
+    assert in_drift_since(m, one, now * DAY_MS) == expected * DAY_MS
+
+
+def test_a_drift_of_more_pulses_than_are_kept_began_with_its_alert() -> None:
+    m = Memory("m", "1", SETTINGS)
+    one = m.watched[0]
+    one.pulses = [Pulse(DAY_MS + i, i, 0.0) for i in range(MAX_PULSES)]
+    m.alerts[one.cause] = AlertState("firing", 1, 0, DAY_MS - 5, DAY_MS - 5)
+    assert in_drift_since(m, one, DAY_MS + MAX_PULSES) == DAY_MS - 5
+    one.pulses = one.pulses[1:]
+    assert in_drift_since(m, one, DAY_MS + MAX_PULSES) == DAY_MS + 1
 
 
 def test_detectors_of_one_name_and_signal_are_numbered() -> None:
@@ -462,5 +508,7 @@ def test_scales_come_from_what_the_reference_knows() -> None:
     with_quality = Reference.build("m", "1", {}, quality={"accuracy": 0.8})
     mean, sd = scales_of(with_quality)["error"]
     assert (mean, sd) == pytest.approx((0.2, 0.4))
+    sizes = Reference.build("m", "1", {}, quality={"mae": 3.0, "rmse": 5.0, "bias": 1.0})
+    assert scales_of(sizes)["error"] == pytest.approx((3.0, 4.0))
     perfect = Reference.build("m", "1", {}, quality={"accuracy": 1.0})
     assert scales_of(perfect) == {}

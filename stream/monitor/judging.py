@@ -95,7 +95,8 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
 
 def _evaluate(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
     subjects = [(_subject(m, end, window_s), window_s) for window_s in m.settings.windows_s]
-    evaluations = [_evaluation(m, kind, *subject, leisure) for subject in subjects]
+    drifts = sensing.drifts(m, kind, end)
+    evaluations = [_noted(_evaluation(m, kind, *subject, leisure), drifts) for subject in subjects]
     state.note_fact(m, kind, end - m.pane_ms)
     for (of, window_s), found in zip(subjects, evaluations, strict=True):
         m.publish(found)
@@ -107,6 +108,10 @@ def _evaluate(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
         alarms.observe_all(m, of, window_s, found)
         if kind == "quality":
             alarms.consider(m, of, found)
+
+
+def _noted(found: Evaluation, more: list[str]) -> Evaluation:
+    return msgspec.structs.replace(found, notes=[*found.notes, *more]) if more else found
 
 
 def _again(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:

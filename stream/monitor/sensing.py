@@ -1,5 +1,8 @@
 """Sensing: the online detectors, and how long a pulse counts."""
 
+import itertools
+from collections.abc import Mapping
+
 from stream.alerts import QUIET, Rule
 from stream.evaluations import Subject, burning_in
 from stream.monitor.alarms import Sight, observe
@@ -7,8 +10,8 @@ from stream.monitor.memory import KINDS, Memory
 from stream.monitor.receiving import held_field
 from stream.references import Reference
 from stream.signals import Kind
-from stream.signs import pulse_evaluation, silence, silence_evaluation
-from stream.tracks import Pulse, Scale, Scales, Watched, scale_of
+from stream.signs import in_drift, pulse_evaluation, silence, silence_evaluation
+from stream.tracks import MAX_PULSES, Pulse, Scale, Scales, Watched, scale_of
 
 FIRED = "the detector fired"
 
@@ -27,7 +30,8 @@ def feed(m: Memory, kind: Kind, until_ms: int) -> None:
 
 def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
     of = _subject(m, pulse.time_ms)
-    found = pulse_evaluation(of, watched)
+    since_ms = in_drift_since(m, watched, pulse.time_ms)
+    found = pulse_evaluation(of, watched, pulse.time_ms if since_ms is None else since_ms)
     until_ms = m.burns_in(pulse.time_ms)
     if until_ms is not None:
         found = burning_in(found, until_ms)
@@ -44,6 +48,28 @@ def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
         reason=FIRED,
     )
     observe(m, of, sight)
+
+
+def in_drift_since(m: Memory, watched: Watched, at_ms: int) -> int | None:
+    """The first of the pulses up to a time that follow each other while each is evidence.
+
+    None where none of them is evidence any more.
+    """
+    evidence_ms = m.settings.evidence_s * 1000
+    times = [p.time_ms for p in watched.pulses if p.time_ms <= at_ms]
+    if not times or times[-1] < at_ms - evidence_ms:
+        return None
+    again = [b for a, b in itertools.pairwise(times) if b - a > evidence_ms]
+    state = m.alerts.get(watched.cause, QUIET)
+    if again or state.state != "firing" or len(watched.pulses) < MAX_PULSES:
+        return again[-1] if again else times[0]
+    return min(times[0], state.since_ms)  # its first pulses are not kept any more
+
+
+def drifts(m: Memory, kind: Kind, end_ms: int) -> list[str]:
+    """What the detectors of a track say at the end of a window, in words."""
+    found = [(w, in_drift_since(m, w, end_ms - 1)) for w in m.tracks[kind].watched]
+    return [in_drift(w, since_ms) for w, since_ms in found if since_ms is not None]
 
 
 def _news(m: Memory, watched: Watched, pulse: Pulse, *, told: bool) -> bool:
@@ -89,7 +115,16 @@ def scales_of(reference: Reference) -> dict[str, Scale]:
     """
     found = {name: scale_of(f.mean, f.sd) for name, f in reference.features.items()}
     found["score"] = None
-    if "accuracy" in reference.quality:
-        wrong = 1.0 - reference.quality["accuracy"]
-        found["error"] = scale_of(wrong, max(0.0, wrong * (1.0 - wrong)) ** 0.5)
+    found["error"] = _scale_of_errors(reference.quality)
     return {name: scale for name, scale in found.items() if scale is not None}
+
+
+def _scale_of_errors(quality: Mapping[str, float]) -> Scale | None:
+    """Of errors that are 0 or 1, or of the sizes of errors that are numbers."""
+    if "accuracy" in quality:
+        wrong = 1.0 - quality["accuracy"]
+        return scale_of(wrong, max(0.0, wrong * (1.0 - wrong)) ** 0.5)
+    if "mae" in quality and "rmse" in quality:
+        size = quality["mae"]
+        return scale_of(size, max(0.0, quality["rmse"] ** 2 - size**2) ** 0.5)
+    return None
