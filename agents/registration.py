@@ -18,6 +18,7 @@ from stream.calibrations import UNCALIBRATED, promise
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Ints, column_of
 from stream.features import MAX_CATEGORIES
+from stream.losses import losses
 from stream.outcomes import outcomes
 from stream.quality import METRICS, metrics_for
 from stream.references import Reference
@@ -113,7 +114,8 @@ def build(
         answers = {} if prediction is None else {"prediction": prediction}
         sure = {} if confidence is None else {"confidence": column_of(confidence)}
         times = _times(table, roles.time)
-        reference = calibrated(reference, features, answers | sure, times, settings, seed)
+        known = _losses(prediction, label, scores)
+        reference = calibrated(reference, features, answers | sure, times, settings, seed, known)
     return reference, _notes(table, reference, roles) + _promises(reference, roles, settings)
 
 
@@ -237,6 +239,21 @@ def _quality(
         tally.update(outcomes(label.take(rows), prediction.take(rows), some))
     found = {name: METRICS[name].get(tally) for name in metrics_for(tally)}
     return {name: figure.value for name, figure in found.items() if figure is not None}
+
+
+def _losses(
+    prediction: Column | None, label: Column | None, scores: Scores | None
+) -> dict[str, np.ndarray]:
+    """What each row adds to each metric, shape (rows,)."""
+    found: dict[str, np.ndarray] = {}
+    if prediction is None or label is None:
+        return found
+    for rows in _blocks(len(label)):
+        some = None if scores is None else (scores[0], scores[1][rows])
+        for name, values in losses(outcomes(label.take(rows), prediction.take(rows), some)).items():
+            whole = found.setdefault(name, np.full(len(label), np.nan))
+            whole[rows] = values
+    return found
 
 
 def _notes(table: Table, reference: Reference, roles: Roles) -> list[str]:

@@ -74,8 +74,8 @@ def calibrate(
 ) -> Calibration | None:
     """The calibration of a reference's numbers; None where its panes are too few.
 
-    first: the number since 1970 of its first pane. others: categories, of which only the inflation
-    is worked out. The same for the same numbers and seed.
+    first: the number since 1970 of its first pane. others: categories and the like, of which only
+    the inflation is worked out. The same for the same numbers and seed.
     """
     if not found:
         return None
@@ -108,6 +108,8 @@ def calibrate(
         features={name: x for (name, role), x in figures.items() if role == "input"},
         outputs={name: x for (name, role), x in figures.items() if role == "output"},
         season=plan.season,
+        missing={name: x for (name, role), x in figures.items() if role == "missing"},
+        quality={name: x for (name, role), x in figures.items() if role == "quality"},
     )
 
 

@@ -18,6 +18,9 @@ UNCALIBRATED = "uncalibrated: no time order"
 MAX_WINDOWS = 8
 GAPS = (1, 2, 4, 8, 24)  # quiet panes that end an episode; `clear` of the settings chooses
 DENSER = 1.25  # so much more rows a pane than the reference had are taken as they come
+LATER: dict[str, object] = {"season": "none", "missing": {}, "quality": {}}  # and if there is none
+SPLIT = frozenset(("features", "missing"))  # each event of a reference has its own features'
+OUTPUT = "output:"
 # windows of reference from which a budget is kept: measured by simulation, see `bench decisions`
 PROMISES = ((90, 0.1), (30, 1.0))
 
@@ -58,7 +61,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     panes, days: of the reference that were used. rows_a_pane: their mean. order: what is as good
     as independent: "panes", "hours" (panes, but for what is usual at their hour), or "days" alone.
     features, outputs: variance inflation by name, of categories too, one figure for each of
-    `windows`. season: by which hours rows were compared.
+    `windows`. season: by which hours rows were compared. missing: inflation of the share of missing
+    values, of outputs as `output:NAME`; quality: that of metrics.
     """
 
     seed: int
@@ -71,13 +75,16 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: dict[str, tuple[float, ...]] = {}
     outputs: dict[str, tuple[float, ...]] = {}
     season: Seasonality = "none"
+    missing: dict[str, tuple[float, ...]] = {}
+    quality: dict[str, tuple[float, ...]] = {}
 
     def document(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_document` reads them back to the bit."""
+        """Plain values for JSON; `from_document` reads them back to the bit.
+
+        What earlier releases did not know is left out where there is none of it: ids stay.
+        """
         found: dict[str, Any] = msgspec.to_builtins(self)
-        if self.season == "none":
-            del found["season"]  # as it was before there were any
-        return found
+        return {name: x for name, x in found.items() if name not in LATER or x != LATER[name]}
 
     def unfit(self, settings: ModelSettings) -> str:
         """Why it says nothing of windows as these settings want them; "" if it does."""
@@ -92,11 +99,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def inflation(
         self, name: str, role: str, window_s: int, rows: int | None = None
     ) -> float | None:
-        """Variance inflation of a feature or output in windows of a length, if known.
+        """Variance inflation in windows of a length, if known.
 
-        rows: of the window, whose panes may hold more than the reference's did.
+        role: "input", "output", "missing" or "quality". rows: of the window, whose panes may hold
+        more than the reference's did.
         """
-        known = (self.features if role == "input" else self.outputs).get(name)
+        kinds = {"input": self.features, "output": self.outputs, "missing": self.missing}
+        known = kinds.get(role, self.quality).get(name)
         lengths = [w.window_s for w in self.windows]
         if not known or window_s not in lengths:
             return None
@@ -131,23 +140,26 @@ def part(found: Calibration | None, features: Collection[str]) -> dict[str, Any]
     if found is None:
         return {}
     document = found.document()
-    own = {name: x for name, x in document["features"].items() if name in features}
-    return {"calibration": document | {"features": own}}
+    for kind in SPLIT & document.keys():
+        known = document[kind].items()
+        document[kind] = {n: x for n, x in known if n in features or n.startswith(OUTPUT)}
+    return {"calibration": document}
 
 
 def whole(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The calibration that the events of a reference make up."""
     told = [event["calibration"] for event in events if event.get("calibration")]
-    features: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for one in told:
-        features |= one.get("features", {})
-    return {"calibration": told[0] | {"features": features}} if told else {}
+        found |= {kind: found.get(kind, {}) | one.get(kind, {}) for kind in SPLIT & one.keys()}
+    return {"calibration": told[0] | found} if told else {}
 
 
 def _rules(c: Calibration) -> list[tuple[bool, str]]:
-    figures = [x for many in (*c.features.values(), *c.outputs.values()) for x in many]
+    kinds = (c.features, c.outputs, c.missing, c.quality)
+    figures = [x for kind in kinds for many in kind.values() for x in many]
     laws = [law for window in c.windows for law in window.laws]
-    lengths = {len(many) for many in (*c.features.values(), *c.outputs.values())}
+    lengths = {len(many) for kind in kinds for many in kind.values()}
     return [
         (c.pane_s > 0 and c.panes > 0 and c.rows_a_pane > 0, "must be of panes with rows"),
         (len(c.windows) <= MAX_WINDOWS, f"has more than {MAX_WINDOWS} windows"),

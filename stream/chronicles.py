@@ -7,7 +7,7 @@ import numpy as np
 
 from stream.bootstraps import Plan, calibrate
 from stream.calibrations import lengths
-from stream.columns import Column, Ints
+from stream.columns import Column, Floats, Ints
 from stream.events.times import FIRST_MS
 from stream.features import FeatureReference, Kind
 from stream.hours import SEASONS, hours_of
@@ -19,8 +19,10 @@ from stream.slots import (
     FEW_CELLS,
     MANY_FEATURES,
     Counts,
+    averaged,
     counted,
     counted_by_hour,
+    holes,
     panes_of,
     sorted_out,
 )
@@ -35,11 +37,13 @@ def calibrated(
     times_ms: Ints,
     settings: ModelSettings,
     seed: int = 0,
+    losses: Mapping[str, Floats] | None = None,
 ) -> Reference:
     """The reference with a calibration from its own rows, which it was made of.
 
-    times_ms: shape (rows,), NO_TIME where a row has none. Columns are read once more, one at a
-    time. The reference comes back as it was where its rows tell too little.
+    times_ms: shape (rows,), NO_TIME where a row has none. losses: see `stream.losses`. Columns are
+    read once more, one at a time. The reference comes back as it was where its rows tell too
+    little.
     """
     season = settings.seasonality
     plan = Plan(settings.pane_s, lengths(settings), seed, season)
@@ -51,6 +55,7 @@ def calibrated(
     numbers = sum(f.kind == "number" for _, f in watched)
     cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
     found: dict[Kind, list[Counts]] = {"number": [], "category": []}
+    others = [averaged(name, values, panes) for name, values in (losses or {}).items()]
     for role, f in watched:
         column = (features if role == "input" else outputs)[f.name]
         if f.hours is not None:
@@ -60,7 +65,9 @@ def calibrated(
         else:
             one = sorted_out(f, role, column, panes)
         found[f.kind] += [one] if one is not None else []
-    made = calibrate(found["number"], plan, panes.first, found["category"])
+        others.append(holes(f, role, column, panes))
+    apart = [*found["category"], *(one for one in others if one is not None)]
+    made = calibrate(found["number"], plan, panes.first, apart)
     return dataclasses.replace(reference, calibration=made)
 
 

@@ -1,17 +1,17 @@
 """Evaluations: all readings of one window, judged together and put into an event."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
-from stream import effects, figures, judgements, soundness
-from stream.checks import check_share, holm
+from stream import effects, figures, gradings, judgements, soundness
+from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage
 from stream.events import Evaluation, Reading, Window, event_id
+from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
-from stream.quality import METRICS, metrics_for, quality_reading
 from stream.references import Reference
 from stream.seasons import REPAIR
 from stream.settings import ModelSettings, Task
@@ -21,7 +21,6 @@ from stream.traffic import Traffic, traffic_readings
 from stream.verdicts import Moved, judge
 from stream.windows import Merged
 
-SURE = "confidence"
 TAKEN_BACK = "not measured: truth of earlier windows was taken back or corrected in this one"
 UNJUDGED = ("not-enough-data", "no-reference")
 
@@ -209,7 +208,9 @@ def quality_evaluation(
     tally = cohorts.total()
     sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
-    readings = _metric_readings(of.settings, reference, tally, known.task)
+    window_s = (of.end_ms - of.start_ms) // 1000
+    level = level_of(of.settings)
+    readings = graded(of.settings, reference, tally, known.task, level, window_s)
     sure = _confidence_moved(readings)
     quality = moved([r for r in readings if r.check != SURE], ("quality",))
     return Evaluation(
@@ -223,34 +224,12 @@ def quality_evaluation(
         rows=tally.counted().n,
         readings=readings,
         verdict=judge(known.inputs, known.outputs, quality, sure),
-        notes=_coverage(of, cohorts, known, tally) + ([] if sound else [TAKEN_BACK]),
+        notes=[
+            *_coverage(of, cohorts, known, tally),
+            *([] if sound else [TAKEN_BACK]),
+            *gradings.notes(reference, readings),
+        ],
     )
-
-
-def _metric_readings(
-    settings: ModelSettings, reference: Reference | None, tally: Tally, task: Task
-) -> list[Reading]:
-    known = dict(reference.quality) if reference else {}
-    sure = reference.outputs.get(SURE) if reference else None
-    if sure is not None:
-        known[SURE] = sure.mean
-
-    def read(name: str, level: float) -> Reading:
-        goal = settings.objectives.get(name)
-        return quality_reading(METRICS[name], tally, known.get(name), goal, level, settings)
-
-    names = metrics_for(tally, task)
-    return _corrected(names, read, level_of(settings))
-
-
-def _corrected(
-    names: list[str], read: Callable[[str, float], Reading], level: float
-) -> list[Reading]:
-    """Readings at levels that Holm's procedure gives the family of metrics."""
-    judged = [name for name in names if name != SURE]
-    first = [read(name, level).p_value for name in judged]
-    levels = dict(zip(judged, holm(first, level), strict=True))
-    return [read(name, levels.get(name) or level) for name in names]
 
 
 def _confidence_moved(readings: list[Reading]) -> Moved:

@@ -154,7 +154,9 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     found = [why] if reference and (why := unfit(reference, settings.seasonality)) else []
     watched = _watched(reference, settings)
     if reference is not None and reference.calibration is not None:
+        known = reference.calibration
         plain = [name for name in ("missing", "quality") if name in watched]
+        plain = [name for name in plain if not getattr(known, name)]
         if plain:
             found.append(f"{', '.join(plain)}: rows of a window are taken for independent")
         if reference.calibration.days == 0:

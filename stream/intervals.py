@@ -21,6 +21,37 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Inflation:
+    """Values that resemble each other: a mean's variance is so many times that of independent ones.
+
+    freedom: degrees of it with which that is known; a normal deviate over it is one of Student's.
+    """
+
+    times: float
+    freedom: float = math.inf
+
+    def p_value(self, p: float, *, two_sided: bool = False) -> float:
+        """What a p-value of independent values means.
+
+        >>> round(Inflation(4.0).p_value(0.05), 3)
+        0.205
+        """
+        sides = 2 if two_sided else 1
+        return sides * float(special.stdtr(self.freedom, special.ndtri(p / sides) / self._root))
+
+    def level(self, level: float, *, two_sided: bool = False) -> float:
+        """What a p-value of independent values must be, to mean as much as `level`."""
+        sides = 2 if two_sided else 1
+        return sides * float(
+            special.ndtr(special.stdtrit(self.freedom, level / sides) * self._root)
+        )
+
+    @property
+    def _root(self) -> float:
+        return math.sqrt(self.times)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Moments:
     """n values, their mean, and the variance of that mean."""
 
@@ -61,6 +92,19 @@ def share(hits: int, n: int, worth: float = 1.0) -> Figure | None:
     half = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
     return Figure(
         p, max(round(size), 1), max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0)
+    )
+
+
+def widened(found: Figure, inflation: float, *, most: float = math.inf) -> Figure:
+    """An interval of values that resemble each other: its variance is so many times as large.
+
+    most: what no value exceeds. Where nothing was below 0, nothing is then.
+    """
+    times = math.sqrt(max(1.0, inflation))
+    low = found.value - times * (found.value - found.low)
+    high = found.value + times * (found.high - found.value)
+    return dataclasses.replace(
+        found, low=max(low, 0.0) if found.low >= 0 else low, high=min(high, most)
     )
 
 

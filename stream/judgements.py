@@ -1,8 +1,8 @@
 """Judgements: at which level each measure of a window is judged, all of them together.
 
 Numbers of a calibrated reference share one law: that of the largest of them. All else is judged by
-Holm's procedure: categories at the inflation of their variance, the rest at a level that takes the
-rows of a window for independent.
+Holm's procedure: categories and missing values at the inflation of their variance, the rest at a
+level that takes the rows of a window for independent.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from scipy import special, stats
 
-from stream import figures
+from stream import effects, figures
 from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, promise
 from stream.measures import Detail, Measure
 from stream.references import Reference
@@ -105,7 +105,7 @@ class Inflated:
 def inflated(
     reference: Reference, found: Sequence[Measure], settings: ModelSettings, window_s: int
 ) -> list[Inflated | None]:
-    """Of each measure of a category whose inflation is known."""
+    """Of each measure of a category, or of missing values, whose inflation is known."""
     known = reference.calibration
     if known is None or known.unfit(settings):
         return [None] * len(found)
@@ -114,8 +114,14 @@ def inflated(
 
 def _inflated(m: Measure, known: Calibration, window_s: int) -> Inflated | None:
     c = m.comparison
-    inflation = known.inflation(c.feature.name, c.role, window_s, m.n)
-    if m.check != "chi-square" or m.p_value is None or inflation is None:
+    if m.check not in ("chi-square", "missing") or m.p_value is None:
+        return None
+    name = c.feature.name
+    if m.check == "missing":
+        inflation = known.inflation(effects.key(name, c.role), "missing", window_s, m.n)
+    else:
+        inflation = known.inflation(name, c.role, window_s, m.n)
+    if inflation is None:
         return None
     inflation = max(1.0, inflation)
     freedom = max(1, int(str(m.details.get("cells", 2))) - 1)

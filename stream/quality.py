@@ -7,7 +7,7 @@ from typing import Literal
 
 from stream import figures, intervals, minimums
 from stream.events import Effect, Reading
-from stream.intervals import Figure, Moments, moments
+from stream.intervals import Figure, Inflation, Moments, moments
 from stream.outcomes import Outcomes, outcomes, outcomes_of_rows
 from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
@@ -66,6 +66,18 @@ class Metric:
             return reference
         figure = self.get(reference)
         return figure.value if figure else None
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether a change either way has a small p-value."""
+        return self.direction in ("zero", "none")
+
+    def widened(self, figure: Figure | None, inflation: Inflation | None) -> Figure | None:
+        """A figure of outcomes that resemble each other."""
+        if figure is None or inflation is None:
+            return figure
+        most = 1.0 if self.moments is None else math.inf
+        return intervals.widened(figure, inflation.times, most=most)
 
     def _p_value(self, tally: Tally, was: float, other: Tally | None) -> float:
         if self.moments is None:
@@ -182,22 +194,26 @@ def quality_reading(
     objective: float | None,
     level: float,
     settings: ModelSettings,
+    inflation: Inflation | None = None,
 ) -> Reading:
     """What a tally says about one metric, as a reading in words.
 
     "moved": significantly worse than the reference at `level` and by the effect floor; or the
     whole 95% interval lies on the bad side of the objective. "not-enough-data": neither, and with
-    so few rows a change as large as the floor need not be seen.
+    so few rows a change as large as the floor need not be seen. inflation: None: outcomes are taken
+    for independent. The level told is what p would have to be for as much certainty.
     """
-    figure = metric.get(tally)
+    figure = metric.widened(metric.get(tally), inflation)
     was = None if reference is None else metric.value_of(reference)
     change = None if reference is None else metric.change(tally, reference)
     enough = figure is not None and figure.n >= settings.minimum_rows
     missed = enough and objective is not None and _misses(metric, figure, objective)
+    needed = _needed(metric, tally, reference, level, settings, inflation)
+    if inflation is not None:
+        level = inflation.level(level, two_sided=metric.two_sided)
     verdict = _verdict(change, level, settings.effect_floor_quality, objective is not None)
     if metric.direction == "none" and change:
         verdict = "ok"  # an explanation, never a fault
-    needed = _needed(metric, tally, reference, level, settings)
     few = figure is not None and needed is not None and figure.n < needed
     if not enough:
         verdict = "not-enough-data"
@@ -218,12 +234,18 @@ def quality_reading(
         reason=_sentence(metric, figure, was, objective if missed else None, tally)
         + (f"; {needed:,} are needed" if needed and verdict == "not-enough-data" else ""),
         details=_details(figure, was, objective, tally)
-        | ({} if needed is None else {"rows_needed": needed}),
+        | ({} if needed is None else {"rows_needed": needed})
+        | ({} if inflation is None else {"variance_inflation": inflation.times}),
     )
 
 
 def _needed(
-    metric: Metric, tally: Tally, reference: float | Tally | None, level: float, s: ModelSettings
+    metric: Metric,
+    tally: Tally,
+    reference: float | Tally | None,
+    level: float,
+    s: ModelSettings,
+    inflation: Inflation | None = None,
 ) -> int | None:
     """Rows with which a fall as large as the floor is found as often as `power` says.
 
@@ -238,7 +260,7 @@ def _needed(
     if metric.direction == "zero":
         level /= 2
     change = _change_of_floor(metric, tally, was, floor)
-    rows = minimums.for_mean(change, level, s.power)
+    rows = minimums.for_mean(change, level, s.power) * (inflation.times if inflation else 1.0)
     known = metric.get(reference) if isinstance(reference, Tally) else None
     if not math.isfinite(rows):
         return None
@@ -279,7 +301,7 @@ def _verdict(change: Change | None, level: float, floor: float, promised: bool) 
     if change is None:
         return "ok" if promised else "no-reference"
     large = change.effect > 0 and change.effect >= floor
-    if change.p_value < level:
+    if change.p_value < level or change.p_value == 0.0:
         return "moved" if large else "small"
     return "insignificant" if large else "ok"
 

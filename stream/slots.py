@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stream.columns import Codes, Column, Floats, Ints
+from stream.effects import key
 from stream.features import FeatureReference
 from stream.hours import hours_of
 from stream.settings import DAY_S
@@ -52,9 +53,9 @@ class Counts:
     """One feature's rows by pane and cell.
 
     counts: shape (panes, cells), int64, rows up to the end of each cell but the last; of a
-    category in each cell but the last. rows: shape (panes,). whole: shape (cells - 1,), share of
-    the reference up to each end. correction: what the largest distance over the ends lacks of that
-    over all values, of rows in their square root.
+    category in each cell but the last; of what is averaged, its sums. rows: shape (panes,). whole:
+    shape (cells - 1,), share of the reference up to each end. correction: what the largest distance
+    over the ends lacks of that over all values, of rows in their square root.
     """
 
     name: str
@@ -154,6 +155,36 @@ def _alike(counts: Ints, rows: Ints, whole: Floats, hours: Ints) -> Floats:
         larger = np.sqrt(len(at) / max(1, len(at) - 1))
         found[at] += (counts[at] - rows[at, None] * own) * larger
     return found
+
+
+def holes(f: FeatureReference, role: str, column: Column, panes: Panes) -> Counts | None:
+    """One column's rows without a value that can be used, by pane; None where all have one."""
+    unusable = [f.missing_at, f.missing_at + 1] if f.kind == "number" else [f.missing_at]
+    if not f.counts[unusable].any():
+        return None
+
+    def cell_of(codes: Codes, _number: Ints) -> Ints:
+        return np.where(np.isin(codes, unusable), 0, 1)
+
+    found = _tabulated(f, column, panes, 2, cell_of)
+    rows = found.sum(axis=1)
+    whole = found[:, :1].sum(axis=0) / max(1, int(rows.sum()))
+    return Counts(key(f.name, role), "missing", found[:, :1], rows, whole, 0.0)
+
+
+def averaged(name: str, values: Floats, panes: Panes) -> Counts | None:
+    """Sums of one figure by pane; None where it does not vary.
+
+    It is moved to where its mean is a half and its variance a quarter: that of a share.
+    """
+    known = np.isfinite(values) & (panes.number >= 0)
+    number, some = panes.number[known], values[known]
+    spread = float(some.std()) if len(some) else 0.0
+    if not (spread > 0 and np.isfinite(spread)):
+        return None
+    sums = np.bincount(number, (some - some.mean()) / (2 * spread) + 0.5, panes.count)
+    rows = np.bincount(number, minlength=panes.count)
+    return Counts(name, "quality", sums[:, None], rows, np.array([0.5]), 0.0)
 
 
 def _tabulated(

@@ -82,9 +82,9 @@ def order_of(found: Sequence[Counts], days: Ints) -> Literal["panes", "hours", "
 
 def _even(found: Sequence[Counts], days: Ints, expected: Callable[[Counts], Floats]) -> bool:
     """Whether days vary as much as expected, in every feature."""
-    freedom = (len(days) - 1) / DIRECTIONS
-    low, high = stats.chi2.ppf([TOO_EVEN / len(found), 1 - TOO_ODD / len(found)], freedom)
     for one in found:
+        freedom = (len(days) - 1) / (DIRECTIONS if len(one.whole) > 1 else 1.0)
+        low, high = stats.chi2.ppf([TOO_EVEN / len(found), 1 - TOO_ODD / len(found)], freedom)
         there = inflations_of(world_of([one], days), [days.shape[1]])
         if not low <= float((there / expected(one))[0, 0]) * freedom <= high:
             return False

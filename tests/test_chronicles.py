@@ -8,7 +8,7 @@ import pytest
 
 from stream.calibrations import UNCALIBRATED
 from stream.chronicles import NO_TIME, calibrated
-from stream.columns import Column, Ints, column_of
+from stream.columns import Column, Floats, Ints, column_of
 from stream.evaluations import Subject, inputs_evaluation, level_of
 from stream.events import Evaluation, Reading
 from stream.judgements import shares
@@ -190,3 +190,52 @@ def test_categories_that_come_in_batches_need_a_larger_change() -> None:
     moved = reading(reference, column_of(["a"] * len(live)))
     assert moved.verdict == "moved"
     assert moved.reason.endswith("windows")
+
+
+def test_missing_values_that_come_together_need_a_larger_change() -> None:
+    random = np.random.default_rng(5)
+
+    def holed(hours: int, often: float, together: bool) -> Column:
+        share = random.beta(often, 19 * often, hours) if together else np.full(hours, 0.05)
+        values: Floats = random.normal(size=hours * ROWS)
+        values[random.random(hours * ROWS) < np.repeat(share, ROWS)] = np.nan
+        return Column(values)
+
+    def reference_of(column: Column) -> Reference:
+        columns = {"x": column, "y": COLUMNS["x"]}
+        return calibrated(Reference.build("m", "1", columns), columns, {}, TIMES, SETTINGS)
+
+    even, uneven = (reference_of(holed(HOURS, 0.5, together)) for together in (False, True))
+    figures = [r.calibration.missing["x"][-1] for r in (even, uneven) if r.calibration]
+    assert figures[0] == pytest.approx(1.0, abs=0.3)
+    assert figures[1] > 3
+    assert "y" not in uneven.calibration.missing  # type: ignore[union-attr]
+
+    def reading(known: Reference, column: Column) -> Reading:
+        share, zeros = Share(known), np.zeros(len(column), dtype=np.int64)
+        share.update({"x": column, "y": Column(zeros.astype(np.float64))}, None, None, zeros)
+        of = Subject("m", "1", SETTINGS, 10 * DAY_S * 1000, 11 * DAY_S * 1000)
+        found = inputs_evaluation(of, known, Merged(share)).readings
+        return {r.subject: r for r in found if r.check == "missing"}["x"]
+
+    live = column_of([None if i % 11 == 0 else 1.0 for i in range(24 * ROWS)])  # not one of 20
+    plain = dataclasses.replace(uneven, calibration=None)
+    assert (reading(uneven, live).level or 0) < (reading(plain, live).level or 0) / 10
+    assert reading(uneven, live).p_value == reading(plain, live).p_value
+
+
+def test_what_varies_beside_features_comes_through_bytes_and_parts_and_is_else_left_out() -> None:
+    assert REFERENCE.calibration is not None
+    assert not {"missing", "quality"} & REFERENCE.document()["calibration"].keys()
+    figures = {"x": (1.5, 2.0), "output:prediction": (1.0, 3.0)}
+    more = msgspec.structs.replace(
+        REFERENCE.calibration, missing=figures, quality={"brier": (2.0, 2.5)}
+    )
+    reference = dataclasses.replace(REFERENCE, calibration=more)
+    assert Reference.from_bytes(reference.to_bytes()).calibration == more
+    parts, found = Parts(), None
+    for part in reference.to_parts(10_000):
+        assert "output:prediction" in part["calibration"]["missing"]
+        found = parts.add(part) or found
+    assert found is not None
+    assert (found.id, found.calibration) == (reference.id, more)

@@ -20,6 +20,7 @@ from stream.evaluations import (
     unreferenced_evaluation,
 )
 from stream.events import Reading
+from stream.gradings import UNCALIBRATED
 from stream.outcomes import outcomes_of_rows
 from stream.references import Reference
 from stream.settings import DAY_S, MONTH_S, ModelSettings
@@ -159,7 +160,8 @@ def test_an_objective_is_enough_to_judge_by() -> None:
 def test_coverage_names_the_predictions_the_truth_is_about() -> None:
     found = quality_evaluation(OF, REFERENCE, told(90, 10, pane=3 * DAY_MS), KNOWN)
     assert found.notes == [
-        "truth for 100 of predictions made from 1970-01-04 to 1970-01-05, 500 in all"
+        "truth for 100 of predictions made from 1970-01-04 to 1970-01-05, 500 in all",
+        UNCALIBRATED,
     ]
     hourly = dataclasses.replace(OF, settings=ModelSettings())
     unknown = quality_evaluation(hourly, REFERENCE, told(90, 10, pane=3_600_000), Known(gone=3))
@@ -167,6 +169,7 @@ def test_coverage_names_the_predictions_the_truth_is_about() -> None:
         "truth for 100 of predictions made from 1970-01-01T01:00:00.000Z to "
         "1970-01-01T02:00:00.000Z",
         "3 rows are left out: their counts were not kept that long",
+        UNCALIBRATED,
     ]
 
 

@@ -1,0 +1,77 @@
+"""Gradings: what a window's outcomes say of each metric, all of them judged together.
+
+By Holm's procedure, as its data: at the inflation of each metric's variance where the reference
+shows it, else as if outcomes knew nothing of each other.
+"""
+
+from stream.checks import holm
+from stream.events import Reading
+from stream.intervals import Inflation
+from stream.quality import METRICS, metrics_for, quality_reading
+from stream.references import Reference
+from stream.settings import ModelSettings, Task
+from stream.tallies import Tally
+
+SURE = "confidence"  # explains, and is never judged
+UNCALIBRATED = (
+    "quality is uncalibrated: its levels take the outcomes of a window for independent of each "
+    "other; if they are not, false alarms are more frequent"
+)
+
+
+def graded(
+    settings: ModelSettings,
+    reference: Reference | None,
+    tally: Tally,
+    task: Task,
+    level: float,
+    window_s: int,
+) -> list[Reading]:
+    """A reading of each metric that says something. level: of the whole family."""
+    known = dict(reference.quality) if reference else {}
+    sure = reference.outputs.get(SURE) if reference else None
+    if sure is not None:
+        known[SURE] = sure.mean
+    names = metrics_for(tally, task)
+    n = tally.counted().n
+    found = {name: inflation_of(reference, settings, name, window_s, n) for name in names}
+
+    def read(name: str, at: float) -> Reading:
+        goal, was = settings.objectives.get(name), known.get(name)
+        return quality_reading(METRICS[name], tally, was, goal, at, settings, found[name])
+
+    judged = [name for name in names if name != SURE]
+    p_values = [_p_value(name, read(name, level), found[name]) for name in judged]
+    levels = dict(zip(judged, holm(p_values, level), strict=True))
+    return [read(name, levels.get(name) or level) for name in names]
+
+
+def _p_value(name: str, reading: Reading, inflation: Inflation | None) -> float | None:
+    if reading.p_value is None or inflation is None:
+        return reading.p_value
+    return inflation.p_value(reading.p_value, two_sided=METRICS[name].two_sided)
+
+
+def inflation_of(
+    reference: Reference | None, settings: ModelSettings, name: str, window_s: int, rows: int
+) -> Inflation | None:
+    """How much more a metric varies than that of independent outcomes compared with a known value.
+
+    The reference's own value is uncertain too: it is a mean over its rows. It tells as much of the
+    variance as there are windows in it. None: not calibrated.
+    """
+    calibration = reference.calibration if reference else None
+    if reference is None or calibration is None or calibration.pane_s != settings.pane_s:
+        return None
+    found = calibration.inflation(name, "quality", window_s, rows)
+    if found is None:
+        return None
+    windows = max(2, calibration.windows_of_reference(window_s))
+    return Inflation(max(1.0, found) * (1 + rows / max(1, reference.rows)), windows - 1)
+
+
+def notes(reference: Reference | None, readings: list[Reading]) -> list[str]:
+    """What an evaluation of quality says of its levels."""
+    judged = [r for r in readings if r.check != SURE and r.p_value is not None]
+    plain = [r for r in judged if "variance_inflation" not in r.details]
+    return [UNCALIBRATED] if reference is not None and plain else []
