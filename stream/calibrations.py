@@ -88,6 +88,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def unfit(self, settings: ModelSettings) -> str:
         """Why it says nothing of windows as these settings want them; "" if it does."""
+        if settings.reference != "fixed":
+            return "windows are compared with the one before, not with the reference"
         if self.pane_s != settings.pane_s:
             return (
                 f"panes are of {short(settings.pane_s)}, it was calibrated for {short(self.pane_s)}"

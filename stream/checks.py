@@ -17,11 +17,13 @@ from stream.folds import folded
 from stream.judgements import Chance, chances, inflated, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Detail, Measure, chi_square, ks, missing
+from stream.previous import Previous
 from stream.references import Reference
 from stream.seasons import Seasonal
 from stream.settings import ModelSettings
 from stream.shares import Share
 
+Against = Seasonal | Previous
 Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
 
 
@@ -43,6 +45,7 @@ CHECKS: dict[str, Check] = {
     "range": Check("number", "share of values out of the reference's range", soundness.outside),
     "new-category": Check("category", "names the reference has not", soundness.new_category),
 }
+OF_WHOLE = ("range", "new-category")  # are about all that the reference has
 MAIN: dict[Kind, str] = {"number": "ks", "category": "chi-square"}
 
 
@@ -59,7 +62,8 @@ def measure(comparison: Comparison, check: str) -> Measure:
 
 def measures(c: Comparison) -> list[Measure]:
     """The main check of a feature, and those of its data that have something to say."""
-    return [measure(c, name) for name in (MAIN[c.feature.kind], *soundness.due(c))]
+    names = (MAIN[c.feature.kind], *soundness.due(c))
+    return [measure(c.of_whole if name in OF_WHOLE else c, name) for name in names]
 
 
 def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Reading:
@@ -146,17 +150,17 @@ def check_share(
     settings: ModelSettings,
     leisure: Leisure = ALWAYS,
     window_s: int = 0,
-    seasonal: Seasonal | None = None,
+    against: Against | None = None,
 ) -> list[Reading]:
     """All checks of a window's features and outputs; `level` is that of the whole family.
 
-    window_s: the window's length, for which the reference may be calibrated. seasonal: its rows by
-    hour, where they are compared so.
+    window_s: the window's length, for which the reference may be calibrated. against: what it is
+    compared with in place of the whole reference.
     """
     found: list[Measure] = []
     for role, feature in reference.watched(settings.ignore):
         leisure.between()
-        found += measures(_comparison(role, feature, share, settings, seasonal))
+        found += measures(_comparison(role, feature, share, settings, against))
     calibrated = chances(reference, found, settings, window_s)
     units = folded([*zip(found, calibrated, strict=True)], reference)
     found = soundness.together(unit.measure for unit in units)
@@ -177,15 +181,15 @@ def _comparison(
     feature: FeatureReference,
     share: Share,
     settings: ModelSettings,
-    seasonal: Seasonal | None,
+    against: Against | None,
 ) -> Comparison:
     seen = share.new_names.get(effects.key(feature.name, role), {})
     new = tuple(sorted(seen, key=lambda n: (-seen[n], n)))  # most frequent first
     counts = share.counts(feature.name, role)
-    if seasonal is None:
+    if against is None:
         return Comparison(feature, counts, settings, role, new)
-    ranked = seasonal.ranks(feature, role)
-    return Comparison(seasonal.usual(feature), counts, settings, role, new, ranked)
+    usual, ranked = against.usual(feature, role), against.ranks(feature, role)
+    return Comparison(usual, counts, settings, role, new, ranked, feature, against.words)
 
 
 def _levels(

@@ -84,7 +84,7 @@ def inputs_evaluation(
     """
     level, window_s = level_of(of.settings), (of.end_ms - of.start_ms) // 1000
     readings = check_share(
-        reference, merged.share, level, of.settings, leisure, window_s, merged.seasonal
+        reference, merged.share, level, of.settings, leisure, window_s, merged.against
     )
     readings += traffic_readings(traffic, of.settings) if traffic else []
     inputs = moved(soundness.without_notices(readings), ("input", "data"))
@@ -140,9 +140,7 @@ def _left_out(merged: Merged) -> list[str]:
         notes.append(f"of {merged.sampled:,} rows a sample of {merged.share.rows:,} is compared")
     if merged.gone:
         notes.append(f"{merged.gone:,} rows are left out: their counts were not kept that long")
-    if merged.seasonal and merged.seasonal.left_out:
-        rows = f"{merged.seasonal.left_out:,} rows"
-        notes.append(f"{rows} are left out: the reference has none of their hours")
+    notes += merged.against.notes() if merged.against else []
     if merged.share.unknown:
         names = figures.listed(sorted(merged.share.unknown), 5)
         notes.append(f"not in the reference and not checked: {names}")

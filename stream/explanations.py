@@ -118,6 +118,11 @@ def explain(
 
 
 def _compared_with(settings: ModelSettings) -> str:
+    if settings.reference != "fixed":
+        return (
+            "inputs and outputs: the window before, with the reference's units and floors; quality "
+            "and detectors: all rows of the reference"
+        )
     if settings.seasonality == "none":
         return "all rows of the reference"
     day = settings.seasonality.removeprefix("hour-of-")
@@ -236,6 +241,7 @@ def _limits(
         one_of = reference.vectors.size(reference.vectors.unit(name, "input"))
         t = allowed.threshold if allowed and inflation else plain(one_of)
         there = f.rows * _share_of_hours(settings, window_s)
+        there = rows if settings.reference != "fixed" else there
         n = rows * there / (rows + there)
         size = inflation or 1.0
         own = effects.own_floor(name, settings)

@@ -24,7 +24,8 @@ class Comparison:
     """What a check looks at: one feature's counts, shape (width,), and names it has not seen.
 
     ranked: where hours are compared, what was expected and found of each rank within the hour;
-    the feature's counts are then those of the window's hours (`stream.seasons`).
+    the feature's counts are then those of the window's hours (`stream.seasons`). whole: the
+    feature in the reference, where its counts are others here; words: of what they are.
     """
 
     feature: FeatureReference
@@ -33,6 +34,13 @@ class Comparison:
     role: Role = "input"
     new_names: tuple[str, ...] = ()
     ranked: tuple[Ints, Ints] | None = None
+    whole: FeatureReference | None = None
+    words: str = ""
+
+    @property
+    def of_whole(self) -> "Comparison":
+        """The same with the whole reference, whatever the others are made with."""
+        return self if self.whole is None else dataclasses.replace(self, feature=self.whole)
 
     @property
     def called(self) -> str:
@@ -131,7 +139,7 @@ def _numbers_in_words(w: Comparison, gap: ranks.Gap) -> str:
     f, edges = w.feature, w.feature.edges
     first, second = f.counts[: f.cells], w.counts[: f.cells]
     before, after = figures.pair(*(ranks.quantile(edges, c, 0.5) for c in (first, second)))
-    what = f"{f.name}: median {before} -> {after}{_where(w, gap)}"
+    what = f"{f.name}: median {before} -> {after}{w.words}{_where(w, gap)}"
     low, high = (float(second[i] / second.sum()) for i in (0, -1))
     if low >= BEYOND:
         what += f", {figures.share(low)} below the reference's lowest {figures.number(edges[0])}"
@@ -145,7 +153,7 @@ def _where(w: Comparison, gap: ranks.Gap) -> str:
     if w.ranked:
         told = _of_ranks(w.ranked[0], gap)
         return (
-            f" at the same hours, largest gap {points} points of the ranks within the hour, at "
+            f", largest gap {points} points of the ranks within the hour, at "
             f"{figures.share(float(str(told['at'])))} of them"
         )
     where, side = ranks.place(w.feature.edges, gap.code)
@@ -186,9 +194,8 @@ def chi_square(w: Comparison) -> Measure:
         "pooled": test.pooled,
     }
     details |= _of_all(w, effect)
-    what = (
-        f"{f.name}: share of {_name(f, change.place)} {figures.shares(change.before, change.after)}"
-    )
+    shares = figures.shares(change.before, change.after)
+    what = f"{f.name}: share of {_name(f, change.place)} {shares}{w.words}"
     what += _listed("new", w.new_names) + _listed("gone", gone)
     n, m = int(second.sum()), int(first.sum())
     return Measure("chi-square", w, n, m, what, test.statistic, test.p_value, effect, details)

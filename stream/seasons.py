@@ -78,6 +78,7 @@ class Seasonal:
     values: dict[tuple[Role, str], Ints] = dataclasses.field(default_factory=dict)
     ranked: dict[tuple[Role, str], Ints] = dataclasses.field(default_factory=dict)
     left_out: int = 0
+    words: str = " at the same hours"
 
     @classmethod
     def of(cls, settings: ModelSettings) -> "Seasonal":
@@ -105,7 +106,13 @@ class Seasonal:
         values = self.values.setdefault(key, np.zeros_like(self.rows))
         values[hour] += int(cells.sum())
 
-    def usual(self, f: FeatureReference) -> FeatureReference:
+    def notes(self) -> list[str]:
+        """What an evaluation says of it."""
+        if not self.left_out:
+            return []
+        return [f"{self.left_out:,} rows are left out: the reference has none of their hours"]
+
+    def usual(self, f: FeatureReference, _role: Role = "input") -> FeatureReference:
         """The reference of the window's hours: as many rows as it is worth."""
         if f.hours is None or not (self.rows * f.hours.rows).any():
             return f

@@ -9,6 +9,7 @@ from typing import Literal
 
 Task = Literal["auto", "classification", "regression"]
 Seasonality = Literal["none", "hour-of-day", "hour-of-week"]
+Against = Literal["fixed", "previous-window"]
 HOUR_S = 3_600
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
@@ -69,6 +70,9 @@ class ModelSettings:
     that, and shows nothing, is no good news: "not enough data". 0: `minimum_rows` are enough."""
     reference_rows: int = 1_000
     """Rows of a model without a reference that become its reference."""
+    reference: Against = "fixed"
+    """`previous-window`: inputs and outputs are compared with the window before, which is not
+    calibrated; a reference is still needed, for units and floors. `fixed`: with the reference."""
     seasonality: Seasonality = "none"
     """`hour-of-day` or `hour-of-week`: inputs and outputs are compared with the reference's rows of
     the same hours, in UTC, and numbers by their rank among these. The reference must be made from
@@ -134,6 +138,11 @@ class ModelSettings:
     """Causes that are not ok at once; more are evaluated but raise no alert."""
 
     @property
+    def reach_s(self) -> int:
+        """How far back an evaluation of inputs looks at most, with what it is compared with."""
+        return max(self.windows_s) * (1 if self.reference == "fixed" else 2)
+
+    @property
     def evaluations_a_month(self) -> float:
         """Of inputs, or of quality, whatever the length of their windows."""
         return MONTH_S / self.pane_s * len(self.windows_s)
@@ -158,14 +167,19 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("horizon_s", s.horizon_s > 0, "more than 0 seconds"),
         (
             "panes_kept",
-            s.panes_kept * s.pane_s >= max(s.windows_s),
-            "enough for the longest window",
+            s.panes_kept * s.pane_s >= s.reach_s,
+            f"enough for the longest window{' and the one before' * (s.reference != 'fixed')}",
         ),
         ("false_alarms_per_month", s.false_alarms_per_month > 0, "more than 0"),
         ("significance", 0 < s.significance <= 1, shares),
         ("minimum_rows", s.minimum_rows >= 2, "2 or more"),
         ("power", 0 <= s.power < 1, "0 or more and less than 1"),
         ("reference_rows", s.reference_rows >= s.minimum_rows, "minimum_rows or more"),
+        (
+            "reference",
+            s.reference == "fixed" or s.seasonality == "none",
+            f"fixed where seasonality = {s.seasonality}",
+        ),
         ("seasonality", hourly, f"none where pane_s = {s.pane_s} is not an hour or a part of one"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from stream.cohorts import Cohorts
 from stream.panes import window_panes
+from stream.previous import Previous
 from stream.references import Reference
 from stream.samples import Sample
 from stream.seasons import Seasonal, panes_by_hour
@@ -35,14 +36,14 @@ class Pane:
 class Merged:
     """A window's counts. other: rows left out because they were counted against another
     reference; sampled: rows of panes without any; gone: rows whose shares were not kept.
-    seasonal: the counts by hour, where they are compared so.
+    against: what they are compared with in place of the whole reference.
     """
 
     share: Share
     other: int = 0
     sampled: int = 0
     gone: int = 0
-    seasonal: Seasonal | None = None
+    against: Seasonal | Previous | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -129,7 +130,11 @@ class Windows:
                 total.share.merge(found.share)
             other, sampled = total.other + found.other, total.sampled + found.sampled
             total = Merged(total.share, other, sampled, total.gone + found.gone)
-        return dataclasses.replace(total, seasonal=seasonal)
+        return dataclasses.replace(total, against=seasonal)
+
+    def first(self, since_ms: int) -> int | None:
+        """The first pane from a time on that any rows are known of."""
+        return min((pane for pane in self.named if pane >= since_ms), default=None)
 
     def cohorts(self, end_ms: int, window_ms: int) -> Cohorts:
         """Outcomes that became known in a window, by the pane of their prediction.

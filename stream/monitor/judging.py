@@ -3,6 +3,7 @@
 What takes long is measured before anything is applied: an interruption leaves the memory sound.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 import msgspec
@@ -23,12 +24,16 @@ from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
 from stream.monitor import alarms, sensing, state
 from stream.monitor.memory import KINDS, Memory
+from stream.previous import Previous
+from stream.references import Reference
 from stream.seasons import unfit
 from stream.settings import Task
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
 from stream.traffic import traffic_of
+from stream.windows import Merged
 
+YET = "not enough data yet"
 MAX_DUE = 4  # windows of a kind before the shell may do something else: each costs up to a second
 
 
@@ -51,14 +56,15 @@ def wanted(m: Memory) -> list[ShareName]:
     found: dict[ShareName, None] = {}
     for kind in KINDS:
         for end in [*late(m, kind), *due(m, kind)]:
-            found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, end))))
+            found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, kind, end))))
     return list(found)
 
 
-def _reach(m: Memory, end: int) -> int:
+def _reach(m: Memory, kind: Kind, end: int) -> int:
     """How far back shares are needed: the longest window, or all there is of no reference."""
     panes = m.windows["inputs"].named
-    return m.longest_ms if not m.collects or not panes else max(m.longest_ms, end - min(panes))
+    reach = m.reach_ms(kind)
+    return reach if not m.collects or not panes else max(reach, end - min(panes))
 
 
 def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
@@ -147,16 +153,32 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
         return quality_evaluation(of, reference, cohorts, _known(m, of.end_ms, window_s, cohorts))
     if reference is None:
         return _unreferenced(m, of)
-    windows, season = m.windows["inputs"], m.settings.seasonality
-    if why := unfit(reference, season):
-        return unjudged_evaluation(of, windows.rows_in(of.end_ms, window_ms), why)
-    if season == "none":
-        merged = windows.merged(of.end_ms, window_ms, reference, m.settings.positive)
-    else:
-        merged = windows.by_hour(of.end_ms, window_ms, reference, m.settings)
+    windows, merged = m.windows["inputs"], _compared(m, of, window_ms, reference)
+    if isinstance(merged, str):
+        return unjudged_evaluation(of, windows.rows_in(of.end_ms, window_ms), merged)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
     traffic = traffic_of(windows, of.end_ms, window_ms, m.kept_ms)
     return inputs_evaluation(of, reference, merged, own, leisure, traffic)
+
+
+def _compared(m: Memory, of: Subject, window_ms: int, reference: Reference) -> Merged | str:
+    """The counts of a window, and what they are compared with; or why they cannot be."""
+    windows, s = m.windows["inputs"], m.settings
+    if s.seasonality != "none":
+        why = unfit(reference, s.seasonality)
+        return why or windows.by_hour(of.end_ms, window_ms, reference, s)
+    merged = windows.merged(of.end_ms, window_ms, reference, s.positive)
+    if s.reference == "fixed":
+        return merged
+    start_ms = of.start_ms - window_ms
+    before = windows.merged(of.start_ms, window_ms, reference, s.positive)
+    first = windows.first(of.end_ms - m.kept_ms)
+    if first is None or first > start_ms or before.other or before.gone:
+        return f"{YET}: the window before, from {stamp(start_ms)}, is not whole"
+    if before.share.rows < s.minimum_rows:
+        rows = f"{before.share.rows:,} rows in the window before"
+        return f"{YET}: {rows}, {s.minimum_rows:,} are needed"
+    return dataclasses.replace(merged, against=Previous(before.share, start_ms))
 
 
 def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
@@ -180,7 +202,7 @@ def _predictions(m: Memory, end: int, cohorts: Cohorts) -> int:
 
 def _unreferenced(m: Memory, of: Subject) -> Evaluation:
     """What is said without a reference; once there are enough rows, they become one."""
-    sample = m.windows["inputs"].sample(of.end_ms, _reach(m, of.end_ms))
+    sample = m.windows["inputs"].sample(of.end_ms, _reach(m, "inputs", of.end_ms))
     rows, needed = (sample.seen if sample else 0), m.settings.reference_rows
     if sample and rows >= needed and m.collects:
         reference = first_reference(m.model, m.version, sample, m.settings)

@@ -101,6 +101,10 @@ class Memory:
         """The longest window."""
         return max(self.settings.windows_s) * 1000
 
+    def reach_ms(self, kind: Kind) -> int:
+        """How far back panes are needed to judge a window."""
+        return self.settings.reach_s * 1000 if kind == "inputs" else self.longest_ms
+
     @property
     def collects(self) -> bool:
         """Whether its first rows are to become a reference: they have not all hours."""

@@ -41,7 +41,7 @@ def forget(m: Memory, kind: Kind) -> None:
     """Forget what lies too far back for any window, and for any request."""
     done, before = m.progress[kind].done_ms, m.kept_from(kind)
     whole = not m.collects or kind == "quality"
-    for pane in m.windows[kind].forget(done - m.longest_ms if whole else before, before):
+    for pane in m.windows[kind].forget(done - m.reach_ms(kind) if whole else before, before):
         m.progress[kind].facts.pop(pane, None)
         m.progress[kind].revisions.pop(pane + m.pane_ms, None)
         m.changes.delete(f"fact-{kind}/{m.key}/{pane}")
