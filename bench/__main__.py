@@ -13,7 +13,8 @@ from bench.machine import machine
 from bench.options import Options
 from bench.tables import Table, dump, show
 
-# What the user types -> the module whose `run(options)` makes the table; in the order of a full run
+# What the user types -> the module whose `run(options)` makes the table, or a list of several; in
+# the order of a full run
 BENCHES: dict[str, str] = {
     "ingest": "bench.ingest",
     "arrow": "bench.arrow",
@@ -29,26 +30,29 @@ BENCHES: dict[str, str] = {
 def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...")] = None,
     scale: Annotated[float, typer.Option(help="How much work; below 1 for a quick look.")] = 1.0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
     json: Annotated[Path | None, typer.Option(help="Write the figures there too.")] = None,
 ) -> None:
     """Measure the tables that are named, or all; exit code 1 where a target is missed."""
     unknown = [name for name in names or () if name not in BENCHES]
     if unknown:
         raise typer.BadParameter(f"no table {unknown[0]!r}; there are {', '.join(BENCHES)}")
-    console, found = Console(), []
+    console, found = Console(), list[Table]()
     for name in names or BENCHES:
-        found.append(_run(name, scale))
-        show(found[-1], console)
+        made = _run(name, scale, jobs)
+        found += made
+        for table in made:
+            show(table, console)
     if json is not None:
         json.write_text(dump(found, machine()))
     sys.exit(any(not target.met for table in found for target in table.targets))
 
 
-def _run(name: str, scale: float) -> Table:
+def _run(name: str, scale: float, jobs: int) -> list[Table]:
     module = importlib.import_module(BENCHES[name])
     with tempfile.TemporaryDirectory(prefix=f"driftline-{name}-") as folder:
-        table: Table = module.run(Options(Path(folder), scale))
-    return table
+        made: Table | list[Table] = module.run(Options(Path(folder), scale, jobs))
+    return [made] if isinstance(made, Table) else made
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Target:
     """What a figure should be. text: said in words, with the figure it is judged by.
 
     value: what was found; None where it could not be measured, which is a miss. at_least, at_most:
-    the bounds, one of them.
+    the bounds, one of them or both.
     """
 
     text: str
@@ -36,7 +36,8 @@ class Target:
     @property
     def line(self) -> str:
         """One line for people."""
-        bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
+        ends = ((">=", self.at_least), ("<=", self.at_most))
+        bound = " and ".join(f"{sign} {x:g}" for sign, x in ends if x is not None)
         found = "not measured" if self.value is None else f"{self.value:.3g}"
         return f"{'pass' if self.met else 'MISS'}  {self.text}: {found} (target {bound})"
 

@@ -11,19 +11,23 @@ Values = npt.NDArray[np.float64]
 HOURS_A_DAY = 24
 PHI = 0.9
 COMMON = 0.5  # correlation of the features that resemble each other
+CATEGORIES = 200
+ALIKE = 200.0  # of Dirichlet's law: shares of an hour vary as those of so many rows by chance
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class World:
     """How a model's rows come about. draw: of a generator, hours and rows an hour, one feature.
 
-    common: correlation of all features; each is drawn on its own otherwise.
+    common: correlation of all features; each is drawn on its own otherwise. named: whether values
+    are names of categories, and no amounts.
     """
 
     draw: Callable[[np.random.Generator, int, int], Values]
     features: int = 1
     rows: int = 200
     common: float = 0.0
+    named: bool = False
 
 
 def _normal(random: np.random.Generator, hours: int, rows: int) -> Values:
@@ -53,6 +57,26 @@ def _heavy(random: np.random.Generator, hours: int, rows: int) -> Values:
     return random.standard_t(2, size=hours * rows)
 
 
+def _zipf() -> Values:
+    """Shares of categories: the k-th most frequent has 1/k of the first one's."""
+    found = 1 / np.arange(1, CATEGORIES + 1)
+    shares: Values = found / found.sum()
+    return shares
+
+
+def _names(random: np.random.Generator, hours: int, rows: int) -> Values:
+    up_to = np.cumsum(_zipf())
+    up_to[-1] = 1.0
+    return np.searchsorted(up_to, random.random(hours * rows), "right").astype(np.float64)
+
+
+def _restless(random: np.random.Generator, hours: int, rows: int) -> Values:
+    """Each hour has shares of its own: an hour's counts vary twice as much as by chance alone."""
+    shares = random.dirichlet(_zipf() * ALIKE, size=hours)
+    counts = random.multinomial(rows, shares)
+    return np.repeat(np.tile(np.arange(CATEGORIES), hours), counts.ravel()).astype(np.float64)
+
+
 WORLDS: dict[str, World] = {
     "i.i.d. normal": World(_normal),
     "lognormal": World(_lognormal),
@@ -61,6 +85,8 @@ WORLDS: dict[str, World] = {
     "heavy tails (t2)": World(_heavy),
     "100 features": World(_normal, features=100),
     "100 features, correlated": World(_normal, features=100, common=COMMON),
+    "200 categories": World(_names, named=True),
+    "200 categories, overdispersed": World(_restless, named=True),
 }
 
 

@@ -38,6 +38,7 @@ MOST, LEAST = 400, 8  # episodes between which the law of their rate is fitted
 STEPS = 16
 LEAST_PERIODS = 3
 EQUAL = 1e-6  # of squared statistics
+KOLMOGOROV = (float(np.log(2)), 2.0)  # intercept and slope of Kolmogorov's law
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,29 +73,30 @@ class Period:
 def calibrate(
     found: Sequence[Counts], plan: Plan, first: int = 0, others: Sequence[Counts] = ()
 ) -> Calibration | None:
-    """The calibration of a reference's numbers; None where its panes are too few.
+    """The calibration of a reference's numbers and names; None where its panes are too few.
 
     first: the number since 1970 of its first pane. others: categories and the like, of which only
     the inflation is worked out. The same for the same numbers and seed.
     """
-    if not found:
+    leading = found or others
+    if not leading:
         return None
-    used = np.flatnonzero(sum(c.rows for c in found))
+    used = np.flatnonzero(sum(c.rows for c in leading))
     if len(used) < LEAST_PANES or _too_short(plan, len(used)):
         return None
     days = whole_days(used, plan.pane_s, first)
-    order = order_of(found, days)
+    order = order_of(leading, days)
     units, loose = used[:, None] if order == "panes" else days, order == "hours"
     windows = [w for w in plan.windows_s if 3 * w <= units.size * plan.pane_s]
     if not windows:
         return None
     lengths = [w // plan.pane_s for w in windows]
-    inflations = inflations_of(world_of(found, units, loose), lengths)
-    random = np.random.default_rng([plan.seed, len(found), len(used)])
-    chosen = np.sort(random.permutation(len(found))[:TOGETHER])
-    world = world_of([found[i] for i in chosen], units, loose)
-    drawn = Draws(world, lengths, plan.period)
-    laws = _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
+    if found:
+        random = np.random.default_rng([plan.seed, len(found), len(used)])
+        inflations, laws = _of_numbers(found, units, loose, lengths, plan.period, random)
+    else:  # nobody asks for laws of numbers
+        kolmogorov = tuple(Law(gap, *KOLMOGOROV) for gap in GAPS)
+        inflations, laws = np.zeros((0, len(lengths))), [kolmogorov for _ in lengths]
     some = [*zip(found, inflations, strict=True), *_apart(others, days, used, lengths)]
     figures = {(c.name, c.role): tuple(x.tolist()) for c, x in some}
     return Calibration(
@@ -102,7 +104,7 @@ def calibrate(
         pane_s=plan.pane_s,
         panes=units.size,
         days=len(days),
-        rows_a_pane=float(np.mean([c.rows[used].mean() for c in found])),
+        rows_a_pane=float(np.mean([c.rows[used].mean() for c in leading])),
         order=order,
         windows=tuple(WindowLaw(w, law) for w, law in zip(windows, laws, strict=True)),
         features={name: x for (name, role), x in figures.items() if role == "input"},
@@ -111,6 +113,21 @@ def calibrate(
         missing={name: x for (name, role), x in figures.items() if role == "missing"},
         quality={name: x for (name, role), x in figures.items() if role == "quality"},
     )
+
+
+def _of_numbers(
+    found: Sequence[Counts],
+    units: Ints,
+    loose: bool,
+    lengths: Sequence[int],
+    period: "Period | None",
+    random: np.random.Generator,
+) -> tuple[Floats, list[tuple[Law, ...]]]:
+    """Inflations, shape (features, lengths), and the laws of each length."""
+    inflations = inflations_of(world_of(found, units, loose), lengths)
+    chosen = np.sort(random.permutation(len(found))[:TOGETHER])
+    drawn = Draws(world_of([found[i] for i in chosen], units, loose), lengths, period)
+    return inflations, _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
 
 
 def _too_short(plan: Plan, panes: int) -> bool:
@@ -244,8 +261,8 @@ def _law(series: Sequence[Floats], gap: int, stands_for: float) -> Law:
     The logarithm of their number falls evenly in the squared statistic, as that of
     Kolmogorov's law does.
     """
-    x = np.concatenate([some[gap:] for some in series])
-    before = np.concatenate([_largest_before(some, gap) for some in series])
+    every = np.array(series)
+    x, before = every[:, gap:].ravel(), _largest_before(every, gap).ravel()
     highest, risen = np.sort(x), np.sort(np.minimum(x, before))
 
     def episodes(t: Floats) -> Floats:
@@ -256,15 +273,15 @@ def _law(series: Sequence[Floats], gap: int, stands_for: float) -> Law:
     tops = np.sort(np.where(x > before, x, 0))[::-1]
     levels = np.linspace(tops[min(MOST, len(tops) // 8)], tops[LEAST], STEPS)
     if levels[-1] - levels[0] < EQUAL:  # panes that do not differ: Kolmogorov's law
-        return Law(gap, float(np.log(2 * stands_for)), 2.0)
+        return Law(gap, KOLMOGOROV[0] + float(np.log(stands_for)), KOLMOGOROV[1])
     number = np.maximum(episodes(levels), 1.0)
     slope, intercept = np.polyfit(levels, np.log(number), 1, w=np.sqrt(number))
     slope = min(float(slope), -1e-3)
     return Law(gap, float(intercept) + float(np.log(stands_for / len(x))), -slope)
 
 
-def _largest_before(x: Floats, gap: int) -> Floats:
-    """Largest of the `gap` values before each, shape (len(x) - gap,)."""
-    windows = np.lib.stride_tricks.sliding_window_view(x[:-1], gap)
-    found: Floats = windows.max(axis=1)
+def _largest_before(series: Floats, gap: int) -> Floats:
+    """Largest of the `gap` values before each but the first ones of a stretch, a row a stretch."""
+    windows = np.lib.stride_tricks.sliding_window_view(series[:, :-1], gap, axis=1)
+    found: Floats = windows.max(axis=2)
     return found

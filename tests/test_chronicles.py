@@ -59,6 +59,16 @@ def test_numbers_that_vary_are_calibrated() -> None:
     assert [w.window_s for w in found.windows] == [3_600, DAY_S]
 
 
+def test_categories_alone_are_calibrated_as_they_are_beside_numbers() -> None:
+    found = timed(settings=dataclasses.replace(SETTINGS, ignore=("x", "age", "confidence")))
+    assert found.calibration is not None
+    assert REFERENCE.calibration is not None
+    assert set(found.calibration.features) == {"word"}
+    assert found.calibration.features["word"] == REFERENCE.calibration.features["word"]
+    assert (found.calibration.panes, found.calibration.rows_a_pane) == (240, 60.0)
+    assert Reference.from_bytes(found.to_bytes()).calibration == found.calibration
+
+
 def test_a_feature_that_is_ignored_is_not() -> None:
     found = timed(settings=dataclasses.replace(SETTINGS, ignore=("x",))).calibration
     assert found is not None
