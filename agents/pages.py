@@ -43,6 +43,28 @@ million. While a checkpoint is written, what changed since the last one is there
 """
 
 
+SILENCE = """\
+Event time comes from rows, so a model that falls silent stands still: its last pane stays open,
+and nothing is evaluated. That no rows come is told all the same, once for each length of
+windows, by an evaluation of 0 rows with the check `silence` and by an alert (`data:rows`), where
+each of the seven windows before had rows:
+
+* **While it lasts**, by the clock of Kafka's records. Once all source partitions are known to
+  have passed `idle_s` of record time without the model, its event time is taken to go on as fast
+  as record time does. Records of other models show that, and where none come at all, the intake
+  does: it looks every five seconds which partitions it has read to their end.
+* **When rows come again**, by their event times, if it was not told before. Both say the same
+  under the same id, so a consumer that keeps the ids it has seen hears of it once.
+
+Nothing is sealed on that ground: rows that come after all are counted and judged as ever. Rows
+that were sent late, such as all of a night together, look like silence by the clock. As soon as
+they come, Driftline knows better, and takes the model for silent only after a quarter more than
+that (at most ten days). A `watermark` event tells of no silence, for a replay ends with one.
+Where no worker runs the intake, no time passes: `driftline_partitions` and the consumer lag show
+that, and `driftline_watermark_delay_seconds` grows for whatever reason event time stands still.
+"""
+
+
 def configuration() -> str:
     """Every key of the settings."""
     parts = [
@@ -95,6 +117,8 @@ def operation() -> str:
             "What a worker does while Redis or Kafka does not do its work. Nothing is lost, and"
             " nothing is counted\ntwice.\n",
             table(("when", "then"), AWAY.items()),
+            "## Silence\n",
+            SILENCE,
             "## Repair\n",
             REPAIR,
             "## Crash points\n",

@@ -20,7 +20,7 @@ from stream.references import Reference
 from stream.samples import Sample, count_rows
 from stream.settings import ModelSettings, Task
 from stream.shares import Share, Source
-from stream.signals import Kind, Series, ShareName
+from stream.signals import Kind, Quiet, Series, ShareName
 
 Counts = Share | Sample
 MOST_KEYS = 10_000  # that are remembered
@@ -64,6 +64,8 @@ class Book:
         self.active: list[tuple[int, str]] = []  # (from event time, reference id), in that order
         self.references: dict[str, Reference] = {}
         self.touched = self.news = True
+        self.quiet: Quiet | None = None  # the silence that the watch knows of, or soon will
+        self.saying: Quiet | None = None
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
         self.outcomes: dict[tuple[int, int, int, int], list[Known]] = {}

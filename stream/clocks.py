@@ -7,7 +7,7 @@ and the lowest watermark is a promise: nothing before it is still to come but wh
 import dataclasses
 
 from stream.panes import BEFORE_ALL
-from stream.signals import Signals
+from stream.signals import Quiet, Signals
 
 
 @dataclasses.dataclass(slots=True)
@@ -25,10 +25,11 @@ class Gap(AssertionError):
 
 @dataclasses.dataclass(slots=True)
 class Clocks:
-    """The clocks of one model version, by partition."""
+    """The clocks of one model version, by partition. quiets: what they said of its silence."""
 
     partitions: int = 0
     clocks: dict[int, Clock] = dataclasses.field(default_factory=dict)
+    quiets: dict[int, Quiet] = dataclasses.field(default_factory=dict)
 
     def accept(self, signals: Signals) -> bool:
         """Whether a message is the next of its partition; False for one applied before.
@@ -51,6 +52,15 @@ class Clocks:
         clock.sequence = signals.sequence
         clock.watermark_ms = max(clock.watermark_ms, signals.watermark_ms)
         clock.label_watermark_ms = max(clock.label_watermark_ms, signals.label_watermark_ms)
+        if signals.quiet is not None:
+            self.quiets[signals.partition] = signals.quiet
+
+    def quiet(self) -> Quiet | None:
+        """The newest event time, and up to when all partitions know of nothing newer."""
+        if not self.quiets or len(self.quiets) < self.partitions:
+            return None
+        newest = max(newest_ms for newest_ms, _ in self.quiets.values())
+        return newest, min(reached_ms for _, reached_ms in self.quiets.values())
 
     def low_ms(self) -> int:
         """All predictions before it have been seen."""

@@ -21,6 +21,7 @@ def dispatches(
         "label_watermark_ms": label_watermark_ms,
         "active": tuple(book.active),
         "counts": book.counts,
+        "quiet": book.saying,
     }
     if parts and "control" not in parts[-1]:  # that may be as large as its topic allows
         last |= parts.pop()
@@ -30,7 +31,7 @@ def dispatches(
         head = (book.model, book.version, partition, partitions, book.sequence)
         found.append(Signals(*head, **part))  # type: ignore[arg-type]
     book.series, book.named, book.control, book.counts = {}, [], [], {}
-    book.news = False
+    book.news, book.saying = False, None
     return found
 
 

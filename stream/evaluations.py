@@ -18,7 +18,7 @@ from stream.settings import ModelSettings, Task
 from stream.stamps import short, stamp
 from stream.tallies import Tally
 from stream.traffic import Traffic, traffic_readings
-from stream.verdicts import Moved, judge
+from stream.verdicts import Moved, judge, silent
 from stream.windows import Merged
 
 TAKEN_BACK = "not measured: truth of earlier windows was taken back or corrected in this one"
@@ -177,6 +177,26 @@ def unjudged_evaluation(of: Subject, rows: int, note: str) -> Evaluation:
         readings=[],
         verdict=judge(None, None, None),
         notes=[note],
+    )
+
+
+def silence_evaluation(of: Subject, reference_id: str | None, reading: Reading) -> Evaluation:
+    """What is said of a window without rows, of a model that usually has some.
+
+    Rows of this window may come after all; so it has an id of its own.
+    """
+    return Evaluation(
+        id=of.id("evaluation", "inputs", "silence"),
+        time=stamp(of.end_ms),
+        model=of.model,
+        version=of.version,
+        reference_id=reference_id,
+        subject="inputs",
+        window=of.window(),
+        rows=0,
+        readings=[reading],
+        verdict=silent(),
+        notes=[],
     )
 
 

@@ -82,6 +82,21 @@ class Front:
                 marks.append(heard.newest_ms)
         return min(marks)
 
+    def silence(self, progress: Mapping[int, int], idle_ms: int) -> tuple[int, int] | None:
+        """The newest event time, and what it would be by now, while nobody says anything.
+
+        Event time is taken to pass as fast as record time does, in the source partition that is
+        furthest behind. None where not all of them are known to be idle.
+        """
+        if not self.heard:
+            return None
+        partitions = range(max(self.partitions, max(self.heard) + 1))
+        passed = min(progress.get(p, BEFORE_ALL) for p in partitions) - self.record_ms
+        if passed < max(idle_ms, 1):
+            return None
+        newest = max(heard.newest_ms for heard in self.heard.values())
+        return newest, newest + passed
+
     def dump(self) -> State:
         """Plain values."""
         heard = [(p, h.newest_ms, h.record_ms) for p, h in sorted(self.heard.items())]

@@ -8,6 +8,7 @@ from stream.fronts import Front
 from stream.settings import ModelSettings
 from stream.shelves import Shelf, Truths
 
+PATIENCE_MS = 11 * 86_400_000  # beyond the longest window; see `stream.monitor.silences`
 Progress = Mapping[str, Mapping[int, int]]  # newest record time by source topic and partition
 
 
@@ -23,6 +24,7 @@ def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable
         truths.touched |= moved
         for book in books:
             book.news |= _moved(book.front, progress, settings, settings.lateness_s) or moved
+            book.news |= _fell_silent(book, progress, settings)
             _seal(book, truths, changes)
         if truths.touched:
             truths.forget(books, settings.panes_kept)
@@ -31,6 +33,22 @@ def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable
 def _moved(front: Front, progress: Progress, s: ModelSettings, lateness_s: float) -> bool:
     source = progress.get(front.topic, {})
     return front.advance(source, round(s.idle_s * 1000), round(lateness_s * 1000))
+
+
+def _fell_silent(book: Book, progress: Progress, s: ModelSettings) -> bool:
+    """Whether the watch is to be told how long the model has been silent: once a pane, and no more
+    when all has been said that there is to say.
+    """
+    found = book.front.silence(progress.get(book.front.topic, {}), round(s.idle_s * 1000))
+    pane_ms = s.pane_s * 1000
+    if found is None or found[1] - found[0] < pane_ms:
+        return False
+    known = book.quiet if book.quiet and book.quiet[0] == found[0] else (found[0], found[0])
+    longest_ms = max(s.windows_s) * 1000 + PATIENCE_MS
+    if found[1] // pane_ms == known[1] // pane_ms or known[1] - known[0] > longest_ms:
+        return False
+    book.quiet = book.saying = found
+    return True
 
 
 def _seal(book: Book, truths: Truths, changes: Changes) -> None:

@@ -16,9 +16,11 @@ from stream.envelopes import newer
 from stream.panes import BEFORE_ALL
 
 MAGIC = b"DLs1"
+QUIET = b"DLs2"  # the same, with `quiet`: a release that does not know it refuses it
 ROW_BYTES = 24
 
 Kind = Literal["inputs", "quality"]
+Quiet = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +60,7 @@ class Signals:
     """One message. Watermarks in epoch ms; `BEFORE_ALL` where nothing was seen.
 
     active: references and the event time from which each counts. control: events as they came.
+    quiet: a newest event time, and up to when nothing newer is known; see `stream.fronts`.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Signals:
     series: dict[str, Series] = dataclasses.field(default_factory=dict)
     control: tuple[bytes, ...] = ()
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    quiet: Quiet | None = None
 
 
 def concatenate(parts: list[Series]) -> Series:
@@ -91,8 +95,10 @@ def encode_signals(signals: Signals) -> bytes:
         name: [s.times_ms.astype("<i8").tobytes(), s.ids.tobytes(), s.values.tobytes()]
         for name, s in signals.series.items()
     }
+    if signals.quiet is None:
+        del fields["quiet"]
     body = msgspec.msgpack.encode(fields)
-    return MAGIC + zlib.crc32(body).to_bytes(4, "big") + body
+    return (MAGIC if signals.quiet is None else QUIET) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 def decode_signals(raw: bytes) -> Signals:
@@ -100,9 +106,9 @@ def decode_signals(raw: bytes) -> Signals:
     stream.envelopes.Newer on a message of a later release.
     """
     sound = zlib.crc32(raw[8:]) == int.from_bytes(raw[4:8], "big")
-    if sound and raw[:3] == MAGIC[:3] and raw[3:4] > MAGIC[3:]:
+    if sound and raw[:3] == MAGIC[:3] and raw[3:4] > QUIET[3:]:
         raise newer(f"a signals message of format {raw[:4]!r}")
-    if raw[:4] != MAGIC or not sound:
+    if raw[:4] not in (MAGIC, QUIET) or not sound:
         raise ValueError("not a signals message of this version, or damaged")
     try:
         fields = msgspec.msgpack.decode(raw[8:], type=dict[str, Any])
@@ -112,6 +118,8 @@ def decode_signals(raw: bytes) -> Signals:
     fields["series"] = {name: _series(*arrays) for name, arrays in fields["series"].items()}
     fields["control"] = tuple(fields["control"])
     fields["active"] = tuple((since, ref) for since, ref in fields["active"])
+    if fields.get("quiet") is not None:
+        fields["quiet"] = tuple(fields["quiet"])
     return Signals(**fields)
 
 

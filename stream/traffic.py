@@ -1,10 +1,12 @@
 """Traffic: how many rows came, and how many of them late. Plain rules, and notices only.
 
-They raise no alert: what is normal is known from a few windows before alone, and a holiday breaks
-it. The rows of a reference are no measure: nobody says how long they took to come.
+But for `silence`, no rows at all, they raise no alert: what is normal is known from a few windows
+before alone, and a holiday breaks it. The rows of a reference are no measure: nobody says how long
+they took to come.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from stream.events import Effect, Reading
 from stream.measures import Detail
 from stream.panes import window_panes
 from stream.settings import ModelSettings
+from stream.stamps import span, stamp
 from stream.windows import Windows
 
 EARLIER = 14  # windows before this one whose rows are looked at
@@ -84,6 +87,28 @@ def _volume(t: Traffic) -> Reading | None:
         "direction": "down" if word == "few" else "up",
     }
     return _notice("volume", "rows", t.rows, effect, reason, details)
+
+
+def silence_reading(since_ms: int, window_s: int, earlier: Sequence[int], rows: int = 0) -> Reading:
+    """No rows in a window, where the windows before all had some; or that they come again."""
+    if rows:
+        reason = f"rows: they come again, {figures.count(rows)} in the last pane"
+        return Reading(
+            check="silence", subject="rows", role="data", n=rows, verdict="ok", reason=reason
+        )
+    fewest, most = min(earlier), max(earlier)
+    reason = (
+        f"no rows for {span(window_s)} since {stamp(since_ms)}; "
+        f"{figures.count(fewest)} to {figures.count(most)} in the {len(earlier)} windows before"
+    )
+    effect = Effect(name="share of usual rows missing", value=1.0, floor=0.5, unit=effects.IN_ROWS)
+    details: dict[str, Detail] = {
+        "fewest_before": fewest,
+        "most_before": most,
+        "windows_before": len(earlier),
+        "direction": "down",
+    }
+    return _notice("silence", "rows", 0, effect, reason, details)
 
 
 def _late(t: Traffic, settings: ModelSettings) -> Reading | None:

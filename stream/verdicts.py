@@ -124,6 +124,13 @@ RULES: tuple[Rule, ...] = (
         "Nothing to do.",
     ),
 )
+SILENCE = Rule(
+    "****",
+    "silence",
+    "The model answers nobody, or its answers do not arrive. Nothing is known of its inputs and "
+    "its quality.",
+    "Check that the service runs, that it is called, and that its producer reaches Kafka.",
+)
 SIGN = Rule(
     "****",
     "early-sign",
@@ -153,6 +160,11 @@ def early_sign(inputs: Moved, outputs: Moved, quality: Moved) -> Verdict:
     """The verdict of an online detector: one of them moved, or none of them is claimed to."""
     rule = NO_SIGN if (inputs, outputs, quality) == (None, None, None) else SIGN
     return _verdict(rule, inputs, outputs, quality)
+
+
+def silent() -> Verdict:
+    """The verdict of a window without rows, of a model that usually has some."""
+    return _verdict(SILENCE, None, None, None)
 
 
 def _fits(pattern: str, seen: list[str]) -> bool:

@@ -15,6 +15,7 @@ from agents.chunks import TP
 from agents.intake import Intake
 from agents.producers import Message
 from stream.batches import decode_batch
+from stream.stamps import stamp
 from tests.keepers import House
 from tests.servers import Kafka
 from tests.workers import HOUR_MS, HOURLY, START_MS, Deploy, Deployment, Read, prediction, truth
@@ -204,3 +205,20 @@ async def _tell(house: House) -> None:
     await intake.tell_idle({busy, unread})
     assert {decode_batch(m.value or b"").partition for m in told} == {0, 2}
     await house.close()
+
+
+def test_a_model_falls_silent_though_nobody_says_anything(
+    mock_kafka: Kafka, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Kafka has no news of any source partition, and that is news."""
+    with Deployment(mock_kafka, redis_url, namespace, tmp_path, QUIET) as d:
+        d.start()
+        for hour in range(10):
+            at_ms = START_MS + hour * HOUR_MS
+            d.send("predictions", [prediction(hour, at_ms, {"x": 1.0})], timestamp_ms=at_ms)
+        d.until(lambda: [e for e in d.evaluations() if e["rows"] == 0])
+        d.until(lambda: d.read("alerts"))
+        (silent,) = [e for e in d.events("evaluations") if e["verdict"]["kind"] == "silence"]
+        (alert,) = d.events("alerts")
+    assert silent["window"]["start"] == stamp(START_MS + 10 * HOUR_MS)
+    assert (alert["cause"], alert["state"]) == ("data:rows", "firing")

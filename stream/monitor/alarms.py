@@ -47,7 +47,8 @@ def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
         return all(cause != w.cause for w in m.watched)
     if shown.window_s not in m.settings.windows_s:
         return True
-    return shown.reading.role != "quality" and shown.window_s == window_s
+    told = shown.reading.role != "quality" and shown.reading.check != "silence"
+    return told and shown.window_s == window_s
 
 
 def observe(m: Memory, of: Subject, sight: Sight) -> None:

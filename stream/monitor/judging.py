@@ -22,7 +22,7 @@ from stream.evaluations import (
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
-from stream.monitor import alarms, sensing, state
+from stream.monitor import alarms, sensing, silences, state
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
@@ -77,7 +77,10 @@ def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
             if leisure.enough():
                 return True
         more |= bool(m.progress[kind].late)
-    return _advance(m, "inputs", leisure) or _advance(m, "quality", leisure) or more
+    if _advance(m, "inputs", leisure):
+        return True
+    silences.by_the_clock(m)
+    return _advance(m, "quality", leisure) or more
 
 
 def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
@@ -87,6 +90,8 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
         if kind == "inputs":
             m.begin(end - m.pane_ms)
         sensing.feed(m, kind, end)
+        if kind == "inputs":
+            silences.rows_again(m, end)
         _evaluate(m, kind, end, leisure)
         m.progress[kind].done_ms = end
         sensing.expire(m, kind, end)
@@ -112,6 +117,8 @@ def _evaluate(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
         if m.burns_in(end - 1):
             continue
         alarms.observe_all(m, of, window_s, found)
+        for sight in silences.over(m, of, window_s, found) if kind == "inputs" else ():
+            alarms.observe(m, of, sight)
         if kind == "quality":
             alarms.consider(m, of, found)
 

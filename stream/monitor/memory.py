@@ -63,6 +63,8 @@ class Memory:
     history: what moved by window length and end. active: references, and the event time from
     which each counts. first: the one that was made of the model's own first rows.
     began_ms: start of the first pane, where there is a burn-in; None where that came later.
+    silences: by length of windows, since when the silence lasted that was told last. patience_ms:
+    the longest that was none, for its rows came after all.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     touched, judged: which parts of it a checkpoint has to write.
     """
@@ -83,6 +85,8 @@ class Memory:
         self.references: dict[str, Reference] = {}
         self.first: tuple[int, str] | None = None
         self.began_ms: int | None = None
+        self.silences: dict[int, int] = {}
+        self.patience_ms = 0
         self.owner = settings.owner
         self.owner_ms = -1
         self.counts: dict[str, int] = {}

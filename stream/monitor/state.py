@@ -90,21 +90,26 @@ def _progress(m: Memory) -> dict[str, Any]:
         )
         for w in m.watched
     }
-    return {
-        "format": FORMAT,
-        "model": m.model,
-        "version": m.version,
-        "pane_ms": m.pane_ms,
-        "clocks": m.clocks.dump(),
-        "progress": kinds,
-        "tracks": tracks,
-        "pulses": pulses,
-        "retraining": dataclasses.astuple(m.retraining),
-        "active": m.active,
-        "first": m.first,
-        "owner": (m.owner, m.owner_ms),
-        "counts": m.counts,
-    } | ({} if m.began_ms is None else {"began": m.began_ms})
+    silent = (m.silences, m.patience_ms, m.clocks.quiets)
+    return (
+        ({"silence": silent} if any(silent) else {})
+        | {
+            "format": FORMAT,
+            "model": m.model,
+            "version": m.version,
+            "pane_ms": m.pane_ms,
+            "clocks": m.clocks.dump(),
+            "progress": kinds,
+            "tracks": tracks,
+            "pulses": pulses,
+            "retraining": dataclasses.astuple(m.retraining),
+            "active": m.active,
+            "first": m.first,
+            "owner": (m.owner, m.owner_ms),
+            "counts": m.counts,
+        }
+        | ({} if m.began_ms is None else {"began": m.began_ms})
+    )
 
 
 def _alerts(m: Memory) -> dict[str, Any]:
@@ -134,6 +139,8 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
     m.retraining = RetrainState(*s["retraining"])
     m.active = [(since, ref) for since, ref in s["active"]]
     m.first = tuple(s["first"]) if s["first"] else None
+    m.silences, m.patience_ms, quiets = s.get("silence", ({}, 0, {}))
+    m.clocks.quiets = {partition: tuple(quiet) for partition, quiet in quiets.items()}
     (owner, m.owner_ms), m.counts = s["owner"], s["counts"]
     m.began_ms = s.get("began")  # an earlier release had none
     m.owner = owner if m.owner_ms >= 0 else m.settings.owner
