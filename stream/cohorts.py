@@ -79,14 +79,21 @@ class Cohorts:
 
     def since(self, start: int) -> "Cohorts":
         """What is known of outcomes that were first known from a pane on, with corrections."""
-        found = Cohorts(sources=dict(self.sources))
-        for pane, tally in self.cells.items():
-            found.cell(pane).merge(tally)
-        for (first, pane), tally in self.earlier.items():
-            if first >= start:
-                found.cell(pane).merge(tally)
-        found.samples = {k: sample.since(start) for k, sample in self.samples.items()}
+        found = Cohorts()
+        found.merge_since(self, start)
         return found
+
+    def merge_since(self, other: "Cohorts", start: int) -> None:
+        """Add what `since` gives of another one."""
+        for pane, tally in other.cells.items():
+            self.cell(pane).merge(tally)
+        for (first, pane), tally in other.earlier.items():
+            if first >= start:
+                self.cell(pane).merge(tally)
+        for source, (first, last) in other.sources.items():
+            self.came_from(source, first, last)
+        for exponent, sample in other.samples.items():
+            self.sample(exponent).merge_since(sample, start)
 
     def total(self) -> Tally:
         """All cohorts together, with all corrections, by their weights."""

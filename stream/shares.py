@@ -1,6 +1,7 @@
 """Shares: one partition's part of a pane, as integer counts of codes that merge by addition."""
 
 import dataclasses
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Self
 
@@ -38,6 +39,18 @@ class _Packed(msgspec.Struct, array_like=True):
     values: bytes
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Head:
+    """All of a share but its counts. Nothing of it changes."""
+
+    rows: int
+    first_ms: int | None
+    last_ms: int | None
+    sources: Mapping[Source, tuple[int, int]]
+    new_names: Mapping[str, Names]
+    unknown: Names
+
+
 @dataclasses.dataclass(eq=False)
 class Share:
     """Counts of every feature and output of a reference.
@@ -58,8 +71,7 @@ class Share:
     vector: Ints = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        self._places = places(self.reference)
-        width = max((at.stop for at in self._places.values()), default=0)
+        self._places, width = _layout(self.reference)
         if len(self.vector) == 0:
             self.vector = np.zeros(width, dtype=np.int64)
         if len(self.vector) != width:
@@ -129,6 +141,15 @@ class Share:
         if other.reference.id != self.reference.id:
             raise ValueError(f"share of {other.reference.id} cannot join {self.reference.id}")
         self.vector += other.vector
+        self.add_head(other.head())
+
+    def head(self) -> Head:
+        """All but the counts, as long as this share does not change."""
+        spans = self.first_ms, self.last_ms
+        return Head(self.rows, *spans, self.sources, self.new_names, self.unknown)
+
+    def add_head(self, other: Head) -> None:
+        """Add what another share has beside its counts."""
         self.rows += other.rows
         if other.first_ms is not None and other.last_ms is not None:
             self._span(other.first_ms, other.last_ms)
@@ -136,7 +157,8 @@ class Share:
             self.came_from(source, first, last)
         for key, names in other.new_names.items():
             self._name(key, names)
-        self.unknown = _kept(self.unknown, other.unknown)
+        if other.unknown:
+            self.unknown = _kept(self.unknown, other.unknown)
 
     @classmethod
     def merged(cls, reference: Reference, shares: Iterable["Share"]) -> Self:
@@ -183,7 +205,7 @@ class Share:
             raise ValueError("share: another format, or a checksum that does not match")
         if p.reference_id != reference.id:
             raise ValueError(f"share of {p.reference_id} read with reference {reference.id}")
-        width = max((at.stop for at in places(reference).values()), default=0)
+        _, width = _layout(reference)
         sources = {(topic, part): (first, last) for topic, part, first, last in p.sources}
         vector = _unpack(p, width)
         return cls(
@@ -191,15 +213,22 @@ class Share:
         )
 
 
-def places(reference: Reference) -> dict[tuple[str, str], slice]:
-    """Where each (role, name) lies in a share's vector."""
-    found: dict[tuple[str, str], slice] = {}
-    start = 0
-    for role, features in (("input", reference.features), ("output", reference.outputs)):
-        for name, feature in features.items():
-            found[role, name] = slice(start, start + feature.width)
-            start += feature.width
-    return found
+Layout = tuple[dict[tuple[str, str], slice], int]
+_LAYOUTS = weakref.WeakKeyDictionary[Reference, Layout]()  # thousands of shares have the same
+
+
+def _layout(reference: Reference) -> Layout:
+    """Where each (role, name) lies in a share's vector, and how long that is."""
+    known = _LAYOUTS.get(reference)
+    if known is None:
+        places: dict[tuple[str, str], slice] = {}
+        start = 0
+        for role, features in (("input", reference.features), ("output", reference.outputs)):
+            for name, feature in features.items():
+                places[role, name] = slice(start, start + feature.width)
+                start += feature.width
+        known = _LAYOUTS[reference] = places, start
+    return known
 
 
 def _column(numbers: Floats | None) -> Column | None:

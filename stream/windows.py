@@ -1,7 +1,7 @@
 """Windows: merges of sealed panes, kept as long as a window can still reach them."""
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 
 from stream.cohorts import Cohorts
 from stream.panes import window_panes
@@ -12,6 +12,7 @@ from stream.seasons import Seasonal, panes_by_hour
 from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.signals import Kind, ShareName
+from stream.totals import Totals
 
 Source = tuple[str, int]
 Ranges = dict[Source, tuple[int, int]]
@@ -50,14 +51,15 @@ class Merged:
 class Windows:
     """What has been named by the partitions, and what of it is in memory.
 
-    named: shares by pane, never forgotten before `forget`. panes: a cache, made again from Redis
-    after a restart.
+    named: shares by pane, never forgotten before `forget`. panes, totals: caches, made again from
+    Redis after a restart.
     """
 
     kind: Kind
     pane_ms: int
     named: dict[int, set[ShareName]] = dataclasses.field(default_factory=dict)
     panes: dict[int, Pane] = dataclasses.field(default_factory=dict)
+    totals: Totals = dataclasses.field(default_factory=Totals)
 
     def name(self, names: Iterable[ShareName]) -> list[int]:
         """Take in names of sealed shares; the panes that are new or have new revisions."""
@@ -100,17 +102,20 @@ class Windows:
         reference: Reference,
         positive: str,
         among: Container[int] | None = None,
+        beside: Hashable = None,
     ) -> Merged:
         """The counts of a window against a reference; samples are counted now.
 
-        among: the panes that are wanted, where not all are.
+        among: the panes that are wanted, where not all are. beside: tells windows of one length
+        apart that move on side by side, so that each is made of its own last one.
         """
-        total, other, sampled, gone = Share(reference), 0, 0, 0
-        for pane in self._in(end_ms, window_ms, among):
+        starts, ref = self._starts(end_ms, window_ms, self.panes, among), reference.id
+        parts = {at: raw for at in starts if (raw := self.panes[at].packed.get(ref)) is not None}
+        total = self.totals.get((ref, window_ms, beside), parts, reference)
+        other, sampled, gone = 0, 0, 0
+        for pane in (self.panes[at] for at in starts):
             gone += pane.gone
-            if reference.id in pane.packed:
-                total.merge(Share.from_bytes(pane.packed[reference.id], reference))
-            others = pane.packed.keys() - {reference.id}
+            others = pane.packed.keys() - {ref}
             other += sum(n.rows for n in pane.names if n.reference in others)
             if pane.sample is not None:
                 sampled += pane.sample.seen
@@ -125,7 +130,7 @@ class Windows:
         seasonal, total = Seasonal.of(settings), Merged(Share(reference))
         starts = self._starts(end_ms, window_ms, self.panes)
         for hour, panes in panes_by_hour(starts, settings.seasonality).items():
-            found = self.merged(end_ms, window_ms, reference, settings.positive, panes)
+            found = self.merged(end_ms, window_ms, reference, settings.positive, panes, hour)
             if seasonal.add(hour, found.share, settings):
                 total.share.merge(found.share)
             other, sampled = total.other + found.other, total.sampled + found.sampled
@@ -142,8 +147,10 @@ class Windows:
         Corrected as far as it is known at the window's end; a correction of what was known before
         the window is not its business.
         """
-        start = end_ms - window_ms
-        return Cohorts.merged(pane.cohorts.since(start) for pane in self._in(end_ms, window_ms))
+        found = Cohorts()
+        for pane in self._in(end_ms, window_ms):
+            found.merge_since(pane.cohorts, end_ms - window_ms)
+        return found
 
     def gone(self, end_ms: int, window_ms: int) -> int:
         """Rows of a window whose shares were not kept."""
@@ -182,23 +189,29 @@ class Windows:
                 found.came_from(source, first, last)
         return found.sources
 
-    def _starts(self, end_ms: int, window_ms: int, known: Mapping[int, object]) -> list[int]:
+    def _starts(
+        self,
+        end_ms: int,
+        window_ms: int,
+        known: Mapping[int, object],
+        among: Container[int] | None = None,
+    ) -> list[int]:
         """The panes of a window that are known; where a window is long, by those that are."""
         starts = window_panes(end_ms, window_ms, self.pane_ms)
         if len(starts) > len(known):
-            return sorted(pane for pane in known if pane in starts)
-        return [pane for pane in starts if pane in known]
+            found = sorted(pane for pane in known if pane in starts)
+        else:
+            found = [pane for pane in starts if pane in known]
+        return found if among is None else [pane for pane in found if pane in among]
 
-    def _in(
-        self, end_ms: int, window_ms: int, among: Container[int] | None = None
-    ) -> Iterator[Pane]:
-        starts = self._starts(end_ms, window_ms, self.panes)
-        return (self.panes[pane] for pane in starts if among is None or pane in among)
+    def _in(self, end_ms: int, window_ms: int) -> Iterator[Pane]:
+        return (self.panes[pane] for pane in self._starts(end_ms, window_ms, self.panes))
 
     def forget(self, before_ms: int, named_before_ms: int) -> list[int]:
         """Drop merged panes, and names, that no window reaches any more: the panes of the names."""
         gone = [pane for pane in self.named if pane < named_before_ms]
         self.panes = {pane: merged for pane, merged in self.panes.items() if pane >= before_ms}
+        self.totals.forget(before_ms)
         for pane in gone:
             del self.named[pane]
         return gone

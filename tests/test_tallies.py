@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.outcomes import Answer, Outcomes, Scores, outcomes_of_rows
-from stream.tallies import MOST_ERROR, Tally
+from stream.tallies import MOST_ERROR, NAMES, Tally
 
 Row = tuple[Answer, Answer, Scores]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -83,3 +83,9 @@ def test_a_tally_is_small() -> None:
     ]
     assert len(Tally().to_bytes()) == 25
     assert len(tally_of(rows).to_bytes()) < 160
+
+
+def test_no_field_is_left_out_of_a_merge() -> None:
+    one, other = Tally(*range(1, len(NAMES) + 1)), Tally(*(1 << i for i in range(len(NAMES))))
+    one.merge(other)
+    assert [getattr(one, n) for n in NAMES] == [i + 1 + (1 << i) for i in range(len(NAMES))]

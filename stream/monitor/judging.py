@@ -178,7 +178,7 @@ def _compared(m: Memory, of: Subject, window_ms: int, reference: Reference) -> M
     if s.reference == "fixed":
         return merged
     start_ms = of.start_ms - window_ms
-    before = windows.merged(of.start_ms, window_ms, reference, s.positive)
+    before = windows.merged(of.start_ms, window_ms, reference, s.positive, beside="before")
     first = windows.first(of.end_ms - m.kept_ms)
     if first is None or first > start_ms or before.other or before.gone:
         return f"{YET}: the window before, from {stamp(start_ms)}, is not whole"
