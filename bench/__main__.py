@@ -24,6 +24,7 @@ BENCHES: dict[str, str] = {
     "latency": "bench.latency",
     "scale": "bench.scale",
     "decisions": "bench.decisions",
+    "seasons": "bench.seasons",
 }
 
 
