@@ -16,7 +16,7 @@ from agents.settings import Settings
 from agents.status import memory_of
 from agents.visits import visited
 from stream import figures
-from stream.explanations import Explanation, Found, WindowExplained, explain
+from stream.explanations import DetectorExplained, Explanation, Found, WindowExplained, explain
 from stream.monitor import Memory
 from stream.references import Reference
 from stream.stamps import span
@@ -104,6 +104,7 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     for window in found.windows:
         yield "windows", f"of {span(window.window_s)}, {_rows(window)}"
         yield from (("", text) for text in _window(window))
+    yield from (("pulses", _pulses(one)) for one in found.detectors)
     yield from (("promise", text) for text in found.promises)
     yield from (("lacks", text) for text in found.lacks)
 
@@ -140,6 +141,13 @@ def _window(window: WindowExplained) -> Iterator[str]:
         )
     for one in window.found:
         yield f"a shift of {figures.number(one.shift_sd)} sd: {_soon(one)}"
+
+
+def _pulses(one: DetectorExplained) -> str:
+    return (
+        f"{one.name}: {figures.number(one.usual)} in {span(one.evidence_s)} are usual, "
+        f"{one.alarm_from:,} are an alarm; chance makes it {figures.months(one.by_chance_a_month)}"
+    )
 
 
 def _soon(one: Found) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stream.pulses import PulseLaw
 from stream.settings import DAY_S, MONTH_S, ModelSettings, Seasonality
 from stream.stamps import short
 
@@ -18,7 +19,8 @@ UNCALIBRATED = "uncalibrated: no time order"
 MAX_WINDOWS = 8
 GAPS = (1, 2, 4, 8, 24)  # quiet panes that end an episode; `clear` of the settings chooses
 DENSER = 1.25  # so much more rows a pane than the reference had are taken as they come
-LATER: dict[str, object] = {"season": "none", "missing": {}, "quality": {}}  # and if there is none
+# of a document: what earlier releases did not know, and what it is where there is none of it
+LATER: dict[str, object] = {"season": "none", "missing": {}, "quality": {}, "detectors": {}}
 SPLIT = frozenset(("features", "missing"))  # each event of a reference has its own features'
 OUTPUT = "output:"
 # windows of reference from which a budget is kept: measured by simulation, see `bench decisions`
@@ -62,7 +64,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as independent: "panes", "hours" (panes, but for what is usual at their hour), or "days" alone.
     features, outputs: variance inflation by name, of categories too, one figure for each of
     `windows`. season: by which hours rows were compared. missing: inflation of the share of missing
-    values, of outputs as `output:NAME`; quality: that of metrics.
+    values, of outputs as `output:NAME`; quality: that of metrics. detectors: how often
+    each fires by chance, by what its alerts are called by.
     """
 
     seed: int
@@ -77,6 +80,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     season: Seasonality = "none"
     missing: dict[str, tuple[float, ...]] = {}
     quality: dict[str, tuple[float, ...]] = {}
+    detectors: dict[str, PulseLaw] = {}
 
     def document(self) -> dict[str, Any]:
         """Plain values for JSON; `from_document` reads them back to the bit.
@@ -168,6 +172,13 @@ def _rules(c: Calibration) -> list[tuple[bool, str]]:
         (all(w.window_s > 0 for w in c.windows), "has a window of no length"),
         (lengths <= {len(c.windows)}, f"must have {len(c.windows)} figures a feature"),
         (all(math.isfinite(x) and x > 0 for x in figures), "has an inflation that is not above 0"),
+        (
+            all(
+                p.rows > 0 and p.evidence_s > 0 and 0 <= p.pulses < math.inf and p.dispersion >= 1
+                for p in c.detectors.values()
+            ),
+            "has a detector's law that cannot be",
+        ),
         (all(any(x.gap == 1 for x in w.laws) for w in c.windows), "lacks the law of gap 1"),
         (all(math.isfinite(x.intercept) for x in laws), "has a law that is not finite"),
         (all(math.isfinite(x.slope) and x.slope > 0 for x in laws), "has a law that does not fall"),

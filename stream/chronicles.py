@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from stream.bootstraps import Plan, calibrate
@@ -11,7 +12,11 @@ from stream.columns import Column, Floats, Ints
 from stream.events.times import FIRST_MS
 from stream.features import FeatureReference, Kind
 from stream.hours import SEASONS, hours_of
+from stream.monitor.memory import seed_of
+from stream.monitor.sensing import scales_of
+from stream.pulses import PulseLaw, causes
 from stream.references import Reference
+from stream.rehearsals import Signal, rehearse
 from stream.seasons import tabulated
 from stream.settings import ModelSettings, Seasonality
 from stream.slots import (
@@ -19,6 +24,7 @@ from stream.slots import (
     FEW_CELLS,
     MANY_FEATURES,
     Counts,
+    Panes,
     averaged,
     counted,
     counted_by_hour,
@@ -68,6 +74,9 @@ def calibrated(
         others.append(holes(f, role, column, panes))
     apart = [*found["category"], *(one for one in others if one is not None)]
     made = calibrate(found["number"], plan, panes.first, apart)
+    if made is not None and settings.detectors:
+        laws = _rehearsed(reference, features, losses or {}, (times_ms, panes), settings)
+        made = msgspec.structs.replace(made, detectors=laws)
     return dataclasses.replace(reference, calibration=made)
 
 
@@ -91,3 +100,34 @@ def _by_hour(
         features={n: told(f, features) for n, f in reference.features.items()},
         outputs={n: told(f, outputs) for n, f in reference.outputs.items()},
     )
+
+
+def _rehearsed(
+    reference: Reference,
+    features: Mapping[str, Column],
+    losses: Mapping[str, Floats],
+    when: tuple[Ints, Panes],
+    settings: ModelSettings,
+) -> dict[str, PulseLaw]:
+    """How often each detector fires by chance, where the reference has its signal."""
+    scales = scales_of(reference)
+    found: dict[str, PulseLaw] = {}
+    for cause, of in zip(causes(settings), settings.detectors, strict=True):
+        values = _values(reference, features, losses, of.signal)
+        if values is not None:
+            signal = Signal(values, *when, scales.get(of.signal))
+            seed = seed_of(reference.model, reference.version, cause)
+            law = rehearse(of, signal, settings, seed)
+            found |= {cause: law} if law is not None else {}
+    return found
+
+
+def _values(
+    reference: Reference, features: Mapping[str, Column], losses: Mapping[str, Floats], signal: str
+) -> Floats | None:
+    """What a detector of a signal would have seen; None where the reference has not got it."""
+    if signal == "error":
+        hits = losses.get("accuracy")
+        return losses.get("mae") if hits is None else 1.0 - hits
+    known = reference.features.get(signal)
+    return features[signal].numbers if known is not None and known.kind == "number" else None

@@ -82,7 +82,8 @@ def inputs_evaluation(
     first_of_ms: where the reference is the model's own first rows, the time up to which.
     traffic: what is known of the number of rows.
     """
-    level, window_s = level_of(of.settings), (of.end_ms - of.start_ms) // 1000
+    level = level_of(of.settings) * judgements.beside(reference, of.settings)
+    window_s = (of.end_ms - of.start_ms) // 1000
     readings = check_share(
         reference, merged.share, level, of.settings, leisure, window_s, merged.against
     )
@@ -227,7 +228,7 @@ def quality_evaluation(
     sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     window_s = (of.end_ms - of.start_ms) // 1000
-    level = level_of(of.settings)
+    level = level_of(of.settings) * judgements.beside(reference, of.settings)
     readings = graded(of.settings, reference, tally, known.task, level, window_s)
     sure = _confidence_moved(readings)
     quality = moved([r for r in readings if r.check != SURE], ("quality",))

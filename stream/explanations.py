@@ -15,7 +15,8 @@ from stream.columns import Floats, Ints
 from stream.evaluations import level_of
 from stream.features import FeatureReference, Role
 from stream.hours import SEASONS
-from stream.judgements import allowed_of
+from stream.judgements import allowed_of, beside
+from stream.pulses import causes, laws_of, level_of_pulses, month_of
 from stream.quality import METRICS
 from stream.references import Reference
 from stream.seasons import spread, unfit
@@ -60,6 +61,20 @@ class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
     found: list[Found]
 
 
+class DetectorExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector whose pulses are judged by their number in a window of `evidence_s`.
+
+    usual: pulses by chance in such a window; alarm_from: how many are an alarm, `by_chance_a_month`
+    times a month at most.
+    """
+
+    name: str
+    evidence_s: int
+    usual: float
+    alarm_from: int
+    by_chance_a_month: float
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One model version. watched: what is looked at, by check. promised: whether the budget is.
 
@@ -78,6 +93,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     evaluations_a_month: float
     level: float
     windows: list[WindowExplained]
+    detectors: list[DetectorExplained] = []
     promises: list[str]
     lacks: list[str]
     compared_with: str
@@ -108,8 +124,9 @@ def explain(
         false_alarms_per_month=settings.false_alarms_per_month,
         promised=promised,
         evaluations_a_month=settings.evaluations_a_month,
-        level=level_of(settings),
+        level=level_of(settings) * beside(reference, settings),
         windows=windows,
+        detectors=_detectors(reference, settings, rows_a_pane),
         promises=promises,
         lacks=_lacks(reference, settings),
         compared_with=_compared_with(settings),
@@ -154,6 +171,26 @@ def _called(reference: Reference, role: Role, f: FeatureReference) -> str:
     return f"{name} ({reference.vectors.size(name)} numbers)"
 
 
+def _detectors(
+    reference: Reference | None, settings: ModelSettings, rows_a_pane: float | None
+) -> list[DetectorExplained]:
+    calibration = reference.calibration if reference else None
+    if calibration is None or rows_a_pane is None:
+        return []
+    rows = rows_a_pane * settings.evidence_s / settings.pane_s
+    level = level_of_pulses(calibration.detectors, settings)
+    return [
+        DetectorExplained(
+            name=cause.removeprefix("detector:").replace(":", " of "),
+            evidence_s=law.evidence_s,
+            usual=law.expected(rows),
+            alarm_from=law.alarm_from(level, rows),
+            by_chance_a_month=month_of(calibration.detectors, settings),
+        )
+        for cause, law in laws_of(calibration.detectors, settings).items()
+    ]
+
+
 def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     """What is judged without calibration though the reference has a time order, and the like."""
     found = [why] if reference and (why := unfit(reference, settings.seasonality)) else []
@@ -164,6 +201,10 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
         plain = [name for name in plain if not getattr(known, name)]
         if plain:
             found.append(f"{', '.join(plain)}: rows of a window are taken for independent")
+        judged = laws_of(known.detectors, settings)
+        if len(judged) < len(settings.detectors):
+            notices = [c for c in causes(settings) if c not in judged]
+            found.append(f"{', '.join(notices)}: each pulse is a notice, how often is not known")
         if reference.calibration.days == 0:
             found.append("less than a day of order: a daily season is not known")
     found += _too_short(reference, settings) if reference is not None else []
@@ -229,7 +270,8 @@ def _limits(
     checked = sum(map(len, _watched(reference, settings).values()))
 
     def plain(one_of: int) -> float:
-        return float(special.kolmogi(level_of(settings) / max(1, checked) / one_of) ** 2)
+        level = level_of(settings) * beside(reference, settings)
+        return float(special.kolmogi(level / max(1, checked) / one_of) ** 2)
 
     found = []
     for name, f in reference.features.items():

@@ -13,6 +13,7 @@ from scipy import special, stats
 from stream import effects, figures
 from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, promise
 from stream.measures import Detail, Measure
+from stream.pulses import rest
 from stream.references import Reference
 from stream.settings import ModelSettings
 
@@ -43,7 +44,7 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     for that too.
     """
     judged = settings.expects_truth and (reference.quality or settings.objectives)
-    month = settings.false_alarms_per_month / (2 if judged else 1)
+    month = settings.false_alarms_per_month / (2 if judged else 1) * beside(reference, settings)
     known = [*reference.watched(settings.ignore)]
     unit = reference.vectors.unit
     numbers = len({(role, unit(f.name, role)) for role, f in known if f.kind == "number"})
@@ -51,6 +52,12 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     others += len({(role, unit(f.name, role)) for role, f in known if f.missing})
     total = max(1, numbers + others)
     return month * numbers / total, month * others / total
+
+
+def beside(reference: Reference | None, settings: ModelSettings) -> float:
+    """The share of the budget that detectors leave to the checks."""
+    calibration = reference.calibration if reference else None
+    return rest(calibration.detectors, settings) if calibration else 1.0
 
 
 def allowed_of(reference: Reference, settings: ModelSettings, window_s: int) -> Allowance | None:

@@ -1,12 +1,18 @@
 """Signs: what online detectors have seen, as evaluations."""
 
+import dataclasses
+
+import msgspec
+
 from stream import figures
 from stream.evaluations import Subject
 from stream.events import Evaluation, Reading
 from stream.measures import Detail
+from stream.pulses import PulseLaw
+from stream.settings import MONTH_S
 from stream.stamps import span, stamp
 from stream.tracks import Pulse, Watched
-from stream.verdicts import Moved, early_sign
+from stream.verdicts import Moved, early_sign, usual_sign
 
 SIGNALS = {"error": "the errors", "score": "the scores"}
 KEPT = 10  # pulses named in a reading
@@ -49,6 +55,45 @@ def silence(of: Subject) -> str:
     return f"no pulse for {span(of.settings.evidence_s)}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Count:
+    """Pulses in a window of so many rows, and what is known of chance. level: to judge them at."""
+
+    pulses: int
+    rows: int
+    law: PulseLaw
+    level: float
+
+
+def count_evaluation(of: Subject, watched: Watched, count: Count) -> Evaluation:
+    """The pulses of a window of `evidence_s`, by their number."""
+    p = count.law.p_value(count.pulses, count.rows)
+    sure, usual = p <= count.level, count.law.expected(count.rows)
+    times = figures.number(usual)
+    reason = (
+        f"{watched.settings.name} fired {count.pulses:,} times on {_signal(watched)} in "
+        f"{span(of.settings.evidence_s)}, {times} are usual; "
+    )
+    a_month = p * MONTH_S / of.settings.pane_s
+    reason += f"chance does as much {figures.months(a_month)}" if sure else "this may be chance"
+    more: dict[str, Detail] = {
+        "usual": usual,
+        "by_chance_a_month": a_month,
+        "evidence_s": of.settings.evidence_s,
+    }
+    times_ms = [x for x in watched.pulses if of.start_ms <= x.time_ms < of.end_ms]
+    reading = msgspec.structs.replace(
+        _reading(watched, times_ms, reason, more),
+        statistic=float(count.pulses),
+        p_value=p,
+        level=count.level,
+        verdict="moved" if sure else "ok",
+    )
+    seen = MOVED.get(watched.settings.signal, (True, None, None))
+    found = _evaluation(of, watched, reading, seen if sure else (None, None, None), "count")
+    return found if sure else msgspec.structs.replace(found, verdict=usual_sign())
+
+
 def in_drift(watched: Watched, since_ms: int) -> str:
     """What an evaluation of a window says of a detector whose pulse is still evidence."""
     return f"{watched.settings.name} on {_signal(watched)}: in drift since {stamp(since_ms)}"
@@ -63,7 +108,7 @@ def _evaluation(
     watched: Watched,
     reading: Reading,
     moved: tuple[Moved, Moved, Moved],
-    *index: int,
+    *index: int | str,
 ) -> Evaluation:
     return Evaluation(
         id=of.id("evaluation", watched.cause, *index),

@@ -44,7 +44,8 @@ class Watched:
     """A detector, its newest pulses, and why it had to be started afresh, if it had.
 
     cause: what its alerts are called by. scale: what its values are standardised by.
-    left_out: how many values its ration left out of those up to the one it was fed last.
+    left_out: how many values its ration left out of those up to the one it was fed last. counts:
+    pulses by pane, of a detector whose pulses are judged by their number.
     """
 
     settings: DetectorSettings
@@ -57,6 +58,7 @@ class Watched:
     scale: Scale | None = None
     rebuilt: str = ""
     left_out: int = 0
+    counts: dict[int, int] = dataclasses.field(default_factory=dict)
     dirty: bool = False
 
     @classmethod

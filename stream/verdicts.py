@@ -144,6 +144,14 @@ NO_SIGN = Rule(
 )
 
 
+USUAL = Rule(
+    "****",
+    "no-sign",
+    "The detector fires no more often than it does where nothing changes.",
+    "Nothing to do.",
+)
+
+
 def judge(
     inputs: Moved, outputs: Moved, quality: Moved, sure: Moved = None, *, incident: Moved = None
 ) -> Verdict:
@@ -165,6 +173,11 @@ def early_sign(inputs: Moved, outputs: Moved, quality: Moved) -> Verdict:
 def silent() -> Verdict:
     """The verdict of a window without rows, of a model that usually has some."""
     return _verdict(SILENCE, None, None, None)
+
+
+def usual_sign() -> Verdict:
+    """The verdict of a detector that fired no more often than chance makes it."""
+    return _verdict(USUAL, None, None, None)
 
 
 def _fits(pattern: str, seen: list[str]) -> bool:

@@ -16,9 +16,9 @@ from stream.evaluations import TAKEN_BACK
 from stream.events import Prediction, Truth
 from stream.events.times import LAST_MS
 from stream.monitor import Memory, judging, receiving
-from stream.monitor.memory import causes
 from stream.monitor.sensing import in_drift_since, scales_of
 from stream.pipeline import Pipeline
+from stream.pulses import causes
 from stream.references import Reference
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
 from stream.signals import Signals

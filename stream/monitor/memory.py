@@ -9,6 +9,7 @@ from stream.clocks import Clocks
 from stream.events import Alert, Evaluation, Reading, RetrainRequest, encode, headers
 from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
+from stream.pulses import causes
 from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
@@ -159,16 +160,6 @@ class Memory:
         """Say something, once the next checkpoint has been made."""
         topic, key = TOPICS[type(event)], self.model.encode()
         self.out.append(OutMessage(topic, key, encode(event), tuple(headers(event))))
-
-
-def causes(settings: ModelSettings) -> list[str]:
-    """What the alerts of each detector are called by: those of one name and signal by number."""
-    found: list[str] = []
-    for d in settings.detectors:
-        name = f"detector:{d.name}:{d.signal}"
-        same = sum(cause == name or cause.startswith(f"{name}#") for cause in found)
-        found.append(f"{name}#{same + 1}" if same else name)
-    return found
 
 
 def _tracks(model: str, version: str, settings: ModelSettings) -> dict[Kind, Track]:

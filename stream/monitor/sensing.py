@@ -8,9 +8,18 @@ from stream.evaluations import Subject, burning_in
 from stream.monitor.alarms import Sight, observe
 from stream.monitor.memory import KINDS, Memory
 from stream.monitor.receiving import held_field
+from stream.panes import pane_of
+from stream.pulses import PulseLaw, laws_of, level_of_pulses
 from stream.references import Reference
 from stream.signals import Kind
-from stream.signs import in_drift, pulse_evaluation, silence, silence_evaluation
+from stream.signs import (
+    Count,
+    count_evaluation,
+    in_drift,
+    pulse_evaluation,
+    silence,
+    silence_evaluation,
+)
 from stream.tracks import MAX_PULSES, Pulse, Scale, Scales, Watched, scale_of
 
 FIRED = "the detector fired"
@@ -28,7 +37,21 @@ def feed(m: Memory, kind: Kind, until_ms: int) -> None:
     m.touched |= track.fed_ms != before
 
 
+def _law(m: Memory, watched: Watched, pane: int) -> PulseLaw | None:
+    """What is known of a detector's pulses by chance, by the reference that counts for a pane."""
+    reference = m.reference_at(pane)
+    calibration = reference.calibration if reference else None
+    evidence_ms = m.settings.evidence_s * 1000
+    if calibration is None or evidence_ms > m.kept_ms or evidence_ms % m.pane_ms:
+        return None
+    return laws_of(calibration.detectors, m.settings).get(watched.cause)
+
+
 def _pulse(m: Memory, watched: Watched, pulse: Pulse) -> None:
+    pane = pane_of(pulse.time_ms, m.pane_ms)
+    if _law(m, watched, pane) is not None:
+        watched.counts[pane] = watched.counts.get(pane, 0) + 1
+        return
     of = _subject(m, pulse.time_ms)
     since_ms = in_drift_since(m, watched, pulse.time_ms)
     found = pulse_evaluation(of, watched, pulse.time_ms if since_ms is None else since_ms)
@@ -69,7 +92,17 @@ def in_drift_since(m: Memory, watched: Watched, at_ms: int) -> int | None:
 def drifts(m: Memory, kind: Kind, end_ms: int) -> list[str]:
     """What the detectors of a track say at the end of a window, in words."""
     found = [(w, in_drift_since(m, w, end_ms - 1)) for w in m.tracks[kind].watched]
-    return [in_drift(w, since_ms) for w, since_ms in found if since_ms is not None]
+    return [
+        in_drift(w, since_ms)
+        for w, since_ms in found
+        if since_ms is not None and _tells(m, w, end_ms - m.pane_ms)
+    ]
+
+
+def _tells(m: Memory, watched: Watched, pane: int) -> bool:
+    """Whether a pulse is a sign at all: one that chance makes is not, until there are too many."""
+    state = m.alerts.get(watched.cause, QUIET)
+    return state.state == "firing" or _law(m, watched, pane) is None
 
 
 def _news(m: Memory, watched: Watched, pulse: Pulse, *, told: bool) -> bool:
@@ -86,6 +119,10 @@ def expire(m: Memory, kind: Kind, end: int) -> None:
     """A pulse is evidence for a stated time; without a newer one its alert resolves."""
     of = _subject(m, end)
     for watched in m.tracks[kind].watched:
+        law = _law(m, watched, end - m.pane_ms)
+        if law is not None:
+            _judge(m, kind, of, watched, law)
+            continue
         state = m.alerts.get(watched.cause)
         last = watched.pulses[-1].time_ms if watched.pulses else 0
         if state is None or state.state != "firing" or last >= of.start_ms:
@@ -95,6 +132,32 @@ def expire(m: Memory, kind: Kind, end: int) -> None:
         rule = Rule(1, 1, m.settings.cooldown_s * 1000)
         sight = Sight(watched.cause, found.readings[0], found, rule=rule, reason=silence(of))
         observe(m, of, sight)
+
+
+def _judge(m: Memory, kind: Kind, of: Subject, watched: Watched, law: PulseLaw) -> None:
+    """Judge the pulses of a window by their number; nothing is said where there is nothing new."""
+    reference = m.reference_at(of.end_ms - m.pane_ms)
+    assert reference is not None
+    assert reference.calibration is not None
+    watched.counts = {pane: n for pane, n in watched.counts.items() if pane >= of.start_ms}
+    m.touched = True
+    state = m.alerts.get(watched.cause, QUIET)
+    if of.end_ms - m.pane_ms not in watched.counts and state.state != "firing":
+        return
+    inside = [n for pane, n in watched.counts.items() if pane < of.end_ms]
+    panes = range(of.start_ms, of.end_ms, m.pane_ms)
+    rows = sum(m.windows[kind].rows(pane) for pane in panes)
+    level = level_of_pulses(reference.calibration.detectors, m.settings)
+    found = count_evaluation(of, watched, Count(sum(inside), rows, law, level))
+    until_ms = m.burns_in(of.end_ms - 1)
+    if until_ms is not None:
+        m.publish(burning_in(found, until_ms))
+        return
+    m.publish(found)
+    since_ms = in_drift_since(m, watched, of.end_ms - 1)
+    rule = Rule(1, 1, m.settings.cooldown_s * 1000)
+    sight = Sight(watched.cause, found.readings[0], found, rule=rule, since_ms=since_ms)
+    observe(m, of, sight)
 
 
 def _subject(m: Memory, end_ms: int) -> Subject:

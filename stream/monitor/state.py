@@ -87,6 +87,7 @@ def _progress(m: Memory) -> dict[str, Any]:
             w.scale,
             w.rebuilt,
             w.ration.dump(),
+            *([w.counts] if w.counts else []),
         )
         for w in m.watched
     }
@@ -150,10 +151,12 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
 
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
     for watched in m.watched:
-        told, scale, watched.rebuilt, *ration = pulses.get(watched.cause, ([], None, ""))
-        for state in ration:  # an earlier release had none
+        told, scale, watched.rebuilt, *more = pulses.get(watched.cause, ([], None, ""))
+        for state in more[:1]:  # an earlier release had none
             watched.ration.load(state)
             watched.left_out = watched.ration.left_out
+        for counts in more[1:]:  # only of a detector whose pulses are judged by their number
+            watched.counts = dict(counts)
         watched.pulses = [Pulse(*p) for p in told]
         watched.scale = tuple(scale) if scale else None
 
