@@ -101,12 +101,12 @@ class Findings:
             self._finding(reading).update(month, reading)
 
     def _alert(self, event: Alert) -> None:
-        found = self._finding(event.reading)
         month = self.month_of(event.window.start)
-        if event.state == "firing" and (found.fired is None or month < found.fired):
-            found.fired = month
-        if event.state == "resolved" and event.previous == "firing":
-            found.resolved = month
+        for found in map(self._finding, event.readings):
+            if event.state == "firing" and (found.fired is None or month < found.fired):
+                found.fired = month
+            if event.state == "resolved" and event.previous == "firing":
+                found.resolved = month
 
     def _finding(self, reading: Reading) -> Finding:
         data = reading.role == "data"  # several checks of a feature; when it began nobody knows

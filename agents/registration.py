@@ -39,6 +39,7 @@ class Roles:
 
     probabilities: the column of each class. score: that of the positive class. time: the column
     of when each row was, ROW where rows are in order and a second apart, None where they are not.
+    weights: how much the changes of features weigh.
     """
 
     prediction: str | None = None
@@ -50,6 +51,7 @@ class Roles:
     ignore: tuple[str, ...] = ()
     max_categories: int = MAX_CATEGORIES
     time: str | None = None
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def named(self) -> set[str]:
         """The columns that are no features."""
@@ -110,6 +112,10 @@ def build(
         categorical=roles.categorical,
         max_categories=roles.max_categories,
     )
+    for name in sorted(roles.weights.keys() - reference.units):
+        units = sorted(reference.units)
+        raise BadTable(f"has no feature {name!r} to weigh; {complaints.suggest(name, units)}")
+    reference = dataclasses.replace(reference, weights=dict(roles.weights))
     if roles.time is not None:
         answers = {} if prediction is None else {"prediction": prediction}
         sure = {} if confidence is None else {"confidence": column_of(confidence)}

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from agents.bars import Bar
 from agents.findings import NEVER, Finding, Output
+from stream import figures
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
 WIDE = 110  # characters; with fewer the table becomes a list
@@ -29,6 +30,8 @@ STATES = {
 }
 COLUMNS = ("what", "checked by", "moved in", "first in", "alert in", "how late", "last reading")
 NOT_YET = "never"
+SHARE, SHARE_OF = "share", "share of "  # units in which 1 is all of something, and how they begin
+COUNTED = {"quality": "labelled predictions", "detector": "values"}  # what n counts, by role
 When = Callable[[str], str]
 
 
@@ -150,7 +153,7 @@ class Json:
 
 
 def alert_line(alert: Alert, when: When) -> Table:
-    """An alert in one sentence, with how sure it is."""
+    """An alert in one sentence, with how large the change is."""
     word, style = STATES[alert.state]
     line = Text(alert.summary.replace(": resolved: ", ": ", 1))  # the word stands before it
     why = sureness(alert) if alert.state == "firing" else alert.reason
@@ -163,18 +166,30 @@ def alert_line(alert: Alert, when: When) -> Table:
 
 
 def sureness(alert: Alert) -> str:
-    """p, the effect beside what matters, and how many rows were looked at."""
+    """The size of the change beside the size that matters, and how many rows were looked at."""
     sure = alert.how_sure
-    parts = [] if sure.p_value is None else [f"p = {sure.p_value:.2g}"]
-    if sure.effect is not None:
-        parts.append(effect_text(sure.effect))
-    return ", ".join([*parts, f"n = {sure.n:,}"])
+    parts = [] if sure.effect is None else [effect_text(sure.effect)]
+    return ", ".join([*parts, f"{sure.n:,} {COUNTED.get(alert.reading.role, 'rows')}"])
 
 
 def effect_text(effect: Effect) -> str:
-    """The size of a change beside the size that matters."""
-    text = f"{effect.name} {effect.value:.3g} {effect.unit}".rstrip()
-    return text if effect.floor is None else f"{text}, floor {effect.floor:.3g}"
+    """The size of a change beside the size that matters, in its unit.
+
+    >>> effect_text(Effect(name="share change", value=0.12, floor=0.05, unit="share of rows"))
+    'share change 12.0% of rows, matters from 5.0% on'
+    >>> effect_text(Effect(name="worse by", value=0.074, floor=0.05, unit="share"))
+    'worse by 7.4 points, matters from 5 on'
+    """
+    value, least = (_size(x, effect.unit) for x in (effect.value, effect.floor or 0.0))
+    unit = "points" if effect.unit == SHARE else effect.unit.removeprefix("share ")
+    text = f"{effect.name} {value} {unit}".rstrip()
+    return f"{text}, matters from {least} on" if effect.floor else text
+
+
+def _size(x: float, unit: str) -> str:
+    if unit.startswith(SHARE_OF):
+        return figures.share(x)
+    return figures.number(100 * x if unit == SHARE else x)
 
 
 def request_panel(request: RetrainRequest, when: str) -> Panel:

@@ -14,7 +14,7 @@ from stream.columns import Ints
 from stream.events import Reading
 from stream.features import FeatureReference, Kind, Role
 from stream.folds import folded
-from stream.judgements import Chance, chances, inflated, other_level
+from stream.judgements import Chance, chances, inflated, often, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Detail, Measure, chi_square, ks, missing
 from stream.previous import Previous
@@ -112,7 +112,7 @@ def _verdict(
     if not (m.p_value <= (level or 0.0) if chance is None else chance.sure):
         return _quiet(m, floor, matters and floor > 0, needed)
     if matters:
-        by_chance = f"in {figures.chance(m.p_value)} windows" if chance is None else chance.words
+        by_chance = often(m.p_value, m.comparison.settings) if chance is None else chance.words
         return "moved", f"{m.what}; chance does as much {by_chance}"
     size, limit = figures.number(m.effect.value), figures.number(floor)
     return "small", f"{m.what}; real but small: {size} {m.effect.unit}, {limit} would matter"
@@ -169,7 +169,7 @@ def check_share(
     p_values = [x.p_value if x else m.p_value for m, x in zip(found, fewer, strict=True)]
     levels = _levels(found, sure, p_values, other_level(reference, settings, level, sure))
     sure = [
-        x.chance(at) if x and at is not None else c
+        x.chance(at, settings) if x and at is not None else c
         for x, at, c in zip(fewer, levels, sure, strict=True)
     ]
     told = [u.told(m, at) for u, m, at in zip(units, found, levels, strict=True)]

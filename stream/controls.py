@@ -52,8 +52,9 @@ class Controls:
         self.touched = True
         try:
             told = msgspec.to_builtins(event)
-            if event.calibration is None:
-                del told["calibration"]  # kept as it was kept before there were any
+            for name in ("calibration", "weights"):
+                if not told[name]:
+                    del told[name]  # kept as it was kept before there were any
             reference = self.parts.add(told)
         except ValueError as error:
             raise Rejected("bad-reference", str(error)) from error

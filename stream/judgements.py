@@ -36,6 +36,14 @@ class Chance:
     evidence: float = 0.0
 
 
+def often(p_value: float, settings: ModelSettings) -> str:
+    """How often chance alone does as much to what one check looks at, never understated.
+
+    Windows that overlap have more in common than chance: then it happens in fewer months.
+    """
+    return figures.months(p_value * settings.evaluations_a_month)
+
+
 def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]:
     """Alarms a month that the inputs' evaluations may spend: on calibrated numbers, on the rest.
 
@@ -100,12 +108,11 @@ class Inflated:
     inflation: float
     freedom: int
 
-    def chance(self, level: float) -> Chance:
+    def chance(self, level: float, settings: ModelSettings) -> Chance:
         """The judgement at a level that Holm's procedure gives p_value."""
         plain = stats.chi2.sf(self.inflation * stats.chi2.isf(level, self.freedom), self.freedom)
-        words = f"in {figures.chance(self.p_value)} windows"
         details: dict[str, Detail] = {"variance_inflation": self.inflation}
-        sure = self.p_value <= level
+        sure, words = self.p_value <= level, often(self.p_value, settings)
         return Chance(sure, float(plain), words, details, level, self.inflation)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from stream import figures
 from stream.alerts import Transition
 from stream.evaluations import Subject
 from stream.events import (
@@ -10,6 +11,7 @@ from stream.events import (
     Data,
     Evaluation,
     OffsetRange,
+    Part,
     Reading,
     RetrainRequest,
     Sureness,
@@ -21,6 +23,9 @@ from stream.stamps import span, stamp
 Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
+PAGED = "quality"  # the role whose alerts wake somebody
+NAMED = 3  # parts named in a summary beside the first
+MOST_PARTS = 100  # of an alert: more would not fit a message
 
 
 def alert(
@@ -28,11 +33,16 @@ def alert(
     cause: str,
     since_ms: int,
     change: Transition,
-    reading: Reading,
+    parts: Sequence[Part],
     evaluation: Evaluation,
     owner: str | None,
 ) -> Alert:
-    """One change of state of a cause. Its id depends on what changed when, on no figure."""
+    """One change of state of a cause. Its id depends on what changed when, on no figure.
+
+    parts: at least one; the first speaks for all of them. Of more than MOST_PARTS the rest is
+    counted alone.
+    """
+    reading = parts[0].reading
     resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
     meaning, action = (RESOLVED_MEANING, RESOLVED_ACTION) if resolved else _advice(verdict)
@@ -46,8 +56,8 @@ def alert(
         previous=change.previous,
         reason=change.reason,
         since=stamp(since_ms),
-        severity="page" if cause.startswith("quality:") else "notice",
-        summary=_summary(of, change, reading),
+        severity="page" if reading.role == PAGED else "notice",
+        summary=_summary(of, change, parts),
         how_sure=_sureness(reading),
         meaning=meaning,
         action=action,
@@ -56,6 +66,8 @@ def alert(
         reading=reading,
         verdict=verdict,
         evaluation_id=evaluation.id,
+        parts=list(parts[:MOST_PARTS]),
+        others=max(0, len(parts) - MOST_PARTS),
     )
 
 
@@ -67,13 +79,33 @@ def _advice(verdict: Verdict) -> tuple[str, str]:
     return verdict.meaning, verdict.action
 
 
-def _summary(of: Subject, change: Transition, reading: Reading) -> str:
+def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:
     """One line: whose, what, and over which window where the model has several."""
-    whose = f"{of.model} {of.version}"
-    whose += ": resolved: " if change.change == "resolved" else ": "
+    reading = parts[0].reading
+    whose = f"{of.model} {of.version}: "
+    whose += "resolved: " if change.change == "resolved" else ""
+    whose += "now also " if change.previous == change.change == "firing" else ""
     several = len(of.settings.windows_s) > 1 and reading.role != "detector"
     window = f" (window of {span((of.end_ms - of.start_ms) // 1000)})" if several else ""
-    return f"{whose}{reading.reason}{window}"
+    return f"{whose}{reading.reason}{_beside(parts)}{window}"
+
+
+def _beside(parts: Sequence[Part]) -> str:
+    """What else it is about, and how much each explains of it where that is known."""
+    first, *others = parts
+    if not others:
+        return ""
+    if first.share is None:
+        names = [part.reading.subject for part in others]
+        return f"; with {figures.listed(names, NAMED)}"
+    named, more = others[:NAMED], others[NAMED:]
+    told = [f"{part.reading.subject} {_points(part)}" for part in named]
+    told += [f"{len(more)} more {_points(*more)}"] if more else []
+    return f"; this is {_points(first)} of all that moved, {', '.join(told)}"
+
+
+def _points(*parts: Part) -> str:
+    return f"{sum(part.share or 0.0 for part in parts):.0%}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

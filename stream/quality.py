@@ -221,6 +221,7 @@ def quality_reading(
         verdict = "moved"
     elif few and verdict in ("ok", "insignificant"):
         verdict = "not-enough-data"
+    sure = verdict == "moved" and not missed
     return Reading(
         check=metric.name,
         subject=metric.name,
@@ -232,7 +233,8 @@ def quality_reading(
         n=figure.n if figure else 0,
         verdict=verdict,
         reason=_sentence(metric, figure, was, objective if missed else None, tally)
-        + (f"; {needed:,} are needed" if needed and verdict == "not-enough-data" else ""),
+        + (f"; {needed:,} are needed" if needed and verdict == "not-enough-data" else "")
+        + (_by_chance(metric, change, inflation, settings) if change and sure else ""),
         details=_details(figure, was, objective, tally)
         | ({} if needed is None else {"rows_needed": needed})
         | ({} if inflation is None else {"variance_inflation": inflation.times}),
@@ -330,6 +332,16 @@ def _sentence(
         ends = figures.pair(right.value, wrong.value)
         said += f"; {ends[0]} when right, {ends[1]} when wrong"
     return said
+
+
+def _by_chance(
+    metric: Metric, change: Change, inflation: Inflation | None, settings: ModelSettings
+) -> str:
+    """How often chance alone makes the metric look as much worse."""
+    p = change.p_value
+    if inflation is not None:
+        p = inflation.p_value(p, two_sided=metric.two_sided)
+    return f"; chance does as much {figures.months(p * settings.evaluations_a_month)}"
 
 
 def _details(

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import xxhash
 
-from stream import calibrations
+from stream import calibrations, importances
 from stream.calibrations import Calibration
 from stream.columns import Column, Floats, column_of
 from stream.features import (
@@ -49,6 +49,7 @@ class _Event(msgspec.Struct):
     outputs: dict[str, dict[str, Any]] = {}
     quality: dict[str, float] = {}
     calibration: dict[str, Any] | None = None
+    weights: dict[str, float] = {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Reference:
 
     quality: metrics measured on the reference, by name. rows: rows it was made of. task: one of
     "classification", "regression", "auto" (not known). calibration: what its rows' order in time
-    shows, where they have times.
+    shows, where they have times. weights: how much a change of a feature weighs, by its name.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Reference:
     rows: int = 0
     task: str = "auto"
     calibration: Calibration | None = None
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def vectors(self) -> Vectors:
@@ -88,6 +90,11 @@ class Reference:
         known = [f.hours for f in (*self.features.values(), *self.outputs.values())]
         return next((hours.season for hours in known if hours), "none")
 
+    @property
+    def units(self) -> set[str]:
+        """What features are judged as: themselves, or the vector that they are numbers of."""
+        return {self.vectors.unit(name, "input") for name in self.features}
+
     def watched(self, ignore: Collection[str]) -> Iterator[tuple[Role, FeatureReference]]:
         """What is checked: features and outputs but for those of these names, and vectors'."""
         roles: tuple[tuple[Role, Mapping[str, FeatureReference]], ...]
@@ -96,8 +103,10 @@ class Reference:
             yield from ((role, f) for name, f in known.items() if not left_out(name, ignore))
 
     def document(self) -> dict[str, Any]:
-        """The whole reference as plain values; nothing of a calibration where there is none."""
+        """The whole reference as plain values; nothing of what it was not given."""
         calibration = self.calibration and self.calibration.document()
+        given = {"calibration": calibration} if calibration else {}
+        given |= importances.part(self.weights, self.weights)
         return {
             "model": self.model,
             "version": self.version,
@@ -106,7 +115,7 @@ class Reference:
             "features": {n: f.document() for n, f in self.features.items()},
             "outputs": {n: f.document() for n, f in self.outputs.items()},
             "quality": {n: float(x) for n, x in self.quality.items()},
-        } | ({"calibration": calibration} if calibration else {})
+        } | given
 
     @classmethod
     def build(  # noqa: PLR0913 - what a training job may know, by name
@@ -168,7 +177,12 @@ class Reference:
         shared |= {"parts": len(groups)} | ({} if time is None else {"time": time})
         shared |= {} if active_from is None else {"active_from": active_from}
         parts = [shared | {"part": i, "features": group} for i, group in enumerate(groups)]
-        return [part | calibrations.part(self.calibration, part["features"]) for part in parts]
+        return [part | self._given(part["features"]) for part in parts]
+
+    def _given(self, features: Collection[str]) -> dict[str, Any]:
+        """What goes with some features in one event."""
+        own = calibrations.part(self.calibration, features)
+        return own | importances.part(self.weights, features)
 
     def to_bytes(self) -> bytes:
         """A checked envelope; `from_bytes` gives the same reference, with the same id."""
@@ -197,7 +211,8 @@ class Reference:
         rows = e.rows or counted
         told = e.calibration
         calibration = None if told is None else calibrations.from_document(told)
-        return cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
+        plain = cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
+        return dataclasses.replace(plain, weights=importances.checked(e.weights, plain.units))
 
 
 class Parts:
@@ -251,8 +266,8 @@ def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
     features: dict[str, Any] = {}
     for event in events:
         features |= event.get("features", {})
-    whole = events[0] | {"features": features} | calibrations.whole(events)
-    reference = Reference.from_document(whole)
+    given = calibrations.whole(events) | importances.whole(events)
+    reference = Reference.from_document(events[0] | {"features": features} | given)
     raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
     if claimed and not raw and reference.id != claimed:
         raise ValueError(f"reference {claimed}: its content has the id {reference.id}")

@@ -104,7 +104,7 @@ class ModelSettings:
     clear: int = 2
     """Good evaluations in a row before it resolves."""
     cooldown_s: int = 0
-    """After resolving, how long the same cause may not fire again."""
+    """After resolving, how long the same feature or metric may not fire again."""
     burn_in_s: int = 0
     """After a version's first prediction, how long it is evaluated and nobody is told: a multiple
     of `pane_s`. 0: alerts from the first window on."""

@@ -69,6 +69,11 @@ class Tale:
     end_ms: int
 
 
+def named(alerts: Sequence[dict[str, Any]], state: str = "firing") -> set[str]:
+    """What alerts in a state were about, feature by feature."""
+    return {part["cause"] for e in alerts if e["state"] == state for part in e["parts"]}
+
+
 def tale(days: int = 8, rows: int = 60, delay_ms: int = 2 * DAY_MS, seed: int = 1) -> Tale:
     """Two numbers and a category; in the second half x moves, c gains a name, truth turns."""
     rng = np.random.default_rng(seed)

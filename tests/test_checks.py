@@ -61,7 +61,7 @@ def test_a_number_is_told_in_its_own_units() -> None:
     assert reading.reason == (
         "age: median 49.5 -> 84.5, largest gap 60 points at 59, "
         "30.0% above the reference's highest 99; "
-        "chance does as much in fewer than 1 in a million windows"
+        "chance does as much in fewer than one month in a million"
     )
     assert reading.statistic == pytest.approx(0.6)
     assert reading.details["direction"] == "up"
@@ -74,7 +74,7 @@ def test_a_category_is_told_with_its_shares_and_what_is_new_or_gone() -> None:
     assert reading.verdict == "moved"
     assert reading.reason == (
         "colour: share of other categories rose 0% -> 12.0%; new: pink; gone: green; "
-        "chance does as much in fewer than 1 in a million windows"
+        "chance does as much in fewer than one month in a million"
     )
     assert reading.details["new_share"] == 0.12
 

@@ -59,6 +59,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("driftline ")
 
 
+REFERENCE = ["reference", "x.csv", "--model", "m", "--version", "1"]
 WRONG = {
     "nothing": (["watch"], "No such command", 2),
     "option": (["demo", "--mounths", "3"], "No such option", 2),
@@ -74,6 +75,9 @@ WRONG = {
         "class=column",
         2,
     ),
+    "weights": ([*REFERENCE, "--weights", "age=much"], "must be name=number", 2),
+    "weight below 0": ([*REFERENCE, "--weights", "age=1,miles=-1"], "'miles=-1'", 2),
+    "backtest weights": ([*BACKTEST, "--weights", "=1"], "must be name=number", 2),
     "replay nothing": (REPLAY, "x.csv: there is no such file", 1),
     "replay speed": ([*REPLAY, "--speed", "fast"], '"100x"', 2),
     "replay truth": ([*REPLAY, "--truth", "y.csv"], "needs --id and --label", 2),

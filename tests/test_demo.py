@@ -96,7 +96,7 @@ def test_the_published_story(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     found = told(data / "insurance")
     assert found.fired(FEATURES) == {"miles", "age", "emergency_braking"}
     quality = [a for a in found.alerts.values() if a.reading.role == "quality"]
-    assert {a.reading.subject for a in quality} >= {"accuracy", "log_loss"}
+    assert {r.subject for a in quality for r in a.readings} >= {"accuracy", "log_loss"}
     assert min(found.month_of(a.window.start) for a in quality) > 6
     assert {a.verdict.kind for a in quality if a.state == "firing"} == {"concept-drift"}
     (request,) = found.requests.values()

@@ -54,7 +54,9 @@ def test_a_number_of_an_embedding_that_moves_is_named(
     out = played(live, reference, capsys, "--format", "json", "--report", str(report))
     found = [json.loads(line) for line in out.splitlines()]
     firing = [e for e in found if e["type"] == "driftline.alert.v1" and e["state"] == "firing"]
-    assert [(e["cause"], e["time"][:10]) for e in firing] == [("input:embedding", "2024-01-08")]
+    assert [(e["parts"][0]["cause"], e["time"][:10]) for e in firing] == [
+        ("input:embedding", "2024-01-08")
+    ]
     assert (
         f"embedding: 1 of {SIZE} numbers moved, most embedding[5]: median "
         in (firing[0]["summary"])

@@ -237,9 +237,7 @@ def test_a_fall_of_quality_pages_and_asks_for_retraining_until_it_is_answered(
     assert [a["summary"] for a in d.events("alerts")] == []
     play_hours(d, range(2, 5), 0.6)
     firing = [a for a in d.events("alerts") if a["state"] == "firing"]
-    assert [(a["cause"], a["owner"], a["severity"]) for a in firing] == [
-        ("quality:accuracy", owner, "page")
-    ]
+    assert [(a["cause"], a["owner"], a["severity"]) for a in firing] == [("quality", owner, "page")]
     (request,) = d.events("retrain-requests")
     assert request["labelled_rows"] >= 50
     assert request["alert_ids"] == [firing[0]["id"]]

@@ -148,7 +148,7 @@ def test_alerts_name_everything_a_person_needs() -> None:
         assert e["action"]
         assert e["how_sure"]["n"] > 0
         assert e["previous"] in ("ok", "pending", "firing", "resolved")
-        assert e["severity"] == ("page" if e["cause"].startswith("quality:") else "notice")
+        assert e["severity"] == ("page" if e["cause"].startswith("quality") else "notice")
         detector = e["cause"].startswith("detector:")
         assert detector == (e["how_sure"]["p_value"] is None)
         assert e["verdict"]["kind"] in ("early-sign", "no-sign") or not detector
@@ -156,18 +156,19 @@ def test_alerts_name_everything_a_person_needs() -> None:
 
 def test_windows_of_several_lengths_have_causes_of_their_own() -> None:
     found = firing(tales.play(tales.tale(), SETTINGS, Way()))
-    day, days = found["input:x@1d"], found["input:x@3d"]
+    day, days = found["input@1d"], found["input@3d"]
     assert day["summary"].endswith("(window of 1 day)")
     assert days["summary"].endswith("(window of 3 days)")
     assert day["window"]["panes"] == 1
     assert days["window"]["panes"] == 3
     assert ms(days["since"]) < ms(day["since"])
+    assert {part["cause"] for part in days["parts"]} == {"input:x@3d"}
 
 
 def test_a_single_window_needs_no_name() -> None:
     found = firing(tales.play(tales.tale(), PLAIN, Way()))
-    assert "input:x" in found
-    assert "window of" not in found["input:x"]["summary"]
+    assert found["input"]["parts"][0]["cause"] == "input:x"
+    assert "window of" not in found["input"]["summary"]
 
 
 def test_a_detectors_alert_resolves_when_its_evidence_has_grown_old() -> None:
@@ -249,7 +250,7 @@ HOLES: list[float | None] = [None if i % 2 else float(i) for i in range(100)]
 
 def test_missing_values_are_an_incident_that_ends_when_nothing_is_missing() -> None:
     pipeline = tales.play(days_of(GOOD, HOLES, GOOD, GOOD, GOOD), PLAIN, Way())
-    (fired, over) = (firing(pipeline, s)["data:x"] for s in ("firing", "resolved"))
+    (fired, over) = (firing(pipeline, s)["data"] for s in ("firing", "resolved"))
     assert fired["verdict"]["kind"] == "data-quality-incident"
     assert fired["summary"].startswith("m 1: x: missing rose 0% -> 50.0%")
     assert over["summary"] == "m 1: resolved: x: nothing missing"
@@ -259,7 +260,7 @@ def test_missing_values_are_an_incident_that_ends_when_nothing_is_missing() -> N
 
 def test_a_feature_that_its_reference_lost_is_let_go() -> None:
     pipeline = tales.play(days_of([500.0] * 100), PLAIN, Way())
-    assert "input:x" in firing(pipeline)
+    assert "input" in firing(pipeline)
     other = Reference.build("m", "1", {"y": column_of(GOOD)})
     for part in other.to_parts(10**6, time=START_MS + DAY_MS, active_from=START_MS + DAY_MS):
         pipeline.control(part)
@@ -268,7 +269,7 @@ def test_a_feature_that_its_reference_lost_is_let_go() -> None:
     pipeline.rows("predictions", 0, rows, more.end_ms)
     pipeline.control({"type": "watermark", "model": "m", "time": more.end_ms})
     pipeline.checkpoint()
-    over = firing(pipeline, "resolved")["input:x"]
+    over = firing(pipeline, "resolved")["input"]
     assert over["summary"] == "m 1: resolved: x: not in the reference any more, not checked"
 
 

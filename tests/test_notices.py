@@ -4,12 +4,13 @@ import dataclasses
 import json
 
 import jsonschema
+import msgspec
 import pytest
 
 import schemas
 from stream.alerts import Change, Transition
 from stream.evaluations import Subject
-from stream.events import Alert, Data, Effect, Evaluation, Reading, encode
+from stream.events import Alert, Data, Effect, Evaluation, Part, Reading, encode
 from stream.notices import RESOLVED_MEANING, Evidence, alert, ranges, retrain_request
 from stream.settings import DAY_S, ModelSettings
 from stream.verdicts import judge
@@ -52,9 +53,14 @@ def evaluation(of: Subject = OF) -> Evaluation:
     )
 
 
+def part(role: str = "input", name: str = "age", share: float | None = 1.0) -> Part:
+    one = msgspec.structs.replace(reading(role), subject=name)
+    return Part(cause=f"{role}:{name}", new=True, share=share, reading=one)
+
+
 def told(change: Change = "firing", role: str = "input", of: Subject = OF) -> Alert:
     transition = dataclasses.replace(FIRING, change=change)
-    return alert(of, "input:age", 9 * DAY_MS, transition, reading(role), evaluation(of), "team")
+    return alert(of, "input", 9 * DAY_MS, transition, [part(role)], evaluation(of), "team")
 
 
 def test_an_alert_names_all_that_the_issue_asks_for() -> None:
@@ -128,4 +134,4 @@ def test_all_that_is_published_is_valid(topic: str, schema: str) -> None:
     assert events
     for e in events:
         validator.validate(e)
-    assert json.loads(encode(told()))["cause"] == "input:age"
+    assert json.loads(encode(told()))["cause"] == "input"

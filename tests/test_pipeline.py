@@ -63,7 +63,7 @@ def test_the_small_story_tells_what_happened() -> None:
         ("evaluations", "alerts", "retrain-requests"), True
     )
     pipeline = tales.play(tales.tale(), SETTINGS, Way(2, 1, 50))
-    firing = {e["cause"] for e in tales.events(pipeline, "alerts") if e["state"] == "firing"}
+    firing = tales.named(tales.events(pipeline, "alerts"))
     assert {"input:x@1d", "input:x@3d", "input:c@1d", "output:prediction@1d"} <= firing
     assert "quality:accuracy@1d" in firing
     assert not {"input:y@1d", "input:y@3d"} & firing
@@ -209,12 +209,12 @@ def _event(topic: str, e: dict[str, Any]) -> Prediction | Truth:
 def test_the_insurance_files_tell_their_story(data: Path) -> None:
     pipeline = told(data)
     alerts = tales.events(pipeline, "alerts")
-    firing = {e["cause"] for e in alerts if e["state"] == "firing"}
+    firing = tales.named(alerts)
     assert {"input:miles", "input:age", "input:emergency_braking"} <= firing
     never = {f"input:{name}" for name in ("power", "training", "braking_distance")}
-    assert not never & {e["cause"] for e in alerts}
+    assert not never & firing
     labels_from = story.START_MS + story.LABEL_DELAY_S * 1_000
-    quality = [e for e in alerts if e["cause"].startswith(("quality:", "detector:"))]
+    quality = [e for e in alerts if e["cause"].startswith(("quality", "detector:"))]
     assert quality
     assert min(_ms(e["time"]) for e in quality) > labels_from
     (request,) = tales.events(pipeline, "retrain-requests")

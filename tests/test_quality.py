@@ -123,7 +123,8 @@ def test_the_task_chooses_the_metrics(tally: Tally, task: Task, expected: list[s
 def test_a_fall_in_words() -> None:
     reading = quality_reading(METRICS["accuracy"], judged(1051, 1480), 0.87, None, 1e-3, PLAIN)
     assert reading.reason == (
-        "accuracy 0.870 -> 0.710 on 1,480 labelled predictions (95% interval 0.687 to 0.733)"
+        "accuracy 0.870 -> 0.710 on 1,480 labelled predictions (95% interval 0.687 to 0.733); "
+        "chance does as much in fewer than one month in a million"
     )
     assert reading.verdict == "moved"
     assert reading.p_value is not None

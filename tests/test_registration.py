@@ -103,11 +103,19 @@ def test_numbers_may_be_names() -> None:
     assert found.features["rest"].kind == "category"
 
 
+def test_weights_are_part_of_the_reference() -> None:
+    plain, _ = registration.build(table(), "m", "1", Roles())
+    weighed, _ = registration.build(table(), "m", "1", Roles(weights={"age": 0.3, "rest": 0.1}))
+    assert weighed.weights == {"age": 0.3, "rest": 0.1}
+    assert plain.id != weighed.id
+
+
 CASES: dict[str, tuple[Roles, str]] = {
     "misspelt": (Roles(label="lable"), "did you mean 'label'"),
     "both": (Roles("answer", "score", {"1": "score"}), "not both"),
     "no answer": (Roles(score="score"), "prediction"),
     "words": (Roles("answer", "branch"), "'branch' holds words"),
+    "weight of what is no feature": (Roles("answer", weights={"agge": 1.0}), "did you mean 'age'"),
     "nothing left": (
         Roles("answer", ignore=("age", "branch", "score", "rest", "label")),
         "no column is left",

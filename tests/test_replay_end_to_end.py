@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agents import commands
+from tests import tales
 from tests.servers import Kafka
 from tests.workers import Deployment
 
@@ -78,9 +79,7 @@ def test_car_loans_drift_is_found_where_it_is_and_nowhere_else(
 
     alerts = told(capsys, d, "alerts")
     assert min(alert["time"] for alert in alerts) > CHANGED
-    fired = {
-        alert["cause"].removeprefix("input:") for alert in alerts if alert["state"] == "firing"
-    }
+    fired = {name.removeprefix("input:") for name in tales.named(alerts)}
     assert fired >= MOVED
     assert fired - MOVED <= {"output:confidence", "quality:brier"}
     assert told(capsys, d, "dead-letters") == []

@@ -53,11 +53,11 @@ def test_everything_is_said_at_any_width(width: int, terminal: bool) -> None:
         assert part in words
 
 
-def test_an_alert_is_a_sentence_with_how_sure_it_is() -> None:
+def test_an_alert_is_a_sentence_with_how_large_the_change_is() -> None:
     text = " ".join(shown(160, False).split())
     assert (
         "month 2 ALERT age moved [in all]: median 31.4 -> 35.0 years "
-        "(p = 1e-09, Wasserstein 0.31 sd, floor 0.1, n = 1,500)"
+        "(Wasserstein 0.31 sd, matters from 0.1 on, 1,500 rows)"
     ) in text
     assert "month 8 resolved age moved [in all]: median 31.4 -> 35.0 years (good 2 times" in text
 

@@ -14,6 +14,7 @@ from agents import status
 from agents.settings import Settings, load
 from agents.status import Status, gather
 from agents.store import Unusable
+from tests import tales
 from tests.servers import Kafka
 from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth
 
@@ -97,7 +98,7 @@ def test_a_model_with_all_that_is_known_of_it(
     assert (standing.rows, standing.features) == (ROWS, 1)
     assert model.watermark == model.label_watermark == "2025-01-01T01:00:00.000Z"
     assert model.evaluated["inputs"] == "2025-01-01T01:00:00.000Z"
-    assert {a.cause for a in model.alerts} == {a["cause"] for a in alerts}
+    assert {a.cause for a in model.alerts} == tales.named(alerts)
     assert model.retraining.progress == "none"
     assert not any(stage.records for stage in found.lags)
     text = shown(found)

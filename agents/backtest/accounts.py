@@ -12,20 +12,36 @@ from stream.settings import MONTH_S
 
 MONTH_MS = MONTH_S * 1_000
 Point = tuple[int, Reading]  # the end of the window, and what was read in it
+Name = tuple[str, str, str]  # role, subject and check of a reading
 
 
 @dataclasses.dataclass(slots=True)
 class Alarm:
-    """One alert from its firing to its end. Times in ms of event time; until_ms None: no end."""
+    """One alert from its firing to its end. Times in ms of event time; until_ms None: no end.
+
+    named: what it was about, by role, subject and check, with the time since when and the reading.
+    """
 
     alert: Alert
     fired_ms: int
     until_ms: int | None = None
+    named: dict[Name, Point] = dataclasses.field(default_factory=dict)
 
     @property
     def pages(self) -> bool:
         """Whether somebody would have been woken."""
         return self.alert.severity == "page"
+
+    @property
+    def first(self) -> str:
+        """What explained most of it when it fired."""
+        return self.alert.reading.subject
+
+    def name(self, alert: Alert) -> None:
+        """Note what an alert says that it is about."""
+        for reading in alert.readings:
+            key = (reading.role, reading.subject, reading.check)
+            self.named.setdefault(key, (at(alert.time), reading))
 
 
 class Account:
@@ -95,8 +111,10 @@ class Account:
 
     def _alert(self, event: Alert) -> None:
         if event.state == "firing":
-            self._firing[event.cause] = Alarm(event, at(event.time))
-            self.alarms.append(self._firing[event.cause])
+            if event.cause not in self._firing:  # else more has joined it
+                self._firing[event.cause] = Alarm(event, at(event.time))
+                self.alarms.append(self._firing[event.cause])
+            self._firing[event.cause].name(event)
         elif event.state == "resolved" and event.cause in self._firing:
             self._firing.pop(event.cause).until_ms = at(event.time)
 
@@ -111,9 +129,9 @@ def months(first_ms: int, end_ms: int) -> float:
     return max(end_ms - first_ms, 0) / MONTH_MS
 
 
-def causes(alarms: Sequence[Alarm]) -> dict[str, list[Alarm]]:
-    """Alarms by what they are about, in order of the first of each."""
-    found: dict[str, list[Alarm]] = {}
+def causes(alarms: Sequence[Alarm]) -> dict[tuple[str, str], list[Alarm]]:
+    """Alarms by their cause and what explained most of them, in order of the first of each."""
+    found: dict[tuple[str, str], list[Alarm]] = {}
     for alarm in alarms:
-        found.setdefault(alarm.alert.cause, []).append(alarm)
+        found.setdefault((alarm.alert.cause, alarm.first), []).append(alarm)
     return found

@@ -12,7 +12,7 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from agents.backtest.accounts import Point, causes
+from agents.backtest.accounts import Alarm, Point
 from agents.backtest.words import DAY_MS, Frame
 from stream.columns import Ints
 from stream.features import FeatureReference
@@ -31,18 +31,17 @@ class Plots:
         self.rows = frame.run.task.plan.columns.time is None
 
     def alarms(self) -> str:
-        """When which cause was firing."""
-        account = self.frame.account
-        found = causes(account.alarms)
+        """When which feature or metric was part of an alert that was firing."""
+        found = _bars(self.frame.account.alarms)
         figure = Figure(figsize=(2 * WIDTH, 0.6 + 0.28 * max(1, len(found))))
         axes = figure.subplots()
         for place, alarms in enumerate(found.values()):
-            for alarm in alarms:
-                start = self._at(alarm.fired_ms)
+            for since_ms, alarm in alarms:
+                start = self._at(since_ms)
                 end = self._at(alarm.until_ms or self.frame.run.end_ms)
                 colour = PAGE if alarm.pages else NOTICE
                 axes.barh(place, end - start, left=start, height=0.6, color=colour)
-        axes.set_yticks(range(len(found)), [name.partition(":")[2] for name in found])
+        axes.set_yticks(range(len(found)), [name for _, name in found])
         axes.set_ylim(len(found) - 0.4, -0.6)
         span = self.frame.run.survey.first_ms, self.frame.run.end_ms
         axes.set_xlim(*(self._at(time) for time in span))
@@ -113,9 +112,19 @@ class Plots:
 
     def _marks(self, axes: Axes, role: str, name: str) -> None:
         for alarm in self.frame.account.alarms:
-            if (alarm.alert.reading.role, alarm.alert.reading.subject) == (role, name):
-                colour = PAGE if alarm.pages else NOTICE
-                axes.axvline(self._at(alarm.fired_ms), color=colour, linewidth=1)
+            colour = PAGE if alarm.pages else NOTICE
+            for time_ms, reading in alarm.named.values():
+                if (reading.role, reading.subject) == (role, name):
+                    axes.axvline(self._at(time_ms), color=colour, linewidth=1)
+
+
+def _bars(alarms: Sequence[Alarm]) -> dict[tuple[str, str], list[tuple[int, Alarm]]]:
+    """Alarms by role and subject of what they name, with the time since when they name it."""
+    found: dict[tuple[str, str], list[tuple[int, Alarm]]] = {}
+    for alarm in alarms:
+        for (role, subject, _), (time_ms, _) in alarm.named.items():
+            found.setdefault((role, subject), []).append((time_ms, alarm))
+    return found
 
 
 def style() -> AbstractContextManager[None]:

@@ -61,7 +61,7 @@ def _features(frame: Frame, plots: Plots) -> Iterator[dict[str, Any]]:
     unit = run.reference.vectors.unit
     known = dict.fromkeys(("input", unit(name, "input")) for name in run.reference.features)
     known |= dict.fromkeys(("output", name) for name in run.reference.outputs)
-    loud = {(a.alert.reading.role, a.alert.reading.subject) for a in frame.account.alarms}
+    loud = {(role, name) for alarm in frame.account.alarms for role, name, _ in alarm.named}
     for role, name in sorted(known, key=lambda one: one not in loud)[:MOST]:
         points = frame.account.readings.get((role, name), [])
         feature = _drawn(run.reference, role, name, points)

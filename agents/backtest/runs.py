@@ -7,7 +7,7 @@ known, and what is published is what the live pipeline publishes for the same re
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -48,11 +48,15 @@ class Raw:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """What is played. plan: the file and what its columns are. model: how it is watched."""
+    """What is played. plan: the file and what its columns are. model: how it is watched.
+
+    weights: how much the changes of features weigh, by name.
+    """
 
     settings: Settings
     model: ModelSettings
     plan: replay.Plan
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def start_ms(self) -> int:
@@ -191,4 +195,5 @@ def roles(task: Task, known: set[str]) -> Roles:
         ignore=tuple(sorted(c.no_features() & known - {c.time})),
         max_categories=task.model.max_categories,
         time=own.time if c.time else rows,
+        weights=task.weights,
     )

@@ -11,6 +11,7 @@ from agents.backtest.accounts import Account, Alarm, causes, months
 from agents.backtest.runs import Run
 from agents.backtest.trials import SURE, Trial
 from agents.findings import Finding
+from stream import figures
 from stream.events import rfc3339
 from stream.settings import DAY_S
 
@@ -18,6 +19,7 @@ DAY_MS = DAY_S * 1_000
 NEVER, NONE = "never", "none"
 COLUMNS = ("what", "checked by", "moved in", "alarms", "first alarm", "last reading")
 NAMED = 12  # causes that are told one by one
+BESIDE = 4  # what else an alarm was about, by name
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,29 +68,31 @@ def lines(frame: Frame) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Colour and cells of each subject, in the order of COLUMNS."""
     for finding in frame.account.rows():
         alarms = _of(frame.account, finding)
-        style = "red" if any(a.pages for a in alarms) else "yellow" if alarms else ""
-        yield style, _cells(frame, finding, alarms)
+        pages = any(alarm.pages for _, alarm in alarms)
+        style = "red" if pages else "yellow" if alarms else ""
+        yield style, _cells(frame, finding, [time_ms for time_ms, _ in alarms])
 
 
-def _of(account: Account, finding: Finding) -> list[Alarm]:
-    """Alarms about a finding; of a feature's data, those of the same check alone."""
+def _of(account: Account, finding: Finding) -> list[tuple[int, Alarm]]:
+    """Alarms that name a finding, and since when; of a feature's data, by the same check alone."""
     found = []
     for alarm in account.alarms:
-        reading = alarm.alert.reading
-        same = (reading.role, reading.subject) == (finding.role, finding.subject)
-        if same and (reading.role != "data" or reading.check == finding.check):
-            found.append(alarm)
+        for (role, subject, check), (time_ms, _) in alarm.named.items():
+            same = (role, subject) == (finding.role, finding.subject)
+            if same and (role != "data" or check == finding.check):
+                found.append((time_ms, alarm))
+                break
     return found
 
 
-def _cells(frame: Frame, finding: Finding, alarms: Sequence[Alarm]) -> tuple[str, ...]:
+def _cells(frame: Frame, finding: Finding, alarms_ms: Sequence[int]) -> tuple[str, ...]:
     reading = finding.last.reason if finding.last else "nothing to judge"
     return (
         finding.subject,
         finding.check,
         f"{len(finding.moved):,} of {len(finding.checked):,} windows",
-        f"{len(alarms)}" if alarms else NONE,
-        frame.when(alarms[0].fired_ms) if alarms else NEVER,
+        f"{len(alarms_ms)}" if alarms_ms else NONE,
+        frame.when(alarms_ms[0]) if alarms_ms else NEVER,
         reading.removeprefix(f"{finding.subject}: ").partition(";")[0],
     )
 
@@ -132,10 +136,18 @@ def _alarms(frame: Frame, words: str, alarms: Sequence[Alarm]) -> Iterator[str]:
     for cause in list(found)[:NAMED]:
         spans = ", ".join(_span(frame, alarm) for alarm in found[cause][:3])
         more = f" and {len(found[cause]) - 3} times more" if found[cause][3:] else ""
-        said = found[cause][0].alert.reading.reason.partition(";")[0]
-        yield f"  {said}: {spans}{more}"
+        yield f"  {_said(found[cause])}: {spans}{more}"
     if len(found) > NAMED:
         yield f"  and {len(found) - NAMED} other causes"
+
+
+def _said(alarms: Sequence[Alarm]) -> str:
+    """What the first of them said, and what else any of them was about."""
+    first = alarms[0]
+    named = (reading.subject for alarm in alarms for _, reading in alarm.named.values())
+    others = [name for name in dict.fromkeys(named) if name != first.first]
+    said = first.alert.reading.reason.partition(";")[0]
+    return f"{said}, with {figures.listed(others, BESIDE)}" if others else said
 
 
 def _span(frame: Frame, alarm: Alarm) -> str:
@@ -144,7 +156,7 @@ def _span(frame: Frame, alarm: Alarm) -> str:
 
 
 def _quiet(account: Account) -> str:
-    loud = {a.alert.reading.subject for a in account.alarms}
+    loud = {subject for alarm in account.alarms for _, subject, _ in alarm.named}
     found = dict.fromkeys(finding.subject for finding in account.rows())
     quiet = [subject for subject in found if subject not in loud]
     return f"Watched without a word: {', '.join(quiet) or 'nothing'}."

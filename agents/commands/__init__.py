@@ -17,8 +17,10 @@ from agents.commands.arguments import (
     Config,
     Probabilities,
     Score,
+    Weights,
     duration,
     names,
+    numbers,
     pairs,
     wait_for,
 )
@@ -159,6 +161,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         str | None, typer.Option(help="Columns whose numbers are names: zip,branch.")
     ] = None,
     ignore: Annotated[str | None, typer.Option(help="Columns to leave out: id,day.")] = None,
+    weights: Weights = None,
     delimiter: Annotated[
         str | None, typer.Option(help="What separates a CSV's columns; seen by itself.")
     ] = None,
@@ -180,6 +183,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         ignore=names(ignore) + settings.model(model).ignore,
         max_categories=settings.model(model).max_categories,
         time=time_column,
+        weights=numbers("--weights", weights),
     )
     with spools.opened(file, delimiter) as table:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ Config = Annotated[
 Score = Annotated[str | None, typer.Option(help="Column of the probability of the positive class.")]
 Probabilities = Annotated[
     str | None, typer.Option(help="Columns of the classes' probabilities: high=p_high,low=p_low.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="How much a change of a feature weighs beside the others, such as its importance for"
+        " the model: age=0.3,miles=0.1. Alerts name first what explains most."
+    ),
 ]
 
 
@@ -74,4 +82,20 @@ def pairs(text: str | None) -> dict[str, str]:
         raise typer.BadParameter(
             f"{text!r} must be class=column,class=column", param_hint="--probabilities"
         )
+    return found
+
+
+def numbers(option: str, text: str | None) -> dict[str, float]:
+    """Numbers of 0 or more by name, of "age=0.3,miles=2". Raises typer.BadParameter."""
+    found: dict[str, float] = {}
+    for word in names(text):
+        name, _, number = word.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = math.nan
+        if not name or not 0 <= found[name] < math.inf:
+            raise typer.BadParameter(
+                f"{word!r} must be name=number, the number 0 or more", param_hint=option
+            )
     return found

@@ -18,7 +18,15 @@ from agents.backtest.runs import Run, Task, reference_of
 from agents.backtest.trials import trial
 from agents.backtest.words import Frame
 from agents.bars import Bar
-from agents.commands.arguments import Config, Probabilities, Score, duration, names
+from agents.commands.arguments import (
+    Config,
+    Probabilities,
+    Score,
+    Weights,
+    duration,
+    names,
+    numbers,
+)
 from agents.commands.columns import (
     ROW,
     Categorical,
@@ -77,6 +85,7 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
     label_time: LabelTime = None,
     categorical: Categorical = None,
     ignore: Ignore = None,
+    weights: Weights = None,
     delimiter: Delimiter = None,
     window: Annotated[
         str | None,
@@ -135,7 +144,7 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
         every_ms=every_ms(every),
     )
     write = _writer() if report else None  # what it lacks is said before the work
-    task = Task(settings, watched, plan)
+    task = Task(settings, watched, plan, numbers("--weights", weights))
     frame = _play(task, reference, output, start_ms("--changed", changed))
     measured = trial(task, reference, say=_say) if a_a else None
     said = list(words.summary(frame, measured))

@@ -57,7 +57,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
 
     active_from: event time (ms) from which it counts, None: from the event's own time.
     features, outputs: name -> summarised reference or {"values": [...]}; opaque here. calibration:
-    see `stream.calibrations`; opaque too.
+    see `stream.calibrations`; opaque too. weights: feature name -> how much its changes weigh.
     reference_id: id of the content; "" where a sender of raw values leaves it to us.
     """
 
@@ -76,6 +76,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     outputs: dict[str, dict[str, Any]] = {}
     quality: dict[str, float] = {}
     calibration: dict[str, Any] | None = None
+    weights: dict[str, float] = {}
     source: str | None = None
 
 

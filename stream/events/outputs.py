@@ -88,8 +88,21 @@ class Sureness(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One of what an alert is about. `share`: of all that moved, as far as this explains it."""
+
+    cause: str
+    new: bool
+    share: float | None = None
+    reading: Reading
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of state of one cause of one model version."""
+    """One change of state of one cause of one model version.
+
+    parts: all that it is about, what is new first, then what explains most; `others`: how many are
+    not among them, for there are too many. `reading`: of the first.
+    """
 
     id: str
     type: str = "driftline.alert.v1"
@@ -112,6 +125,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     verdict: Verdict
     evaluation_id: str
+    parts: list[Part] = []
+    others: int = 0
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Of all parts; an alert of an earlier release has one."""
+        return [part.reading for part in self.parts] or [self.reading]
 
 
 class OffsetRange(msgspec.Struct, frozen=True, kw_only=True):

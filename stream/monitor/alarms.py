@@ -6,39 +6,26 @@ from stream.alerts import QUIET, Rule, Seen, step
 from stream.cohorts import Cohorts
 from stream.evaluations import UNJUDGED, Subject, by_cause, gone_reading, suffix_of
 from stream.events import Data, Evaluation, Reading
+from stream.groups import Move
 from stream.monitor.memory import Fact, Memory, Shown
-from stream.notices import Evidence, alert, ranges, retrain_request
+from stream.monitor.telling import News, Sight, tell, tell_all
+from stream.notices import Evidence, ranges, retrain_request
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sight:
-    """A reading on its way to an alert. rule: the settings' own unless given.
-
-    since_ms: where the change began, if not with the window. reason: why the state changes.
-    """
-
-    cause: str
-    reading: Reading
-    found: Evaluation
-    window_s: int = 0
-    rule: Rule | None = None
-    since_ms: int | None = None
-    reason: str = ""
 
 
 def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> None:
     """Let all readings of an evaluation speak, and those that it should have but has not."""
     readings = by_cause(found.readings, suffix_of(m.settings, window_s))
-    for cause, reading in readings.items():
-        observe(m, of, Sight(cause, reading, found, window_s))
+    sights = [Sight(cause, reading, found, window_s) for cause, reading in readings.items()]
     if found.subject == "inputs" and found.reference_id and found.rows >= m.settings.minimum_rows:
         for cause in sorted(m.shown.keys() - readings.keys()):
             shown = m.shown[cause]
             if _gone(m, cause, shown, window_s):
                 reading = gone_reading(shown.reading, found.rows)
-                observe(m, of, Sight(cause, reading, found, shown.window_s))
+                sights.append(Sight(cause, reading, found, shown.window_s))
+    news = [one for sight in sights if (one := _news(m, of, sight)) is not None]
+    tell_all(m, of, news, {sight.cause: sight.reading for sight in sights})
 
 
 def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
@@ -52,14 +39,21 @@ def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
 
 
 def observe(m: Memory, of: Subject, sight: Sight) -> None:
-    """Let one reading speak: the state of its cause may change, and an alert go out."""
+    """Let one reading speak by itself: the state of its cause may change, and an alert go out."""
+    news = _news(m, of, sight)
+    if news is not None:
+        tell(m, of, news)
+
+
+def _news(m: Memory, of: Subject, sight: Sight) -> News | None:
+    """What a reading changes: the state of its cause is another then."""
     s, cause, reading = m.settings, sight.cause, sight.reading
     before = m.alerts.get(cause, QUIET)
     if before is QUIET and len(m.alerts) >= s.max_alerts:
         if _seen(reading, s.minimum_rows) == "bad":
             m.counts["alerts-left-out"] = m.counts.get("alerts-left-out", 0) + 1
             m.touched = True
-        return
+        return None
     rule = sight.rule or Rule(s.hold, s.clear, s.cooldown_s * 1000)
     start_ms = of.start_ms if sight.since_ms is None else sight.since_ms
     seen = _seen(reading, s.minimum_rows)
@@ -70,13 +64,10 @@ def observe(m: Memory, of: Subject, sight: Sight) -> None:
     if after == QUIET:
         del m.alerts[cause]
     if change is None:
-        return
+        return None
     change = dataclasses.replace(change, reason=sight.reason or change.reason)
     since_ms = before.since_ms if after == QUIET else after.since_ms
-    notice = alert(of, cause, since_ms, change, reading, sight.found, m.owner)
-    m.publish(notice)
-    if change.change == "firing":
-        m.shown[cause] = Shown(notice.id, reading, sight.window_s)
+    return News(sight, Move(cause, change, since_ms, reading.subject))
 
 
 def _seen(reading: Reading, least: int) -> Seen:
@@ -133,7 +124,7 @@ def _evidence(m: Memory, causes: list[str], panes: list[int], rows: int, since: 
     readings = [m.shown[c].reading for c in causes]
     return Evidence(
         readings,
-        [m.shown[c].alert_id for c in causes],
+        list(dict.fromkeys(m.shown[c].alert_id for c in causes)),
         Data(start=stamp(first), end=stamp(last), offsets=ranges(_sources([*truths, *made]))),
         rows,
         "; ".join(r.reason for r in readings),

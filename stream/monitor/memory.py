@@ -7,6 +7,7 @@ from stream.books import model_key
 from stream.changes import Changes, OutMessage
 from stream.clocks import Clocks
 from stream.events import Alert, Evaluation, Reading, RetrainRequest, encode, headers
+from stream.groups import Group
 from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
 from stream.pulses import causes
@@ -61,6 +62,7 @@ class Progress:
 class Memory:
     """One model version. The modules beside this one read and change it.
 
+    alerts, shown: by cause. groups: alerts that are open, by the cause that they are published by.
     history: what moved by window length and end. active: references, and the event time from
     which each counts. first: the one that was made of the model's own first rows.
     began_ms: start of the first pane, where there is a burn-in; None where that came later.
@@ -80,6 +82,7 @@ class Memory:
         self.tracks = _tracks(model, version, settings)
         self.alerts: dict[str, AlertState] = {}
         self.shown: dict[str, Shown] = {}
+        self.groups: dict[str, Group] = {}
         self.retraining = RetrainState()
         self.history: dict[int, dict[int, tuple[Moved, Moved]]] = {}
         self.active: list[tuple[int, str]] = []

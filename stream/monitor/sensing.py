@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from stream.alerts import QUIET, Rule
 from stream.evaluations import Subject, burning_in
-from stream.monitor.alarms import Sight, observe
+from stream.monitor.alarms import observe
 from stream.monitor.memory import KINDS, Memory
 from stream.monitor.receiving import held_field
+from stream.monitor.telling import Sight
 from stream.panes import pane_of
 from stream.pulses import PulseLaw, laws_of, level_of_pulses
 from stream.references import Reference

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from stream.alerts import Rule
 from stream.evaluations import Subject, silence_evaluation, suffix_of
 from stream.events import Evaluation
-from stream.monitor.alarms import Sight, observe
+from stream.monitor.alarms import observe
 from stream.monitor.memory import Memory
+from stream.monitor.telling import Sight
 from stream.panes import pane_of, window_panes
 from stream.traffic import ENOUGH_EARLIER, silence_reading
 

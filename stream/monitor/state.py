@@ -15,6 +15,7 @@ from stream.alerts import AlertState
 from stream.changes import Changes
 from stream.clocks import Clocks
 from stream.events import Reading
+from stream.groups import Group
 from stream.monitor.memory import KINDS, Fact, Memory, Shown
 from stream.monitor.receiving import held_field
 from stream.retraining import RetrainState
@@ -118,7 +119,9 @@ def _alerts(m: Memory) -> dict[str, Any]:
         c: (s.alert_id, msgspec.to_builtins(s.reading), s.window_s) for c, s in m.shown.items()
     }
     alerts = {c: dataclasses.astuple(a) for c, a in m.alerts.items()}
-    return {"format": FORMAT, "alerts": alerts, "shown": shown, "history": m.history}
+    found = {"format": FORMAT, "alerts": alerts, "shown": shown, "history": m.history}
+    groups = {name: dataclasses.astuple(group) for name, group in m.groups.items()}
+    return found | ({"groups": groups} if groups else {})
 
 
 def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
@@ -194,6 +197,10 @@ def _load_alerts(m: Memory, s: dict[str, Any]) -> None:
     m.shown = {
         cause: Shown(alert_id, msgspec.convert(reading, Reading), window_s)
         for cause, (alert_id, reading, window_s) in s["shown"].items()
+    }
+    m.groups = {  # an earlier release had none
+        name: Group(told, since_ms, tuple(members))
+        for name, (told, since_ms, members) in s.get("groups", {}).items()
     }
     m.history = {
         window_s: {end: (seen[0], seen[1]) for end, seen in known.items()}

@@ -159,7 +159,7 @@ def _book(book: Book) -> Iterator[tuple[str, object]]:
 
 
 def _monitor(m: Memory) -> Iterator[tuple[str, object]]:
-    yield "alerts", (m.alerts, m.shown)
+    yield "alerts", (m.alerts, m.shown, m.groups)
     yield "history", m.history
     yield "retraining", m.retraining
     yield "active", (m.active, m.first, m.owner)
