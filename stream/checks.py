@@ -162,10 +162,11 @@ def check_share(
         leisure.between()
         found += measures(_comparison(role, feature, share, settings, against))
     calibrated = chances(reference, found, settings, window_s)
-    units = folded([*zip(found, calibrated, strict=True)], reference)
+    fewer = inflated(reference, found, settings, window_s)
+    units = folded([*zip(found, calibrated, fewer, strict=True)], reference)
     found = soundness.together(unit.measure for unit in units)
     sure = [unit.chance for unit in units]
-    fewer = inflated(reference, found, settings, window_s)
+    fewer = [unit.fewer for unit in units]
     p_values = [x.p_value if x else m.p_value for m, x in zip(found, fewer, strict=True)]
     levels = _levels(found, sure, p_values, other_level(reference, settings, level, sure))
     sure = [

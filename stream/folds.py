@@ -9,12 +9,12 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from stream.judgements import Chance
+from stream.judgements import Chance, Inflated
 from stream.measures import Detail, Measure
 from stream.references import Reference
 
 MOST_NAMED = 20  # numbers of a vector named in a reading
-Judged = tuple[Measure, Chance | None]
+Judged = tuple[Measure, Chance | None, Inflated | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Unit:
 
     measure: Measure
     chance: Chance | None = None
+    fewer: Inflated | None = None
     elements: Sequence[Judged] = ()
     size: int = 0
 
@@ -30,7 +31,7 @@ class Unit:
         """The measure in its last words: how many numbers of a vector moved at its level."""
         if not self.elements:
             return m
-        moved = [one for one, c in self.elements if self._moved(one, c, level)]
+        moved = [one[0] for one in self.elements if self._moved(one, level)]
         found: dict[str, Detail] = {
             "numbers": self.size,
             "numbers_moved": len(moved),
@@ -45,12 +46,12 @@ class Unit:
             what = f"{m.about} ({self.size} numbers), most {m.what}"
         return dataclasses.replace(m, what=what, details=m.details | found)
 
-    def _moved(self, m: Measure, chance: Chance | None, level: float | None) -> bool:
-        if chance is None:
-            sure = m.p_value is not None and m.p_value * len(self.elements) <= (level or 0.0)
-        else:
-            sure = chance.sure
-        return sure and _matters(m)
+    def _moved(self, one: Judged, level: float | None) -> bool:
+        m, chance, _ = one
+        if chance is not None:
+            return chance.sure and _matters(m)
+        p = _p_value(one)
+        return p is not None and p * len(self.elements) <= (level or 0.0) and _matters(m)
 
 
 def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
@@ -59,11 +60,11 @@ def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
     A vector stands where the first of its numbers stood.
     """
     groups: dict[tuple[object, ...], list[Judged]] = {}
-    for place, (m, chance) in enumerate(found):
+    for place, (m, chance, fewer) in enumerate(found):
         c = m.comparison
         vector = reference.vectors.unit(c.feature.name, c.role)
         key = (vector, m.check, chance is None) if vector != c.feature.name else (place,)
-        groups.setdefault(key, []).append((m, chance))
+        groups.setdefault(key, []).append((m, chance, fewer))
     return [
         _vector(str(key[0]), members, reference) if len(key) > 1 else Unit(*members[0])
         for key, members in groups.items()
@@ -72,24 +73,31 @@ def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
 
 def _vector(name: str, members: Sequence[Judged], reference: Reference) -> Unit:
     ranked = sorted(members, key=_strength, reverse=True)
-    worst, chance = ranked[0]
-    p = worst.p_value
-    if p is not None and chance is None:
-        p = min(1.0, p * sum(m.p_value is not None for m, _ in ranked))
-    return Unit(
-        dataclasses.replace(worst, p_value=p, about=name),
-        chance,
-        ranked,
-        reference.vectors.size(name),
-    )
+    worst, chance, fewer = ranked[0]
+    tested = 1 if chance else sum(m.p_value is not None for m, _, _ in ranked)
+    whole = dataclasses.replace(worst, p_value=_times(worst.p_value, tested), about=name)
+    if fewer is not None:
+        fewer = dataclasses.replace(fewer, p_value=min(1.0, fewer.p_value * tested))
+    return Unit(whole, chance, fewer, ranked, reference.vectors.size(name))
+
+
+def _times(p: float | None, tested: int) -> float | None:
+    return None if p is None else min(1.0, p * tested)
+
+
+def _p_value(one: Judged) -> float | None:
+    """Where rows resemble each other, that of so many fewer."""
+    m, _, fewer = one
+    return m.p_value if fewer is None else fewer.p_value
 
 
 def _strength(one: Judged) -> tuple[bool, bool, float, float]:
     """What changed so much that it matters comes first, and of that what is least by chance."""
-    m, chance = one
-    if m.p_value is None or m.effect is None:
+    m, chance, _ = one
+    p = _p_value(one)
+    if p is None or m.effect is None:
         return False, False, -math.inf, 0.0
-    evidence = -m.p_value if chance is None else chance.evidence
+    evidence = -p if chance is None else chance.evidence
     return True, _matters(m), evidence, m.effect.value
 
 

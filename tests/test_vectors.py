@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import vectors
-from stream.checks import check_share
+from stream.checks import check_share, measure
 from stream.columns import Column, Floats
 from stream.events import Reading
 from stream.explanations import explain
-from stream.judgements import shares
+from stream.folds import folded
+from stream.judgements import Inflated, shares
+from stream.measures import Comparison
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -176,3 +178,22 @@ def test_the_budget_and_the_explanation_count_it_once() -> None:
     assert shares(known, dataclasses.replace(SETTINGS, expects_truth=False)) == (0.5, 0.5)
     found = explain("m", "1", known, SETTINGS)
     assert found.watched["ks"] == [f"v ({SIZE} numbers)"]
+
+
+def test_where_rows_resemble_each_other_the_level_is_shared_after_that() -> None:
+    """Of a few rows missing p is as of so many fewer rows, and then times the numbers tested."""
+    known, live = reference(), RANDOM.normal(size=(400, SIZE))
+    live[:40, :2] = np.nan
+    share = Share(known)
+    share.update(columns(live), None, None, np.arange(400))
+    found = [
+        measure(Comparison(f, share.counts(name), SETTINGS), "missing")
+        for name, f in known.features.items()
+        if name in ("v[0]", "v[1]")
+    ]
+    fewer = Inflated(0.004, 3.0, 1)
+    (unit,) = folded([(m, None, fewer) for m in found], known)
+    assert unit.fewer == Inflated(0.008, 3.0, 1)
+    assert unit.measure.p_value == pytest.approx(2 * (found[0].p_value or 0))
+    assert unit.told(unit.measure, 0.01).details["numbers_moved"] == 2
+    assert unit.told(unit.measure, 0.007).details["numbers_moved"] == 0
