@@ -6,8 +6,9 @@ shows it, else as if outcomes knew nothing of each other.
 
 from stream.checks import holm
 from stream.events import Reading
+from stream.grades import Grade
 from stream.intervals import Inflation
-from stream.quality import METRICS, metrics_for, quality_reading
+from stream.quality import METRICS, metrics_for
 from stream.references import Reference
 from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
@@ -38,7 +39,7 @@ def graded(
 
     def read(name: str, at: float) -> Reading:
         goal, was = settings.objectives.get(name), known.get(name)
-        return quality_reading(METRICS[name], tally, was, goal, at, settings, found[name])
+        return Grade(METRICS[name], tally, was, goal, at, settings, found[name]).reading()
 
     judged = [name for name in names if name != SURE]
     p_values = [_p_value(name, read(name, level), found[name]) for name in judged]

@@ -11,8 +11,9 @@ from scipy import stats
 from bench.months import month_of, reference_of, settings_of
 from bench.worlds import WORLDS, columns
 from stream.columns import Column
-from stream.explanations import Explanation, explain, gap_of
+from stream.explanations import Explanation, explain
 from stream.features import summarise
+from stream.prospects import gap_of
 from stream.references import Reference
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
 

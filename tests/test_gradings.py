@@ -13,9 +13,10 @@ from stream import gradings
 from stream.chronicles import calibrated
 from stream.columns import Column, Floats
 from stream.evaluations import Known, Subject, level_of, quality_evaluation
+from stream.grades import Grade
 from stream.gradings import graded, inflation_of
 from stream.intervals import Inflation
-from stream.quality import METRICS, quality_reading
+from stream.quality import METRICS
 from stream.references import Reference
 from stream.settings import DAY_S, MONTH_S, ModelSettings
 from stream.tallies import Tally
@@ -108,7 +109,7 @@ def test_the_level_told_is_the_p_value_of_as_much_certainty() -> None:
     inflation = Inflation(3.0, 29)
     verdicts = []
     for level in (0.06, 0.05, 0.04, 0.03, 0.02, 0.01):
-        reading = quality_reading(METRICS["accuracy"], tally, 0.9, None, level, SETTINGS, inflation)
+        reading = Grade(METRICS["accuracy"], tally, 0.9, None, level, SETTINGS, inflation).reading()
         assert reading.p_value is not None
         assert reading.level is not None
         verdicts.append(reading.verdict == "moved")
@@ -116,7 +117,7 @@ def test_the_level_told_is_the_p_value_of_as_much_certainty() -> None:
         assert verdicts[-1] == (inflation.p_value(reading.p_value) < level)
     assert verdicts[0]
     assert not verdicts[-1]
-    plain = quality_reading(METRICS["accuracy"], tally, 0.9, None, 0.01, SETTINGS)
+    plain = Grade(METRICS["accuracy"], tally, 0.9, None, 0.01, SETTINGS).reading()
     assert float(str(plain.details["low"])) > float(str(reading.details["low"]))
     assert reading.details["variance_inflation"] == 3.0
 

@@ -14,9 +14,10 @@ from stream import categories, minimums, ranks
 from stream.checks import check_feature, check_share, measure
 from stream.columns import Column, Floats, column_of
 from stream.features import FeatureReference, summarise
+from stream.grades import Grade
 from stream.measures import Comparison
 from stream.outcomes import outcomes
-from stream.quality import METRICS, quality_reading
+from stream.quality import METRICS
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -97,7 +98,7 @@ def test_a_fall_of_accuracy_is_found_as_often_as_said(was: float, level: float) 
         for answer, times in (("a", hits), ("b", n - hits)):
             rows = np.zeros(times, dtype=np.int64)
             tally.update(outcomes(right.take(rows), column_of([answer]).take(rows)))
-        r = quality_reading(METRICS["accuracy"], tally, was, None, level, SETTINGS)
+        r = Grade(METRICS["accuracy"], tally, was, None, level, SETTINGS).reading()
         return r.verdict, int(str(r.details["rows_needed"]))
 
     n = reading(1_000, 900)[1]
@@ -115,7 +116,7 @@ def test_a_rise_of_a_loss_is_found_as_often_as_said() -> None:
         label = rng.normal(size=n or 500)
         tally = Tally()
         tally.update(outcomes(Column(label), Column(label + 1.05 * rng.normal(size=len(label)))))
-        r = quality_reading(METRICS["mae"], tally, math.sqrt(2 / math.pi), None, level, SETTINGS)
+        r = Grade(METRICS["mae"], tally, math.sqrt(2 / math.pi), None, level, SETTINGS).reading()
         n = n or int(str(r.details["rows_needed"]))
         seen.append(r.p_value is not None and r.p_value <= level)
     assert n > 1_000

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from stream.columns import column_of
-from stream.quality import METRICS, Tally, metrics_for, outcomes, quality_reading
+from stream.grades import Grade
+from stream.quality import METRICS, Tally, metrics_for, outcomes
 from stream.settings import ModelSettings, Task
 
 CLASSES = ("a", "b", "c")
@@ -91,7 +92,7 @@ def test_an_empty_tally_has_no_figures_and_says_so(name: str) -> None:
     assert metric.get(Tally()) is None
     assert metric.change(Tally(), 0.5) is None
     assert metric.change(Tally(), Tally()) is None
-    reading = quality_reading(metric, Tally(), 0.5, 0.5, 0.05, PLAIN)
+    reading = Grade(metric, Tally(), 0.5, 0.5, 0.05, PLAIN).reading()
     assert (reading.verdict, reading.n) == ("not-enough-data", 0)
     assert reading.reason.startswith("no labelled predictions")
     assert metrics_for(Tally()) == []
@@ -121,7 +122,7 @@ def test_the_task_chooses_the_metrics(tally: Tally, task: Task, expected: list[s
 
 
 def test_a_fall_in_words() -> None:
-    reading = quality_reading(METRICS["accuracy"], judged(1051, 1480), 0.87, None, 1e-3, PLAIN)
+    reading = Grade(METRICS["accuracy"], judged(1051, 1480), 0.87, None, 1e-3, PLAIN).reading()
     assert reading.reason == (
         "accuracy 0.870 -> 0.710 on 1,480 labelled predictions (95% interval 0.687 to 0.733); "
         "chance does as much in fewer than one month in a million"
@@ -154,9 +155,9 @@ def test_verdicts(
     hits: int, n: int, reference: float | None, objective: float | None, verdict: str
 ) -> None:
     model = ModelSettings(minimum_rows=50)
-    reading = quality_reading(
+    reading = Grade(
         METRICS["accuracy"], judged(hits, n), reference, objective, 0.05, model
-    )
+    ).reading()
     assert reading.verdict == verdict
     assert ("worse than its objective" in reading.reason) == (
         verdict == "moved" and bool(objective)
@@ -175,17 +176,17 @@ def test_losses_are_worse_when_larger_and_their_effect_is_a_share() -> None:
         assert worse.effect == pytest.approx(0.5, abs=0.06)
         assert worse.p_value < 1e-30
         assert better.p_value > 0.999
-        assert quality_reading(METRICS[name], after, before, None, 1e-3, PLAIN).verdict == "moved"
-        assert quality_reading(METRICS[name], before, after, None, 1e-3, PLAIN).verdict == "ok"
+        assert Grade(METRICS[name], after, before, None, 1e-3, PLAIN).reading().verdict == "moved"
+        assert Grade(METRICS[name], before, after, None, 1e-3, PLAIN).reading().verdict == "ok"
     bias = measured(label, label + 0.3)
-    assert quality_reading(METRICS["bias"], bias, 0.0, None, 1e-3, PLAIN).verdict == "moved"
-    assert quality_reading(METRICS["bias"], bias, None, 0.2, 1e-3, PLAIN).verdict == "moved"
-    assert quality_reading(METRICS["bias"], bias, None, 0.4, 1e-3, PLAIN).verdict == "ok"
+    assert Grade(METRICS["bias"], bias, 0.0, None, 1e-3, PLAIN).reading().verdict == "moved"
+    assert Grade(METRICS["bias"], bias, None, 0.2, 1e-3, PLAIN).reading().verdict == "moved"
+    assert Grade(METRICS["bias"], bias, None, 0.4, 1e-3, PLAIN).reading().verdict == "ok"
 
 
 def test_confidence_explains_and_never_accuses() -> None:
     tally, _ = classified(1, 2000, 3)
-    reading = quality_reading(METRICS["confidence"], tally, 0.99, 0.99, 0.05, PLAIN)
+    reading = Grade(METRICS["confidence"], tally, 0.99, 0.99, 0.05, PLAIN).reading()
     assert reading.verdict == "ok"
     assert reading.p_value == 0.0
     assert "when right" in reading.reason
