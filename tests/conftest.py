@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import uuid
 from collections import defaultdict
 from collections.abc import Generator, Iterator
@@ -39,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TAKEN] = {}
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a shell's background: children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if name := config.getoption("--mutant"):
         _mutate(name)
     # A busy machine is no failure; continuous integration asks the same questions every time.

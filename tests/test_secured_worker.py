@@ -18,7 +18,7 @@ from tests.servers import Kafka
 from tests.workers import HOUR_MS, START_MS, Deployment, prediction
 
 START_S = 60
-HOURLY = "\n[models.m]\npane_s = 3600\nwindows_s = [3600]\nidle_s = '1h'\n"
+HOURLY = "\n[models.m]\npane_s = 3600\nwindows_s = [3600]\nidle_s = '1h'\npower = 0\n"
 
 
 class SecuredDeployment(Deployment):

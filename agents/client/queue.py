@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 WhenFull = Literal["wait", "raise"]
 Header = tuple[str, str | bytes | None]
+Report = Callable[[ck.KafkaError | None, object], None]
 FULL_S = 0.01  # librdkafka's queue is full: reports are under way
 KEPT = 1_000  # failures that are remembered with their values
 
@@ -36,7 +37,7 @@ class Queue:
         self._config = config
         self._lock = threading.Lock()
         self._failures: deque[Failure] = deque(maxlen=KEPT)
-        self._count = 0
+        self._count = self._unheard = 0
         self._closed = False
         self._process = os.getpid()
         self._handle = Handle(config)
@@ -44,6 +45,14 @@ class Queue:
     def send(self, what: Failure, headers: Sequence[Header]) -> None:
         """Put a message in; `what` is the failure that it would be. Raises Full."""
         report = functools.partial(self._report, what)
+        self._await(1)
+        try:
+            self._put(what, headers, report)
+        except BaseException:
+            self._await(-1)
+            raise
+
+    def _put(self, what: Failure, headers: Sequence[Header], report: Report) -> None:
         while True:
             handle = self._live()
             try:
@@ -62,8 +71,9 @@ class Queue:
     def flush(self, timeout_s: float) -> None:
         """Wait until it is empty. Raises NotDelivered."""
         self._check_usable()
-        waiting = self._handle.producer.flush(timeout_s)
+        events = self._handle.producer.flush(timeout_s)  # librdkafka counts its own errors as well
         with self._lock:
+            waiting = min(events, self._unheard)
             failures, count = list(self._failures), self._count
             self._failures.clear()
             self._count = 0
@@ -93,7 +103,12 @@ class Queue:
         if os.getpid() != self._process:
             raise RuntimeError("this producer belongs to another process: make one after the fork")
 
+    def _await(self, messages: int) -> None:
+        with self._lock:
+            self._unheard += messages
+
     def _report(self, what: Failure, error: ck.KafkaError | None, _: object) -> None:
+        self._await(-1)
         if error is None:
             return
         failure = dataclasses.replace(what, error=f"{error.name()}: {error.str()}")
