@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from agents.explain import lines
@@ -87,6 +88,17 @@ def tales_ms(text: str) -> int:
 def test_what_is_said_depends_neither_on_partitions_nor_on_restarts() -> None:
     one, other = (told(CALIBRATED, way, 1, 8)[2] for way in (Way(2, 1, 50), Way(3, 2, 30, 5, True)))
     assert one == other
+
+
+def test_state_that_an_earlier_release_would_misread_has_a_format_of_its_own() -> None:
+    formats = {}
+    for calibration in (CALIBRATED.calibration, None):
+        known = dataclasses.replace(CALIBRATED, calibration=calibration)
+        pipeline = tales.play(tale(known, 8), WISH, Way())
+        state = msgspec.msgpack.decode(pipeline.watched.fields["monitor/m/1"], strict=False)
+        formats[calibration is not None] = state["format"]
+        pipeline.restart()
+    assert formats == {True: 2, False: 1}
 
 
 def test_what_is_to_be_expected_is_explained() -> None:

@@ -24,6 +24,7 @@ from stream.signals import Kind, ShareName, Signals, decode_signals, encode_sign
 from stream.tracks import Pulse
 
 FORMAT = 1
+COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
 
 
 def note_fact(m: Memory, kind: Kind, pane: int) -> None:
@@ -93,10 +94,11 @@ def _progress(m: Memory) -> dict[str, Any]:
         for w in m.watched
     }
     silent = (m.silences, m.patience_ms, m.clocks.quiets)
+    counted = any(w.counts for w in m.watched)
     return (
         ({"silence": silent} if any(silent) else {})
         | {
-            "format": FORMAT,
+            "format": COUNTED if counted else FORMAT,
             "model": m.model,
             "version": m.version,
             "pane_ms": m.pane_ms,
@@ -217,6 +219,6 @@ def _decoded(raw: bytes) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.msgpack.decode(raw, strict=False)
     except msgspec.DecodeError as error:
         raise ValueError(f"damaged state of a monitor: {error}") from error
-    if found.get("format") != FORMAT:
-        raise ValueError(f"state of a monitor of format {found.get('format')}, not {FORMAT}")
+    if found.get("format") not in (FORMAT, COUNTED):
+        raise ValueError(f"state of a monitor of format {found.get('format')}, not {COUNTED}")
     return found
