@@ -89,6 +89,8 @@ class Month:
         self, number: int, settings: ModelSettings, within: Bools | None = None
     ) -> Iterator[int]:
         """The hours at whose end a feature has moved, in order, as far as they are asked for."""
+        if within is not None and not within.any():
+            return
         feature = [*self.reference.features.values()][number]
         possible = np.zeros((len(settings.windows_s), self.hours), dtype=bool)
         for i, window_s in enumerate(settings.windows_s):

@@ -165,8 +165,10 @@ class Draws:
         return -(-(STRETCH + max(self.lengths)) // slots) * slots
 
     def rows(self) -> Singles:
-        """Rows of each pane, shape (panes, columns)."""
-        return np.tile(self.world.rows, (self.panes // self.world.shape[1], 1))
+        """Rows of each pane, shape (panes, columns); (panes, 1) where all columns have as many."""
+        known = self.world.rows
+        alike = bool((known == known[:, :1]).all())
+        return np.tile(known[:, :1] if alike else known, (self.panes // self.world.shape[1], 1))
 
     def error(self, unsure: np.float32, random: np.random.Generator) -> Singles:
         """The reference's own, shape (panes, columns), or (1, columns) where all panes share it."""
@@ -185,7 +187,7 @@ class Draws:
         units, slots, _ = self.world.shape
         if self.period is None:
             return np.full(STRETCH, float(units * slots))
-        rows = self.rows().mean(axis=1, dtype=float)
+        rows = np.tile(self.world.rows, (self.panes // slots, 1)).mean(axis=1, dtype=float)
         at = np.arange(self.panes)
         hour = at // self.period.panes_an_hour % self.period.hours
         by_hour = np.zeros((self.panes + 1, self.period.hours))
@@ -229,16 +231,24 @@ def _stretch(
     error = drawn.error(unsure, random)
     if drawn.period is not None:  # each hour has one of its own
         made, error = made - rows * error, np.zeros_like(error[:1])
-    up_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(made, axis=0)])
-    rows_to = np.concatenate([np.zeros((1, columns), np.float32), np.cumsum(rows, axis=0)])
+    up_to, rows_to = _up_to(made), _up_to(rows)
+    first, last = max(lengths), max(lengths) + STRETCH
     for i, length in enumerate(lengths):
-        ends = np.arange(max(lengths), max(lengths) + STRETCH)
-        n = np.maximum(rows_to[ends] - rows_to[ends - length], 1e-6)
-        apart = (up_to[ends] - up_to[ends - length]) / n - error
+        n = np.maximum(rows_to[first:last] - rows_to[first - length : last - length], 1e-6)
+        apart = up_to[first:last] - up_to[first - length : last - length]
+        apart /= n
+        apart -= error
         m = known[i][:, None].astype(np.float32)
         apart *= np.sqrt(n * m / (n + m))
-        far = np.maximum.reduceat(np.abs(apart), world.starts, axis=1)
+        far = np.maximum.reduceat(np.abs(apart, out=apart), world.starts, axis=1)
         yield ((far + world.corrections) ** 2 / inflations[:, i]).max(axis=1)
+
+
+def _up_to(x: Singles) -> Singles:
+    """Sums over the first 0, 1, ... rows, shape (rows + 1, columns)."""
+    found = np.zeros((len(x) + 1, x.shape[1]), dtype=np.float32)
+    np.cumsum(x, axis=0, out=found[1:])
+    return found
 
 
 def _mixed(world: World, count: int, random: np.random.Generator) -> Singles:
