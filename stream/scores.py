@@ -1,0 +1,170 @@
+"""Scores: how often each probability was given, by what was answered and what was true.
+
+A probability p lies in a cell of a fixed grid: the top bits of min(p, 1 - p) as a float, and on
+which side of 1/2. So cells near 0 and 1 are narrow, and p -> 1 - p turns the grid round. Counts are
+whole numbers: any order, split, taking back and merge gives the same ones.
+"""
+
+import dataclasses
+import functools
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from stream.columns import Floats, Ints
+
+Codes = npt.NDArray[np.uint16]
+MANTISSA_BITS = 7  # of a cell: it is at most 2**-7 of min(p, 1 - p) wide
+LEAST = 2.0**-24  # below it, and below it from 1, probabilities are told apart no more
+SIDE = 24 - 1 << MANTISSA_BITS  # cells from LEAST to 1/2
+CELLS = 2 * (SIDE + 1) + 1  # the first is [0, LEAST), the middle one is 1/2 alone
+NO, YES, UNKNOWN = 0, 1, 2  # what an answer or a label is
+KINDS = 3  # of each of them
+MOST_WAITING = 1 << 16  # counts that wait to be added up
+WIDTHS = ("<i1", "<i2", "<i4", "<i8")
+_BASE = int(np.float64(LEAST).view(np.int64)) >> 52 - MANTISSA_BITS
+
+
+def cells(p: Floats) -> Ints:
+    """The cells of probabilities from 0 to 1, shape (n,): from 0 to CELLS - 1, in their order."""
+    near = np.minimum(p, 1.0 - p)
+    bits = np.maximum(near, LEAST).view(np.int64) >> 52 - MANTISSA_BITS
+    found: Ints = bits - (_BASE - 1)
+    found[near < LEAST] = 0
+    return np.where(p > 0.5, CELLS - 1 - found, found)
+
+
+@functools.cache
+def middles() -> Floats:
+    """A probability from the middle of each cell, shape (CELLS,)."""
+    edges = np.arange(_BASE, _BASE + SIDE + 1) << 52 - MANTISSA_BITS
+    edges = edges.astype(np.int64).view(np.float64)
+    low = np.concatenate([[0.0], (edges[:-1] + edges[1:]) / 2])
+    found: Floats = np.concatenate([low, [0.5], 1.0 - low[::-1]])
+    found.flags.writeable = False
+    return found
+
+
+class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    codes: bytes
+    width: int
+    counts: bytes
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Scores:
+    """Counts of (cell, answer, label), of which few differ from 0.
+
+    answer, label: NO, YES (the class that the probability was given to) or UNKNOWN.
+    """
+
+    _codes: Codes = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+    _counts: Ints = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    _waiting: list[tuple[Codes, Ints]] = dataclasses.field(default_factory=list)
+    _many: int = 0
+
+    def update(
+        self,
+        p: Floats,
+        answer: Ints | None = None,
+        label: Ints | None = None,
+        signs: Ints | None = None,
+    ) -> None:
+        """Take in probabilities, shape (n,), without NaN; those of sign -1 are taken back.
+
+        answer, label: shape (n,) each; None: not known of any.
+        """
+        kind = (UNKNOWN if answer is None else answer) * KINDS
+        code = cells(p) * KINDS**2 + kind + (UNKNOWN if label is None else label)
+        counts = np.ones(len(p), dtype=np.int64) if signs is None else signs
+        self._wait(code.astype(np.uint16), counts)
+
+    def merge(self, other: "Scores") -> None:
+        """Add another one's counts."""
+        for part in ((other._codes, other._counts), *other._waiting):
+            self._wait(*part)
+
+    def times(self, weight: int) -> "Scores":
+        """So many of each."""
+        self._settle()
+        return Scores(self._codes, self._counts * weight)
+
+    @property
+    def n(self) -> int:
+        """How many there are, less those taken back."""
+        return int(self._settled()[1].sum())
+
+    def sound(self) -> bool:
+        """Whether no more was taken back than there was."""
+        return bool((self._settled()[1] > 0).all())
+
+    def table(self) -> Ints:
+        """The counts, shape (CELLS, 3, 3): by cell, answer and label."""
+        found = np.zeros(CELLS * KINDS**2, dtype=np.int64)
+        codes, counts = self._settled()
+        found[codes] = counts
+        return found.reshape(CELLS, KINDS, KINDS)
+
+    def by_label(self) -> tuple[Ints, Ints]:
+        """Of each cell, how many were true and how many were not, shape (CELLS,) each."""
+        found = self.table().sum(axis=1)
+        return found[:, YES], found[:, NO]
+
+    def to_bytes(self) -> bytes:
+        """Compact bytes, equal for equal counts: 3 for most codes that there are."""
+        codes, counts = self._settled()
+        most = int(np.abs(counts).max(initial=0))
+        width = next(w for w in WIDTHS if most <= np.iinfo(w).max)
+        packed = counts.astype(width)
+        return msgspec.msgpack.encode(
+            _Packed(codes.astype("<u2").tobytes(), packed.itemsize, packed.tobytes())
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "Scores":
+        """The counts of `to_bytes`. Raises ValueError on anything else."""
+        try:
+            packed = msgspec.msgpack.decode(raw, type=_Packed)
+            codes = np.frombuffer(packed.codes, dtype="<u2").astype(np.uint16)
+            counts = np.frombuffer(packed.counts, dtype=f"<i{packed.width}").astype(np.int64)
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            raise ValueError(f"damaged scores: {error}") from error
+        if len(codes) != len(counts) or (codes >= CELLS * KINDS**2).any():
+            raise ValueError(f"damaged scores: {len(codes)} codes, {len(counts)} counts")
+        if (codes[1:] <= codes[:-1]).any():
+            raise ValueError("damaged scores: codes out of order")
+        return cls(codes, counts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scores):
+            return NotImplemented
+        (codes, counts), (codes_2, counts_2) = self._settled(), other._settled()
+        return np.array_equal(codes, codes_2) and np.array_equal(counts, counts_2)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _wait(self, codes: Codes, counts: Ints) -> None:
+        """Counts are added up when they are asked for, or there are many: that takes a sort."""
+        if len(codes):
+            self._waiting.append((codes, counts))
+            self._many += len(codes)
+            if self._many > MOST_WAITING:
+                self._settle()
+
+    def _settled(self) -> tuple[Codes, Ints]:
+        self._settle()
+        return self._codes, self._counts
+
+    def _settle(self) -> None:
+        if not self._waiting:
+            return
+        parts = [(self._codes, self._counts), *self._waiting]
+        codes = np.concatenate([part[0] for part in parts])
+        order = np.argsort(codes, kind="stable")
+        codes, counts = codes[order], np.concatenate([part[1] for part in parts])[order]
+        starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] + 1))
+        counts = np.add.reduceat(counts, starts)
+        left = counts != 0
+        self._codes, self._counts = codes[starts][left], counts[left]
+        self._waiting, self._many = [], 0
