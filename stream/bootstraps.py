@@ -8,6 +8,7 @@ reference of the true one's size: its error is part of the chance.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,11 +19,12 @@ from stream.hours import SEASONS
 from stream.settings import DAY_S, HOUR_S, Seasonality
 from stream.slots import Counts
 from stream.variations import (
-    DIRECTIONS,
     LEAST_DAYS,
     Singles,
     World,
+    directions_of,
     inflations_of,
+    likeness_of,
     order_of,
     whole_days,
     world_of,
@@ -123,11 +125,16 @@ def _of_numbers(
     period: "Period | None",
     random: np.random.Generator,
 ) -> tuple[Floats, list[tuple[Law, ...]]]:
-    """Inflations, shape (features, lengths), and the laws of each length."""
-    inflations = inflations_of(world_of(found, units, loose), lengths)
+    """Inflations, shape (features, lengths), and the laws of each length.
+
+    Made-up panes know nothing of each other: their statistics are compared without the likeness.
+    """
+    world = world_of(found, units, loose)
+    inflations = inflations_of(world, lengths)
     chosen = np.sort(random.permutation(len(found))[:TOGETHER])
     drawn = Draws(world_of([found[i] for i in chosen], units, loose), lengths, period)
-    return inflations, _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
+    laws = _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
+    return inflations + likeness_of(world, lengths), laws
 
 
 def _too_short(plan: Plan, panes: int) -> bool:
@@ -144,10 +151,11 @@ def _apart(
     for one in others:
         order = order_of([one], days)
         units = used[:, None] if order == "panes" else days
-        yield one, inflations_of(world_of([one], units, order == "hours"), lengths)[0]
+        world = world_of([one], units, order == "hours")
+        yield one, (inflations_of(world, lengths) + likeness_of(world, lengths))[0]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Draws:
     """What stretches are drawn from, and for windows of which lengths, in panes.
 
@@ -157,6 +165,19 @@ class Draws:
     world: World
     lengths: Sequence[int]
     period: Period | None = None
+
+    @functools.cached_property
+    def freedom(self) -> float:
+        """Degrees of it with which the variance of windows is known.
+
+        Where panes are the units, twice a covariance of neighbours is part of it (`likeness_of`),
+        known no better than the variance: the square of its error is twice that of the variance's.
+        """
+        units, slots, _ = self.world.shape
+        if self.world.loose:
+            return (units - 1) * slots
+        alike = 3.0 if slots == 1 else 1.0
+        return (units - 1) / (alike * directions_of(self.world))
 
     @property
     def panes(self) -> int:
@@ -220,11 +241,10 @@ def _stretch(
 ) -> Iterator[Floats]:
     """Largest squared statistic over its inflation, of each length, shape (STRETCH,)."""
     world, lengths = drawn.world, drawn.lengths
-    units, slots, columns = world.shape
+    _, slots, columns = world.shape
     days = drawn.panes // slots
     # what a variance from so few units is worth: a normal variable over it is one of Student's
-    freedom = (units - 1) * (slots if world.loose else 1 / DIRECTIONS)
-    unsure = np.float32(np.sqrt(freedom / random.chisquare(freedom)))
+    unsure = np.float32(np.sqrt(drawn.freedom / random.chisquare(drawn.freedom)))
     made = (_mixed(world, days, random) * unsure).reshape(-1, columns)
     made += np.tile(world.usual, (days, 1))
     rows = drawn.rows()

@@ -18,7 +18,8 @@ SMALLEST = 0.25  # inflation: panes that agree too well are made, and live ones 
 # chance at which days are said to be more even, or less, than their panes, though they are not: to
 # say so wrongly costs false alarms where they are more even, and power where they are less
 TOO_EVEN, TOO_ODD = 0.001, 0.05
-DIRECTIONS = 0.29  # a day's cells tell as much of its variance as so many days by one figure
+# a unit's cells tell as much of its variance as so many units by one figure: of independent rows
+DIRECTIONS = 0.29
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -132,14 +133,57 @@ def inflations_of(world: World, lengths: Sequence[int]) -> Floats:
 
     Shape (features, lengths): the mean over cells and over places in the day.
     """
-    _, _, columns = world.shape
-    ends = [*world.starts[1:].tolist(), columns]
     found = np.zeros((len(world.starts), len(lengths)))
     for i, length in enumerate(lengths):
         ratio = _variances(world, length) / world.variance
-        for j, (start, end) in enumerate(zip(world.starts, ends, strict=True)):
-            found[j, i] = max(float(ratio[start:end].mean()), SMALLEST)
+        for j, some in enumerate(_columns(world)):
+            found[j, i] = max(float(ratio[some].mean()), SMALLEST)
     return found
+
+
+def likeness_of(world: World, lengths: Sequence[int]) -> Floats:
+    """What inflations lack where panes that follow each other resemble each other a little.
+
+    Shape (features, lengths), at least 0. Rows that resemble their neighbours do so across the end
+    of a pane too: too little for days to show it, and it counts once for each end in a window.
+    Nothing for whole days, whose ends are few.
+    """
+    found = np.zeros((len(world.starts), len(lengths)))
+    units, slots, _ = world.shape
+    if slots == 1:
+        before, after = world.odd[:-1], world.odd[1:]
+    elif world.loose:
+        before, after = world.odd[:, :-1], world.odd[:, 1:]
+    else:
+        return found
+    together = np.einsum("usc,usc->c", before, after, dtype=float) / (units * slots)
+    for j, some in enumerate(_columns(world)):
+        alike = float((together[some] / world.variance[some]).mean())
+        found[j] = 2 * max(0.0, alike) * (1 - 1 / np.array(lengths))
+    return found
+
+
+def directions_of(world: World) -> float:
+    """How much of a unit's variance its columns tell alike: 1 all of it, DIRECTIONS at least.
+
+    A feature's columns tell as much of it as one over this of independent ones, by the eigenvalues
+    of their covariance; the mean over features.
+    """
+    odd = world.odd.reshape(-1, world.odd.shape[2]) if world.loose else world.odd.sum(axis=1)
+    scaled = odd / np.sqrt(world.variance)
+    found = []
+    for some in _columns(world):
+        covariance = scaled[:, some].T @ scaled[:, some]
+        total = float(np.trace(covariance)) ** 2
+        share = float((covariance**2).sum()) / total - 1 / len(odd) if total > 0 else 1.0
+        found.append(min(max(share, DIRECTIONS), 1.0))
+    return float(np.mean(found))
+
+
+def _columns(world: World) -> list[slice]:
+    """Where each feature's columns are."""
+    ends = [*world.starts[1:].tolist(), world.shape[2]]
+    return [slice(a, b) for a, b in zip(world.starts.tolist(), ends, strict=True)]
 
 
 def _variances(world: World, length: int) -> Floats:
