@@ -99,6 +99,10 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     yield "compared", found.compared_with
     for check, names in found.watched.items():
         yield "watched", f"{CHECKS[check]}: {figures.listed(names, NAMED)}"
+    yield from (("matters", text) for text in _floors(found))
+    if found.weights:
+        told = [f"{name} {figures.number(weight)}" for name, weight in found.weights.items()]
+        yield "weights", f"what moved is ranked by them: {figures.listed(told, NAMED)}"
     yield "budget", _budget(found)
     if found.burn_in_s:
         yield "burn-in", f"nobody is told for {span(found.burn_in_s)} after its first prediction"
@@ -108,6 +112,19 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     yield from (("pulses", _pulses(one)) for one in found.detectors)
     yield from (("promise", text) for text in found.promises)
     yield from (("lacks", text) for text in found.lacks)
+
+
+def _floors(found: Explanation) -> Iterator[str]:
+    floors = found.floors
+    yield (
+        f"a number's change from {figures.number(floors['number'])} sd on, a category's from "
+        f"{figures.share(floors['category'])} of rows, faults of the data from "
+        f"{figures.share(floors['data'])} of rows, a fall of quality from "
+        f"{figures.share(floors['quality'])}"
+    )
+    if found.own_floors:
+        own = [f"{name} {figures.number(floor)}" for name, floor in found.own_floors.items()]
+        yield f"in their own unit: {figures.listed(own, NAMED)}"
 
 
 def _budget(found: Explanation) -> str:

@@ -58,7 +58,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     evaluations_a_month: of windows, whatever their length. promises: what the reference's length
     and order allow, for each length of windows. lacks: what else it lacks. compared_with: which of
-    its rows. burn_in_s: after the first prediction, for which nobody is told.
+    its rows. burn_in_s: after the first prediction, for which nobody is told. floors: changes that
+    matter, by what changes: a "number", in reference deviations, a "category" and "data", in shares
+    of rows, "quality". own_floors: of features in their own unit. weights: of features, heaviest
+    first, where the reference has any.
     """
 
     model: str
@@ -76,6 +79,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     lacks: list[str]
     compared_with: str
     burn_in_s: int
+    floors: dict[str, float] = {}
+    own_floors: dict[str, float] = {}
+    weights: dict[str, float] = {}
 
 
 def explain(
@@ -109,7 +115,20 @@ def explain(
         lacks=_lacks(reference, settings),
         compared_with=_compared_with(settings),
         burn_in_s=settings.burn_in_s,
+        floors={
+            "number": settings.effect_floor_sd,
+            "category": settings.effect_floor_share,
+            "data": settings.effect_floor_data,
+            "quality": settings.effect_floor_quality,
+        },
+        own_floors=dict(settings.effect_floors),
+        weights=_weights(reference),
     )
+
+
+def _weights(reference: Reference | None) -> dict[str, float]:
+    known = reference.weights if reference else {}
+    return dict(sorted(known.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _compared_with(settings: ModelSettings) -> str:

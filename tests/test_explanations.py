@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from agents import explain as explaining
 from bench.months import month_of, reference_of, settings_of
 from bench.worlds import WORLDS, columns
 from stream.columns import Column
@@ -93,6 +94,23 @@ def test_a_shift_below_the_floor_is_said_not_to_matter(reference: Reference) -> 
     found = told(reference, floor).windows[1].found
     assert [one.matters for one in found] == [False, False, True, True, True]
     assert found[1].median_s is None
+
+
+def test_floors_and_weights_are_told(reference: Reference) -> None:
+    settings = dataclasses.replace(BOTH, effect_floor_data=0.02, effect_floors={"f0": 3.5})
+    weighed = dataclasses.replace(reference, weights={"f0": 0.25, "f1": 0.75})
+    found = told(weighed, settings)
+    assert found.floors["data"] == 0.02
+    assert found.own_floors == {"f0": 3.5}
+    assert list(found.weights) == ["f1", "f0"]
+    lines = dict(explaining.lines(found))
+    assert lines["weights"] == "what moved is ranked by them: f1 0.75, f0 0.25"
+    assert "in their own unit: f0 3.5" in lines["matters"]
+    plain = dict(explaining.lines(told(reference, ModelSettings())))
+    assert plain["matters"].startswith(
+        "a number's change from 0.1 sd on, a category's from 7.5% of"
+    )
+    assert "weights" not in plain
 
 
 def test_the_rows_that_a_window_needs_are_told_and_what_no_window_can_see(
