@@ -35,6 +35,9 @@ def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...")] = None,
     scale: Annotated[float, typer.Option(help="How much work; below 1 for a quick look.")] = 1.0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder of simulated months: kept, and gone on with.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures there too.")] = None,
 ) -> None:
     """Measure the tables that are named, or all that time a machine; exit code 1 for a miss."""
@@ -43,7 +46,7 @@ def main(
         raise typer.BadParameter(f"no table {unknown[0]!r}; there are {', '.join(ALL)}")
     console, found = Console(), list[Table]()
     for name in names or BENCHES:
-        made = _run(name, scale, jobs)
+        made = _run(name, scale, jobs, keep)
         found += made
         for table in made:
             show(table, console)
@@ -52,10 +55,10 @@ def main(
     sys.exit(any(not target.met for table in found for target in table.targets))
 
 
-def _run(name: str, scale: float, jobs: int) -> list[Table]:
+def _run(name: str, scale: float, jobs: int, keep: Path | None) -> list[Table]:
     module = importlib.import_module(ALL[name])
     with tempfile.TemporaryDirectory(prefix=f"driftline-{name}-") as folder:
-        made: Table | list[Table] = module.run(Options(Path(folder), scale, jobs))
+        made: Table | list[Table] = module.run(Options(Path(folder), scale, jobs, keep))
     return [made] if isinstance(made, Table) else made
 
 

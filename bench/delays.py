@@ -69,7 +69,7 @@ def _wide(name: str, rows: int) -> World:
 STORIES: dict[str, Story] = {
     "i.i.d., 1,000 an hour": Story(_wide("i.i.d. normal", 1_000), (3, 1, 1, 1, 1)),
     "AR(1) .9, 1,000 an hour": Story(_wide("AR(1) .9", 1_000), (23.5, 9, 2, 1, 1)),
-    "100 features, 200 an hour": Story(WORLDS["100 features"], (18, 7, 1, 1, 1), (), 4),
+    "100 features, 200 an hour": Story(_wide("100 features", 200), (18, 7, 1, 1, 1), (), 4),
 }
 
 
@@ -119,7 +119,8 @@ def tables(options: Options) -> list[Table]:
     targets: list[Target] = []
     for name, story in STORIES.items():
         months = max(FEWEST, round(MONTHS / story.fewer * options.scale))
-        found = options.spread(functools.partial(numbers_month, name), range(months))
+        one = functools.partial(numbers_month, name)
+        found = options.simulated(f"delays of {name}", one, range(months), Watched)
         rows += _rows(name, found, story.study)
         targets += _targets(name, Score([one[OURS] for one in found]), story.study)
     notes = [
@@ -137,7 +138,7 @@ def tables(options: Options) -> list[Table]:
 
 def _errors_table(options: Options) -> Table:
     months = max(FEWEST, round(MONTHS * options.scale))
-    found = options.spread(errors_month, range(months))
+    found = options.simulated("delays of errors", errors_month, range(months), Watched)
     name = f"errors, {LABELS_AN_HOUR} labels an hour"
     ours = Score([one[OURS] for one in found])
     changes = tuple(f"{ERROR_RATE:g} -> {x:g}" for x in ERROR_RATES)

@@ -11,6 +11,7 @@ Values = npt.NDArray[np.float64]
 HOURS_A_DAY = 24
 PHI = 0.9
 COMMON = 0.5  # correlation of the features that resemble each other
+FEW_ROWS = 20  # an hour, of many features: a month of them takes half as long, and is as telling
 CATEGORIES = 200
 ALIKE = 200.0  # of Dirichlet's law: shares of an hour vary as those of so many rows by chance
 
@@ -83,8 +84,8 @@ WORLDS: dict[str, World] = {
     "AR(1) .9": World(_autoregressive),
     "daily season": World(_seasonal),
     "heavy tails (t2)": World(_heavy),
-    "100 features": World(_normal, features=100),
-    "100 features, correlated": World(_normal, features=100, common=COMMON),
+    "100 features": World(_normal, features=100, rows=FEW_ROWS),
+    "100 features, correlated": World(_normal, features=100, rows=FEW_ROWS, common=COMMON),
     "200 categories": World(_names, named=True),
     "200 categories, overdispersed": World(_restless, named=True),
 }
