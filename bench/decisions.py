@@ -1,8 +1,8 @@
 """`decisions`: how often nothing alarms, and how soon something does (`bench.delays`).
 
 Every model-month has a fresh reference of 30 ordered days and a month in which nothing changes.
-`--scale 1` is 2,000 model-months of each world, judged at budgets of 1 and of 0.1, five hours of one
-core; `--jobs 2` shares them out to two processes, `--keep FOLDER` lets another run go on with them.
+`--scale 1` is 2,000 model-months of each world, judged at budgets of 1 and of 0.1: five hours of
+one core. `--jobs 2` shares them out to two processes, `--keep FOLDER` lets another run go on.
 """
 
 import dataclasses
