@@ -198,9 +198,13 @@ class Book:
 
     def settle_outcomes(self) -> None:
         """Count the outcomes that wait; before anything is sealed."""
+        if not self.outcomes:
+            return
         watched = any(d.signal == "error" for d in self.settings.detectors)
+        waiting = [known for rows in self.outcomes.values() for known in rows]
+        whole, at = _outcomes(waiting, self.task, self.settings.positive), 0
         for (pane, first, cohort, exponent), rows in self.outcomes.items():
-            found = _outcomes(rows, self.task)
+            found, at = whole.take(slice(at, at + len(rows))), at + len(rows)
             page = self.quality.page(pane, Cohorts).sample(exponent)
             tally = page.cell(cohort) if first == pane else page.correction(first, cohort)
             tally.update(found)
@@ -320,13 +324,14 @@ def model_key(model: str, version: str) -> str:
     return f"{urllib.parse.quote(model, safe='')}/{urllib.parse.quote(version, safe='')}"
 
 
-def _outcomes(rows: list[Known], task: Task) -> Outcomes:
+def _outcomes(rows: list[Known], task: Task, positive: str) -> Outcomes:
     return outcomes_of_rows(
         [k.outcome.label.answer for k in rows],
         [k.outcome.forecast.answer for k in rows],
         [k.outcome.forecast.scores for k in rows],
         [k.sign for k in rows],
         task,
+        positive,
     )
 
 

@@ -6,6 +6,8 @@ from operator import itemgetter
 
 import numpy as np
 
+from stream import bins
+from stream import scores as scored
 from stream.columns import Column, Floats, Ints, column_of, name_of_number
 from stream.settings import Task
 
@@ -22,7 +24,10 @@ class Outcomes:
     0.0. probability: what was given to the label's class. confidence: what was given to the
     answer. brier: (p - y)**2; with more than two classes summed over them. error: answer - label.
     fractional: rows where answer or label is a number but not a whole one. unclassed: labels that
-    are none of the classes that got probabilities.
+    are none of the classes that got probabilities. value: the label where that and the answer are
+    numbers. label, answer: places in `names`, -1 where missing or not whole. Of the positive one of
+    two classes, positive: its probability; cell: the `stream.scores` of it, -1 where none. *_bin:
+    the `stream.bins` of that probability, or of the confidence.
     """
 
     signs: Ints
@@ -33,6 +38,14 @@ class Outcomes:
     error: Floats | None = None
     fractional: Ints | None = None
     unclassed: Ints | None = None
+    value: Floats | None = None
+    label: Ints | None = None
+    answer: Ints | None = None
+    positive: Floats | None = None
+    cell: Ints | None = None
+    positive_bin: Ints | None = None
+    answer_bin: Ints | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.signs)
@@ -44,6 +57,17 @@ class Outcomes:
             return 1.0 - self.hit
         return np.full(len(self), np.nan) if self.error is None else np.abs(self.error)
 
+    def take(self, rows: slice) -> "Outcomes":
+        """Some of them."""
+        held = {name: getattr(self, name) for name in _ARRAYS}
+        some = {name: None if x is None else x[rows] for name, x in held.items()}
+        return Outcomes(self.signs[rows], **some, names=self.names)
+
+
+_NUMBERS = ("hit", "probability", "confidence", "brier", "error", "value", "positive")
+_PLACES = ("label", "answer", "cell", "positive_bin", "answer_bin")  # -1 where there is none
+_ARRAYS = (*_NUMBERS, *_PLACES, "fractional", "unclassed")
+
 
 def outcomes(
     labels: Column,
@@ -51,11 +75,13 @@ def outcomes(
     scores: tuple[tuple[str, ...], Floats] | None = None,
     signs: Ints | None = None,
     task: Task = "auto",
+    positive: str = "1",
 ) -> Outcomes:
     """Outcomes of columns of length n.
 
     scores: classes and their probabilities, shape (n, k). A single class is the positive one of
-    two: the rest belongs to the other.
+    two: the rest belongs to the other. positive: which of two classes it is, where both got some;
+    if it is neither of them, the last by name is.
     """
     signs = np.ones(len(labels), dtype=np.int64) if signs is None else signs
     found = Outcomes(signs)
@@ -65,9 +91,11 @@ def outcomes(
         ids = {} if scores is None else {name: i for i, name in enumerate(scores[0])}
         label, answer = _ids(labels, ids), _ids(answers, ids)
         hit = np.where((label < 0) | (answer < 0), np.nan, label == answer)
-        found = dataclasses.replace(found, hit=hit)
+        found = _named(dataclasses.replace(found, hit=hit, names=tuple(ids)), label, answer)
         if scores is not None:
-            found = _scored(found, label, answer, np.clip(scores[1], 0.0, 1.0))
+            matrix = np.clip(scores[1], 0.0, 1.0)
+            found = _scored(found, label, answer, matrix)
+            found = _binned(found, label, answer, matrix, _positive(scores[0], positive))
     return found
 
 
@@ -77,6 +105,7 @@ def outcomes_of_rows(
     scores: Sequence[Scores],
     signs: Sequence[int] | None = None,
     task: Task = "auto",
+    positive: str = "1",
 ) -> Outcomes:
     """Outcomes of plain rows; the classes may differ from row to row."""
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -89,27 +118,38 @@ def outcomes_of_rows(
         matrix = flat.reshape(len(rows), len(classes))
         known = (classes, matrix) if classes else None
         label, answer = column_of([labels[i] for i in rows]), column_of([answers[i] for i in rows])
-        parts.append(outcomes(label, answer, known, signed[rows], task))
+        parts.append(outcomes(label, answer, known, signed[rows], task, positive))
     if len(parts) == 1:
         return parts[0]
     return _scattered(parts, list(groups.values()), signed)
 
 
 def _scattered(parts: list[Outcomes], rows: list[list[int]], signs: Ints) -> Outcomes:
+    names = tuple(dict.fromkeys(name for part in parts for name in part.names))
+    renamed = [_renamed(part, names) for part in parts]
     arrays: dict[str, Floats | Ints] = {}
-    for name in ("hit", "probability", "confidence", "brier", "error", "fractional", "unclassed"):
+    for name in _ARRAYS:
         whole: Floats | Ints | None = None
-        for part, at in zip(parts, rows, strict=True):
+        for part, at in zip(renamed, rows, strict=True):
             held = getattr(part, name)
             if held is None:
                 continue
             if whole is None:
-                empty = np.nan if held.dtype == np.float64 else 0
+                empty = np.nan if name in _NUMBERS else -1 if name in _PLACES else 0
                 whole = np.full(len(signs), empty, dtype=held.dtype)
             whole[at] = held
         if whole is not None:
             arrays[name] = whole
-    return Outcomes(signs, **arrays)  # type: ignore[arg-type]
+    return Outcomes(signs, **arrays, names=names)  # type: ignore[arg-type]
+
+
+def _renamed(part: Outcomes, names: tuple[str, ...]) -> Outcomes:
+    """The same with places in other names."""
+    if part.label is None or part.answer is None:
+        return part
+    at = {name: i for i, name in enumerate(names)}
+    places = np.array([*(at[name] for name in part.names), -1], dtype=np.int64)  # -1: the last
+    return dataclasses.replace(part, label=places[part.label], answer=places[part.answer])
 
 
 def _measured(found: Outcomes, labels: Column, answers: Column) -> Outcomes:
@@ -117,7 +157,46 @@ def _measured(found: Outcomes, labels: Column, answers: Column) -> Outcomes:
     with np.errstate(over="ignore", invalid="ignore"):
         error = x - y
         fractional = (x % 1 > 0) | (y % 1 > 0)
-    return dataclasses.replace(found, error=error, fractional=fractional.astype(np.int64))
+    value = np.where(np.isnan(error), np.nan, y)
+    return dataclasses.replace(
+        found, error=error, value=value, fractional=fractional.astype(np.int64)
+    )
+
+
+def _named(found: Outcomes, label: Ints, answer: Ints) -> Outcomes:
+    """With the classes, but of rows that a number between whole ones shows to have none."""
+    if found.fractional is not None:
+        fractional = found.fractional > 0
+        label, answer = (np.where(fractional, -1, ids) for ids in (label, answer))
+    return dataclasses.replace(found, label=label, answer=answer)
+
+
+def _positive(classes: tuple[str, ...], positive: str) -> int | None:
+    """The place of the positive one of two classes; None where there are more."""
+    if len(classes) > 2:
+        return None
+    return classes.index(positive if positive in classes else max(classes))
+
+
+def _binned(
+    found: Outcomes, label: Ints, answer: Ints, matrix: Floats, positive: int | None
+) -> Outcomes:
+    assert found.confidence is not None
+    assert found.hit is not None
+    sure = np.where(np.isnan(found.hit), np.nan, found.confidence)
+    hits = (found.hit == 1.0).astype(np.int64)
+    found = dataclasses.replace(found, answer_bin=bins.bin_codes(bins.ANSWER, sure, hits))
+    if positive is None:
+        return found
+    p = np.where(label < 0, np.nan, matrix[:, positive])
+    true, said = ((ids == positive).astype(np.int64) for ids in (label, answer))
+    code = scored.codes(p, np.where(answer < 0, scored.UNKNOWN, said), true)
+    return dataclasses.replace(
+        found,
+        positive=p,
+        cell=np.where(np.isnan(p), -1, code),
+        positive_bin=bins.bin_codes(bins.POSITIVE, p, true),
+    )
 
 
 def _ids(column: Column, ids: dict[str, int]) -> Ints:

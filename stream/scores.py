@@ -15,13 +15,16 @@ import numpy.typing as npt
 from stream.columns import Floats, Ints
 
 Codes = npt.NDArray[np.uint16]
+Waiting = list[tuple[Codes, Ints]]
 MANTISSA_BITS = 7  # of a cell: it is at most 2**-7 of min(p, 1 - p) wide
 LEAST = 2.0**-24  # below it, and below it from 1, probabilities are told apart no more
 SIDE = 24 - 1 << MANTISSA_BITS  # cells from LEAST to 1/2
 CELLS = 2 * (SIDE + 1) + 1  # the first is [0, LEAST), the middle one is 1/2 alone
 NO, YES, UNKNOWN = 0, 1, 2  # what an answer or a label is
 KINDS = 3  # of each of them
-MOST_WAITING = 1 << 16  # counts that wait to be added up
+MOST_WAITING = 1 << 17  # counts that wait to be added up
+MANY = 1 << 12  # from so many on a table is quicker than a search
+EXACT = 1 << 53  # whole numbers below it are added up exactly as floats
 WIDTHS = ("<i1", "<i2", "<i4", "<i8")
 _BASE = int(np.float64(LEAST).view(np.int64)) >> 52 - MANTISSA_BITS
 
@@ -35,6 +38,11 @@ def cells(p: Floats) -> Ints:
     return np.where(p > 0.5, CELLS - 1 - found, found)
 
 
+def codes(p: Floats, answer: Ints, label: Ints) -> Ints:
+    """One number for cell, answer and label of each row, shape (n,)."""
+    return cells(p) * KINDS**2 + answer * KINDS + label
+
+
 @functools.cache
 def middles() -> Floats:
     """A probability from the middle of each cell, shape (CELLS,)."""
@@ -44,6 +52,9 @@ def middles() -> Floats:
     found: Floats = np.concatenate([low, [0.5], 1.0 - low[::-1]])
     found.flags.writeable = False
     return found
+
+
+_NO_CODES, _NO_COUNTS = np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64)  # never written
 
 
 class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -59,9 +70,9 @@ class Scores:
     answer, label: NO, YES (the class that the probability was given to) or UNKNOWN.
     """
 
-    _codes: Codes = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
-    _counts: Ints = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    _waiting: list[tuple[Codes, Ints]] = dataclasses.field(default_factory=list)
+    _codes: Codes = dataclasses.field(default_factory=lambda: _NO_CODES)
+    _counts: Ints = dataclasses.field(default_factory=lambda: _NO_COUNTS)
+    _waiting: Waiting | None = None  # nearly all are settled: a list takes room
     _many: int = 0
 
     def update(
@@ -75,20 +86,30 @@ class Scores:
 
         answer, label: shape (n,) each; None: not known of any.
         """
-        kind = (UNKNOWN if answer is None else answer) * KINDS
-        code = cells(p) * KINDS**2 + kind + (UNKNOWN if label is None else label)
+        known = (np.full(len(p), UNKNOWN) if kind is None else kind for kind in (answer, label))
         counts = np.ones(len(p), dtype=np.int64) if signs is None else signs
-        self._wait(code.astype(np.uint16), counts)
+        self.add(codes(p, *known), counts)
+
+    def add(self, found: Ints, counts: Ints) -> None:
+        """Take in rows of `codes`, shape (n,), so many times each; of those that are not -1."""
+        known = found >= 0
+        if not known.all():
+            found, counts = found[known], counts[known]
+        self._wait(found.astype(np.uint16), counts)
 
     def merge(self, other: "Scores") -> None:
         """Add another one's counts."""
-        for part in ((other._codes, other._counts), *other._waiting):
+        self._wait(other._codes, other._counts)
+        for part in other._waiting or ():
             self._wait(*part)
 
     def times(self, weight: int) -> "Scores":
         """So many of each."""
         self._settle()
         return Scores(self._codes, self._counts * weight)
+
+    def __bool__(self) -> bool:
+        return len(self._settled()[0]) > 0
 
     @property
     def n(self) -> int:
@@ -147,6 +168,8 @@ class Scores:
     def _wait(self, codes: Codes, counts: Ints) -> None:
         """Counts are added up when they are asked for, or there are many: that takes a sort."""
         if len(codes):
+            if self._waiting is None:
+                self._waiting = []
             self._waiting.append((codes, counts))
             self._many += len(codes)
             if self._many > MOST_WAITING:
@@ -157,14 +180,28 @@ class Scores:
         return self._codes, self._counts
 
     def _settle(self) -> None:
-        if not self._waiting:
+        if self._waiting is None:
             return
         parts = [(self._codes, self._counts), *self._waiting]
         codes = np.concatenate([part[0] for part in parts])
-        order = np.argsort(codes, kind="stable")
-        codes, counts = codes[order], np.concatenate([part[1] for part in parts])[order]
-        starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] + 1))
-        counts = np.add.reduceat(counts, starts)
-        left = counts != 0
-        self._codes, self._counts = codes[starts][left], counts[left]
-        self._waiting, self._many = [], 0
+        counts = np.concatenate([part[1] for part in parts])
+        many = len(codes) > MANY and int(np.abs(counts).max()) < EXACT // len(codes)
+        self._codes, self._counts = (_counted if many else _sorted)(codes, counts)
+        self._waiting, self._many = None, 0
+
+
+def _counted(codes: Codes, counts: Ints) -> tuple[Codes, Ints]:
+    """Counts of equal codes added up, by a table of all codes."""
+    table = np.bincount(codes, counts)
+    found = np.flatnonzero(table)
+    return found.astype(np.uint16), table[found].astype(np.int64)
+
+
+def _sorted(codes: Codes, counts: Ints) -> tuple[Codes, Ints]:
+    """The same by a search."""
+    order = np.argsort(codes, kind="stable")
+    codes = codes[order]
+    starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] + 1))
+    counts = np.add.reduceat(counts[order], starts)
+    left = counts != 0
+    return codes[starts][left], counts[left]

@@ -102,17 +102,20 @@ def unpack(packed: Packed) -> int:
     return (int.from_bytes(odd, "little", signed=True) if isinstance(odd, bytes) else odd) << zeros
 
 
-def encode(values: list[int]) -> bytes:
-    """Integers of any size as bytes; equal lists give equal bytes."""
-    return msgspec.msgpack.encode([pack(v) for v in values])
+def encode(values: list[int], more: bytes = b"") -> bytes:
+    """Integers of any size as bytes, and bytes beside them; equal for equal content."""
+    packed: list[Packed | bytes] = [pack(v) for v in values]
+    return msgspec.msgpack.encode([*packed, more] if more else packed)
 
 
-def decode(raw: bytes, length: int) -> list[int]:
-    """The list that `encode` was given. Raises ValueError on anything else."""
+def decode(raw: bytes, length: int) -> tuple[list[int], bytes]:
+    """What `encode` was given, with so many integers. Raises ValueError on anything else."""
     try:
-        packed = msgspec.msgpack.decode(raw, type=list[int | tuple[int, int | bytes]])
+        packed = msgspec.msgpack.decode(raw, type=list[int | bytes | tuple[int, int | bytes]])
     except (msgspec.MsgspecError, RecursionError) as e:
         raise ValueError(f"no sums: {e}") from e
-    if len(packed) != length:
+    more = packed.pop() if packed and isinstance(packed[-1], bytes) else b""
+    numbers = [p for p in packed if not isinstance(p, bytes)]
+    if len(packed) != length or len(numbers) != length or not isinstance(more, bytes):
         raise ValueError(f"{len(packed)} sums: must be {length}")
-    return [unpack(p) for p in packed]
+    return [unpack(p) for p in numbers], more

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from stream import sums
+from stream.breakdowns import Breakdown
 from stream.columns import Bools, Floats, Ints
 from stream.outcomes import Outcomes
 
@@ -23,6 +24,7 @@ class Tally:
     n: outcomes. judged: those with an answer and a label. hits: right ones. scored: those with a
     probability of the label. unclassed: labels that are no class. sure_*: confidence, by right
     and wrong. numbers: those with an error that is a number. cut: errors beyond MOST_ERROR.
+    breakdown: the outcomes by class, score and confidence.
     """
 
     n: int = 0
@@ -47,6 +49,7 @@ class Tally:
     absolutes: int = 0
     squares: int = 0
     fourths: int = 0
+    breakdown: Breakdown = dataclasses.field(default_factory=Breakdown)
 
     def update(self, found: Outcomes) -> None:
         """Take outcomes in; those of sign -1 are taken back."""
@@ -55,6 +58,7 @@ class Tally:
             self._judge(found.hit, found)
         if found.error is not None:
             self._measure(found.error, found)
+        self.breakdown.update(found)
 
     def merge(self, other: "Tally") -> None:
         """Add another tally. Field by field: a window adds up hundreds, and a loop takes thrice."""
@@ -80,6 +84,7 @@ class Tally:
         self.absolutes += other.absolutes
         self.squares += other.squares
         self.fourths += other.fourths
+        self.breakdown.merge(other.breakdown)
 
     def counted(self) -> "Tally":
         """The outcomes themselves, each of them once."""
@@ -95,13 +100,18 @@ class Tally:
         return self.n >= 0 and 0 <= self.hits <= self.judged
 
     def to_bytes(self) -> bytes:
-        """Compact bytes, equal for equal tallies."""
-        return sums.encode([getattr(self, name) for name in NAMES])
+        """Compact bytes, equal for equal tallies; without a breakdown those of earlier releases."""
+        numbers = [getattr(self, name) for name in NAMES]
+        return sums.encode(numbers, self.breakdown.to_bytes() if self.breakdown else b"")
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """The tally of `to_bytes`. Raises ValueError on anything else."""
-        return cls(*sums.decode(raw, len(NAMES)))
+        numbers, more = sums.decode(raw, len(NAMES))
+        found = cls(**dict(zip(NAMES, numbers, strict=True)))  # type: ignore[arg-type]
+        if more:
+            found.breakdown = Breakdown.from_bytes(more)
+        return found
 
     def _judge(self, hit: Floats, found: Outcomes) -> None:
         signs = found.signs
@@ -145,9 +155,12 @@ class Tally:
         self.errors += sums.exact_sum(np.copysign(size, error[known]) * signs)
         self.absolutes += sums.exact_sum(size * signs)
         self.squares, self.fourths = _add(self.squares, self.fourths, size * size, signs)
+        if found.value is not None:
+            label = np.clip(found.value[known], -MOST_ERROR, MOST_ERROR)
+            self.breakdown.measure(label, np.copysign(size, error[known]), signs)
 
 
-NAMES = tuple(field.name for field in dataclasses.fields(Tally))
+NAMES = tuple(field.name for field in dataclasses.fields(Tally) if field.name != "breakdown")
 
 
 def _count(signs: Ints, rows: Bools) -> int:

@@ -29,6 +29,7 @@ class Weighted(Tally):
         for exponent, tally in strata.items():
             found.plain.merge(tally)
             found.merge(_times(tally, 1 << exponent - least))
+            found.breakdown.merge(tally.breakdown.times(1 << exponent - least))
             found.squared.merge(_times(tally, 1 << 2 * (exponent - least)))
         return found
 
@@ -55,4 +56,7 @@ def weighted(strata: Mapping[int, Tally]) -> Tally:
 
 
 def _times(tally: Tally, weight: int) -> Tally:
-    return Tally(*(weight * getattr(tally, name) for name in NAMES))
+    found = Tally()
+    for name in NAMES:
+        setattr(found, name, weight * getattr(tally, name))
+    return found

@@ -44,9 +44,9 @@ def test_log_does_not_depend_on_the_neighbours(values: list[float], at: int) -> 
     assert sums.log(x)[i] == sums.log(x[i : i + 1])[0]
 
 
-@given(st.lists(st.integers() | st.integers(-(2**2000), 2**2000)))
-def test_integers_of_any_size_come_back(values: list[int]) -> None:
-    assert sums.decode(sums.encode(values), len(values)) == values
+@given(st.lists(st.integers() | st.integers(-(2**2000), 2**2000)), st.binary(max_size=9))
+def test_integers_of_any_size_come_back(values: list[int], more: bytes) -> None:
+    assert sums.decode(sums.encode(values, more), len(values)) == (values, more)
 
 
 @given(st.binary(max_size=60))

@@ -1,5 +1,6 @@
 """stream.tallies: the same outcomes give the same bits, however they come."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream import sums
+from stream.breakdowns import Breakdown
 from stream.outcomes import Answer, Outcomes, Scores, outcomes_of_rows
 from stream.tallies import MOST_ERROR, NAMES, Tally
+from stream.weights import Weighted
 
 Row = tuple[Answer, Answer, Scores]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -82,10 +86,34 @@ def test_a_tally_is_small() -> None:
         for x in rng.random(5000)
     ]
     assert len(Tally().to_bytes()) == 25
-    assert len(tally_of(rows).to_bytes()) < 160
+    assert len(tally_of(rows).to_bytes()) < 4_500
+    answers: list[Row] = [(label, answer, ()) for label, answer, _ in rows]
+    assert len(tally_of(answers).to_bytes()) < 70
 
 
 def test_no_field_is_left_out_of_a_merge() -> None:
-    one, other = Tally(*range(1, len(NAMES) + 1)), Tally(*(1 << i for i in range(len(NAMES))))
+    one, other = Tally(), Tally()
+    for i, name in enumerate(NAMES):
+        setattr(one, name, i + 1)
+        setattr(other, name, 1 << i)
     one.merge(other)
     assert [getattr(one, n) for n in NAMES] == [i + 1 + (1 << i) for i in range(len(NAMES))]
+    assert {*NAMES, "breakdown"} == {field.name for field in dataclasses.fields(Tally)}
+
+
+def test_bytes_of_an_earlier_release_are_a_tally_without_a_breakdown() -> None:
+    tally = tally_of([("a", "b", (("a", 0.25), ("b", 0.75))), (1.0, 2.0, ())])
+    assert tally.breakdown
+    old = dataclasses.replace(tally, breakdown=Breakdown())
+    raw = old.to_bytes()
+    assert raw == sums.encode([getattr(tally, name) for name in NAMES])
+    assert Tally.from_bytes(raw) == old
+
+
+def test_weights_count_in_the_breakdown_too() -> None:
+    rows: list[Row] = [("a", "b", (("a", 0.25), ("b", 0.75))), ("a", "a", (("a", 0.75),))]
+    found = tally_of(rows).breakdown.times(8)
+    assert found == tally_of(rows * 8).breakdown
+    assert Weighted.of({1: tally_of(rows), 4: tally_of(rows)}).breakdown == (
+        tally_of(rows * 9).breakdown
+    )
