@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "cost": "bench.cost",
     "latency": "bench.latency",
     "scale": "bench.scale",
+    "truth": "bench.truth",
 }
 SIMULATIONS = {  # of months: an hour or more, and the same on every machine; run by name alone
     "decisions": "bench.decisions",

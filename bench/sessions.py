@@ -54,13 +54,16 @@ class Session:
         self.servers.produce(f"{self.prefix}.control", [reference_event(known, now_ms)])
         worker.until(self.registered, PATIENCE_S)
 
-    def produce(self, messages: Sequence[bytes]) -> None:
-        """Arrow messages in order, one partition after the other; returns when Kafka has them."""
+    def produce(self, messages: Sequence[bytes], name: str = "predictions") -> None:
+        """Arrow messages in order, one partition after the other; returns when Kafka has them.
+
+        name: of the topic, without its prefix.
+        """
         settings = {"bootstrap.servers": self.servers.kafka.bootstrap, "linger.ms": 20}
         limits = {"queue.buffering.max.kbytes": 1_000_000, "compression.type": "lz4"}
         producer = ck.Producer(settings | limits)
         for i, value in enumerate(messages):
-            topic, to = f"{self.prefix}.predictions", i % self.partitions
+            topic, to = f"{self.prefix}.{name}", i % self.partitions
             producer.produce(topic, value, partition=to, headers=HEADERS)
             producer.poll(0)
         if producer.flush(PATIENCE_S):
@@ -86,13 +89,13 @@ class Session:
         finally:
             reader.close()
 
-    def done(self) -> bool:
-        """Whether all that was produced is in checkpointed shares."""
+    def done(self, name: str = "predictions") -> bool:
+        """Whether all that was produced to a topic is in checkpointed shares."""
         reader = self._reader()
         try:
             raw, events = (
-                [ck.TopicPartition(f"{self.prefix}.{name}", p) for p in range(self.partitions)]
-                for name in ("predictions", "events")
+                [ck.TopicPartition(f"{self.prefix}.{topic}", p) for p in range(self.partitions)]
+                for topic in (name, "events")
             )
             ends = [reader.get_watermark_offsets(tp, timeout=10)[1] for tp in raw]
             if [tp.offset for tp in reader.committed(raw, timeout=10)] != ends:
