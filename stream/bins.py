@@ -12,6 +12,7 @@ from stream.columns import Floats, Ints
 
 BINS = 10  # of equal width; each holds its lower end, the last one 1 too
 UNITS = 1 << 32
+FEW = 16  # up to so many rows, plain Python is quicker than arrays
 MOST_ROWS = 1 << 20  # at once: their sum is exact in floats
 POSITIVE, ANSWER = 0, 1  # what the probability was given to: of the positive class, of the answer
 Packed = list[tuple[int, int, int, int]]
@@ -32,6 +33,11 @@ class Bins:
 
     def update(self, codes: Ints, p: Floats, signs: Ints) -> None:
         """Take in rows of `bin_codes`, shape (n,); those of sign -1 are taken back."""
+        if len(codes) <= FEW:
+            for code, x, sign in zip(codes.tolist(), p.tolist(), signs.tolist(), strict=True):
+                if code >= 0:
+                    self._add(code >> 1, sign, sign * (code & 1), sign * round(x * UNITS))
+            return
         for at in range(0, len(codes), MOST_ROWS):
             rows = slice(at, at + MOST_ROWS)
             self._update(codes[rows], p[rows], signs[rows])

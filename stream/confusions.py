@@ -14,6 +14,7 @@ import xxhash
 from stream.columns import Ints
 
 MOST_CLASSES = 100
+FEW = 8  # up to so many pairs, plain Python is quicker than arrays
 FEW_CLASSES = 32  # their pairs are counted without a search
 OTHER = "\0other"  # no name: names hold no NUL
 Pair = tuple[str, str]
@@ -36,6 +37,12 @@ class Confusion:
 
     def update(self, names: tuple[str, ...], label: Ints, answer: Ints, signs: Ints) -> None:
         """Take in pairs of places in names, shape (n,), where neither is -1; signs: 1 or -1."""
+        if len(label) <= FEW:
+            for i, j, sign in zip(label.tolist(), answer.tolist(), signs.tolist(), strict=True):
+                if i >= 0 and j >= 0:
+                    self._add((names[i], names[j]), sign)
+            self._limit()
+            return
         known, k = (label >= 0) & (answer >= 0), len(names)
         codes = label * k + answer
         if not known.all():

@@ -4,7 +4,6 @@ import numpy as np
 
 from stream.columns import Floats
 from stream.outcomes import Outcomes
-from stream.tallies import LEAST_P
 
 
 def losses(found: Outcomes) -> dict[str, Floats]:
@@ -15,8 +14,8 @@ def losses(found: Outcomes) -> dict[str, Floats]:
     told: dict[str, Floats] = {}
     if found.hit is not None:
         told["accuracy"] = found.hit
-    if found.probability is not None and found.brier is not None:
-        told["log_loss"] = -np.log(np.maximum(found.probability, LEAST_P))
+    if found.loss is not None and found.brier is not None:
+        told["log_loss"] = found.loss
         told["brier"] = found.brier
     if found.error is not None:
         with np.errstate(over="ignore"):

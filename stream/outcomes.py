@@ -6,11 +6,12 @@ from operator import itemgetter
 
 import numpy as np
 
-from stream import bins
+from stream import bins, sums
 from stream import scores as scored
 from stream.columns import Column, Floats, Ints, column_of, name_of_number
 from stream.settings import Task
 
+LEAST_P = 2.0**-40  # probabilities below it count as this much in the log loss
 Scores = tuple[tuple[str, float], ...]
 Answer = float | str | None
 _NAME = itemgetter(0)
@@ -22,7 +23,8 @@ class Outcomes:
 
     signs: 1, or -1 for an outcome that is taken back. hit: 1.0 where the answer is the label, else
     0.0. probability: what was given to the label's class. confidence: what was given to the
-    answer. brier: (p - y)**2; with more than two classes summed over them. error: answer - label.
+    answer. loss: -log of the probability. brier: (p - y)**2; with more than two classes summed over
+    them. error: answer - label.
     fractional: rows where answer or label is a number but not a whole one. unclassed: labels that
     are none of the classes that got probabilities. value: the label where that and the answer are
     numbers. label, answer: places in `names`, -1 where missing or not whole. Of the positive one of
@@ -34,6 +36,7 @@ class Outcomes:
     hit: Floats | None = None
     probability: Floats | None = None
     confidence: Floats | None = None
+    loss: Floats | None = None
     brier: Floats | None = None
     error: Floats | None = None
     fractional: Ints | None = None
@@ -64,7 +67,7 @@ class Outcomes:
         return Outcomes(self.signs[rows], **some, names=self.names)
 
 
-_NUMBERS = ("hit", "probability", "confidence", "brier", "error", "value", "positive")
+_NUMBERS = ("hit", "probability", "confidence", "loss", "brier", "error", "value", "positive")
 _PLACES = ("label", "answer", "cell", "positive_bin", "answer_bin")  # -1 where there is none
 _ARRAYS = (*_NUMBERS, *_PLACES, "fractional", "unclassed")
 
@@ -225,6 +228,7 @@ def _scored(found: Outcomes, label: Ints, answer: Ints, matrix: Floats) -> Outco
         found,
         probability=probability,
         confidence=confidence,
+        loss=0.0 - sums.log(np.maximum(probability, LEAST_P)),
         brier=_brier(label, matrix, probability),
         unclassed=(known & ~classed).astype(np.int64),
     )

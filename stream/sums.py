@@ -20,11 +20,12 @@ Packed = int | tuple[int, int | bytes]
 def exact_sum(x: Floats) -> int:
     """The sum of finite floats, shape (n,), in units of 2**-1074."""
     if len(x) <= FEW:
-        return sum(_units(v) for v in x.tolist())
+        return sum(units(v) for v in x.tolist())
     return sum(_block_sum(x[i : i + BLOCK]) for i in range(0, len(x), BLOCK))
 
 
-def _units(x: float) -> int:
+def units(x: float) -> int:
+    """A finite float in units of 2**-1074."""
     top, bottom = x.as_integer_ratio()
     return top << (UNIT_BITS + 1 - bottom.bit_length())
 

@@ -4,6 +4,7 @@ Any order, split, retraction and merge of the same outcomes gives the same tally
 """
 
 import dataclasses
+import operator
 from typing import Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from stream.breakdowns import Breakdown
 from stream.columns import Bools, Floats, Ints
 from stream.outcomes import Outcomes
 
-LEAST_P = 2.0**-40  # probabilities below it count as this much in the log loss
+FEW = 8  # up to so many outcomes, plain Python is quicker than arrays
 MOST_ERROR = 2.0**250  # larger errors are cut there, so that their fourth powers are floats
 
 
@@ -54,7 +55,9 @@ class Tally:
     def update(self, found: Outcomes) -> None:
         """Take outcomes in; those of sign -1 are taken back."""
         self.n += int(found.signs.sum())
-        if found.hit is not None:
+        if found.hit is not None and len(found) <= FEW:
+            self._judge_few(found.hit.tolist(), found)
+        elif found.hit is not None:
             self._judge(found.hit, found)
         if found.error is not None:
             self._measure(found.error, found)
@@ -118,18 +121,51 @@ class Tally:
         right = hit == 1
         self.judged += _count(signs, right | (hit == 0))
         self.hits += _count(signs, right)
-        if found.probability is None or found.brier is None or found.confidence is None:
+        if found.loss is None or found.brier is None or found.confidence is None:
             return
-        known = ~np.isnan(found.probability)
+        known = ~np.isnan(found.loss)
         self.scored += _count(signs, known)
         if found.unclassed is not None:
             self.unclassed += int((signs * found.unclassed).sum())
-        losses = 0.0 - sums.log(np.maximum(found.probability[known], LEAST_P))
-        self.loss, self.loss_squares = _add(self.loss, self.loss_squares, losses, signs[known])
+        self.loss, self.loss_squares = _add(
+            self.loss, self.loss_squares, found.loss[known], signs[known]
+        )
         self.brier, self.brier_squares = _add(
             self.brier, self.brier_squares, found.brier[known], signs[known]
         )
         self._trust(right, ~np.isnan(found.confidence) & ~np.isnan(hit), found.confidence, signs)
+
+    def _judge_few(self, hits: list[float], found: Outcomes) -> None:
+        """The same as `_judge`: truth that is late is of many cohorts, a few outcomes of each."""
+        signs = found.signs.tolist()
+        for hit, sign in zip(hits, signs, strict=True):
+            self.judged += sign if hit == hit else 0
+            self.hits += sign if hit == 1 else 0
+        if found.loss is None or found.brier is None or found.confidence is None:
+            return
+        if found.unclassed is not None:
+            self.unclassed += sum(map(operator.mul, signs, found.unclassed.tolist()))
+        columns = found.loss.tolist(), found.brier.tolist(), found.confidence.tolist()
+        for sign, hit, loss, brier, sure in zip(signs, hits, *columns, strict=True):
+            if loss == loss:
+                self.scored += sign
+                self.loss += sign * sums.units(loss)
+                self.loss_squares += sign * sums.units(loss * loss)
+                self.brier += sign * sums.units(brier)
+                self.brier_squares += sign * sums.units(brier * brier)
+            if sure == sure and hit == hit:
+                self._trust_one(hit == 1, sign, sure)
+
+    def _trust_one(self, right: bool, sign: int, confidence: float) -> None:
+        total, squares = sign * sums.units(confidence), sign * sums.units(confidence * confidence)
+        if right:
+            self.sure_hits += sign
+            self.hit_confidence += total
+            self.hit_confidence_squares += squares
+        else:
+            self.sure_misses += sign
+            self.miss_confidence += total
+            self.miss_confidence_squares += squares
 
     def _trust(self, right: Bools, sure: Bools, confidence: Floats, signs: Ints) -> None:
         for rows, count, total in (
