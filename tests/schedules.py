@@ -11,7 +11,6 @@ from agents.store import (
     Changes,
     Limits,
     OutMessage,
-    Partition,
     Prepared,
     Store,
     nothing,
@@ -86,16 +85,6 @@ class Worker:
     def close(self) -> None:
         self.run(self.client.aclose())
         self.runner.close()
-
-
-async def all_pending(partition: Partition) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    cursor = 0
-    while True:
-        cursor, some = await partition.scan_pending(cursor, enough=1)
-        found |= some
-        if cursor == 0:
-            return found
 
 
 async def keys_of(judge: Worker) -> list[bytes]:

@@ -13,8 +13,8 @@ from stream.ledger import Ledger
 from stream.pipeline import Pipeline, State
 from stream.watch import Watch
 from tests.crews import LEDGER_TPS, TPS, Crew, Hand
-from tests.schedules import all_pending
 from tests.stories import CONFIG, WATCHED
+from tests.worlds import pending
 
 OUT = ("evaluations", "alerts", "retrain-requests")
 ORDERED = ("truths-before-predictions",)  # counts that depend on what came first
@@ -53,7 +53,7 @@ async def _state(hand: Hand, number: int) -> State:
     partition = (await hand.keeper()).partition
     found = State(await partition.load())
     if hand.tp in LEDGER_TPS:
-        found.pending = await all_pending(partition)
+        found.pending = await pending(partition, enough=1)
         assert partition.pending_count == len(found.pending)
     assert partition.backlog == 0
     return found

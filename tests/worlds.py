@@ -79,11 +79,11 @@ async def commit(partition: Partition, some: Changes, next: int | None = None) -
     return prepared
 
 
-async def pending(partition: Partition) -> dict[int, bytes]:
+async def pending(partition: Partition, enough: int = 3) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     cursor = 0
     while True:
-        cursor, some = await partition.scan_pending(cursor, enough=3)
+        cursor, some = await partition.scan_pending(cursor, enough=enough)
         found |= some
         if cursor == 0:
             return found
