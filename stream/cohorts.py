@@ -34,23 +34,24 @@ class Cohorts:
     @property
     def rows(self) -> int:
         """Outcomes that became known, less those taken back."""
-        return sum(found.total().n for found in self._strata().values())
+        return sum(found.total().n for found in self.strata().values())
 
     @property
     def stands_for(self) -> int:
         """The same with the predictions that they are a sample of, by expectation."""
-        return sum(found.total().n << k for k, found in self._strata().items())
+        return sum(found.total().n << k for k, found in self.strata().items())
 
     @property
     def panes(self) -> list[int]:
         """The cohorts, in order."""
-        return sorted({pane for found in self._strata().values() for pane in found.cells})
+        return sorted({pane for found in self.strata().values() for pane in found.cells})
 
     def sample(self, exponent: int) -> "Cohorts":
         """Outcomes that are known of one prediction in 2**exponent."""
         return self.samples.setdefault(exponent, Cohorts()) if exponent else self
 
-    def _strata(self) -> "dict[int, Cohorts]":
+    def strata(self) -> "dict[int, Cohorts]":
+        """The outcomes by the exponent of the sample that they are of, 0 where all were joined."""
         return {0: Cohorts(self.cells, self.earlier), **self.samples}
 
     def cell(self, pane: int) -> Tally:
@@ -98,7 +99,7 @@ class Cohorts:
     def total(self) -> Tally:
         """All cohorts together, with all corrections, by their weights."""
         if self.samples:
-            return weighted({k: found.total() for k, found in self._strata().items()})
+            return weighted({k: found.total() for k, found in self.strata().items()})
         found = Tally()
         for tally in (*self.cells.values(), *self.earlier.values()):
             found.merge(tally)

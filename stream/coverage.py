@@ -1,6 +1,14 @@
 """Coverage: what is said of the predictions that outcomes are known of, and of how many."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from stream import figures
+from stream.ages import Census
 from stream.cohorts import Cohorts
+from stream.events import Coverage, Labels
+from stream.settings import ModelSettings
 from stream.stamps import stamp
 from stream.tallies import Tally
 
@@ -40,3 +48,61 @@ def _day(time_ms: int) -> str:
     """A time; without its hour where it is the beginning of a day."""
     text = stamp(time_ms)
     return text[:10] if text.endswith("T00:00:00.000Z") else text
+
+
+def labels_of(
+    settings: ModelSettings, census: Census, outcomes: Mapping[int, int], *, ripe: bool, late: int
+) -> Labels:
+    """What is known of the truth behind a window. outcomes: of the window, by cohort.
+
+    ripe: whether slow truth came with the quick one when the window began, for there were complete
+    cohorts. Then a window has of both what a cohort has, however young its own cohorts are.
+    """
+    places = [place for start in outcomes if (place := census.at(start)) is not None]
+    total = sum(outcomes.values())
+    young = [p for p in places if not census.complete[p]]
+    unsure = sum(outcomes[census.starts[place]] for place in young)
+    least = settings.complete_coverage
+    complete = int(np.count_nonzero(census.complete))
+    return Labels(
+        provisional=total > 0 and not ripe and total - unsure < least * total,
+        predictions=int(census.made[places].sum()),
+        labelled=int(census.labelled[places].sum()),
+        cohorts_complete=complete,
+        cohorts_provisional=len(census.starts) - complete,
+        coverage_by_age=_by_age(census, settings.pane_s),
+        delay_median_seconds=_delay(census, 0.5, settings.pane_s),
+        delay_p90_seconds=_delay(census, 0.9, settings.pane_s),
+        late=late,
+    )
+
+
+def _by_age(census: Census, pane_s: int) -> list[Coverage]:
+    """At ages that double from one pane on, and at the highest that anything is known of."""
+    ends, delays = census.delays.ends, census.delays
+    doubled = 1 << np.arange(64, dtype=np.int64)[:62]
+    places = np.unique(np.searchsorted(ends, doubled[doubled <= ends.max(initial=0)]))
+    last = [len(ends) - 1] if len(ends) else []
+    return [
+        Coverage(
+            age_seconds=int(ends[place]) * pane_s,
+            share=round(float(delays.known[place]), 6),
+            predictions=int(delays.risk[place]),
+        )
+        for place in sorted({*places.tolist(), *last})
+    ]
+
+
+def _delay(census: Census, share: float, pane_s: int) -> int | None:
+    found = census.delays.quantile(share)
+    return None if found is None else found * pane_s
+
+
+def provisional(labels: Labels) -> str:
+    """Why figures are provisional."""
+    share = labels.labelled / labels.predictions if labels.predictions else 0.0
+    return (
+        f"provisional: of {figures.count(labels.predictions)} predictions made in the same panes "
+        f"{figures.share(share)} have their truth so far, and what comes early is seldom like the "
+        "rest of it"
+    )

@@ -8,8 +8,8 @@ import msgspec
 from stream import effects, figures, gradings, judgements, soundness
 from stream.checks import check_share
 from stream.cohorts import Cohorts
-from stream.coverage import coverage
-from stream.events import Evaluation, Reading, Window, event_id
+from stream.coverage import coverage, provisional
+from stream.events import Evaluation, Labels, Reading, Window, event_id
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.references import Reference
@@ -207,7 +207,7 @@ class Known:
 
     inputs, outputs: of the newest window up to this one's end. predictions: made in the panes
     that the outcomes are of; 0 where not all of those panes are remembered. gone: rows of the
-    window whose outcomes were not kept.
+    window whose outcomes were not kept. labels: how the truth has come.
     """
 
     inputs: Moved = None
@@ -215,6 +215,7 @@ class Known:
     predictions: int = 0
     task: Task = "auto"
     gone: int = 0
+    labels: Labels | None = None
 
 
 def quality_evaluation(
@@ -230,6 +231,8 @@ def quality_evaluation(
     window_s = (of.end_ms - of.start_ms) // 1000
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
     readings = graded(of.settings, reference, tally, known.task, level, window_s)
+    if sound and known.labels is not None and known.labels.provisional:
+        readings = gradings.provisional(readings, judged=of.settings.judge_provisional)
     sure = _confidence_moved(readings)
     quality = moved([r for r in readings if r.check != SURE], ("quality",))
     return Evaluation(
@@ -248,6 +251,7 @@ def quality_evaluation(
             *([] if sound else [TAKEN_BACK]),
             *gradings.notes(reference, readings),
         ],
+        labels=known.labels,
     )
 
 
@@ -266,6 +270,8 @@ def _coverage(of: Subject, cohorts: Cohorts, known: Known, tally: Tally) -> list
     notes = coverage(cohorts, tally, known.predictions, of.settings.pane_s * 1000)
     if known.gone:
         notes.append(f"{known.gone:,} rows are left out: their counts were not kept that long")
+    if known.labels is not None and known.labels.provisional:
+        notes.append(provisional(known.labels))
     return notes
 
 

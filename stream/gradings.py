@@ -4,6 +4,8 @@ By Holm's procedure, as its data: at the inflation of each metric's variance whe
 shows it, else as if outcomes knew nothing of each other.
 """
 
+import msgspec
+
 from stream.checks import holm
 from stream.events import Reading
 from stream.grades import Grade
@@ -13,6 +15,7 @@ from stream.references import Reference
 from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
 
+PROVISIONAL = "provisional"  # a detail of readings: the truth that takes its time is missing
 SURE = "confidence"  # explains, and is never judged
 UNCALIBRATED = (
     "quality is uncalibrated: its levels take the outcomes of a window for independent of each "
@@ -69,6 +72,18 @@ def inflation_of(
         return None
     windows = max(2, calibration.windows_of_reference(window_s))
     return Inflation(max(1.0, found) * (1 + rows / max(1, reference.rows)), windows - 1)
+
+
+def provisional(readings: list[Reading], *, judged: bool) -> list[Reading]:
+    """Readings of provisional figures: marked, and what they say taken back unless it is wanted."""
+    marked = [msgspec.structs.replace(r, details=r.details | {PROVISIONAL: 1}) for r in readings]
+    if judged:
+        return marked
+    unjudged = "not-enough-data"
+    return [
+        msgspec.structs.replace(r, verdict=unjudged, reason=f"provisional, not judged: {r.reason}")
+        for r in marked
+    ]
 
 
 def notes(reference: Reference | None, readings: list[Reading]) -> list[str]:

@@ -56,6 +56,18 @@ class ModelSettings:
     """How long after its prediction the truth still counts, and a prediction waits for it."""
     expects_truth: bool = True
     """False: no truth will come, so no prediction waits for it. One sent twice counts twice."""
+    complete_coverage: float = 0.9
+    """Share of a cohort's predictions (those of one pane) whose truth must have come before it
+    counts as complete; also complete is one to which less than the rest of its truth came in the
+    second half of its age. Figures of a window are provisional until complete cohorts make up that
+    share of its outcomes, or were there when it began. 0: nothing is provisional."""
+    complete_age_s: int = 0
+    """Age from which a cohort is complete whatever has come of its truth. 0: `horizon_s`."""
+    judge_provisional: bool = False
+    """Whether provisional figures are judged and raise alerts: the truth that comes first is
+    seldom like the rest of it. Otherwise they are shown and nothing is said of them."""
+    retrain_on_provisional: bool = False
+    """Whether provisional figures are enough to ask for retraining; needs `judge_provisional`."""
     panes_kept: int = 1_000
     """Panes of history that are kept, for windows and for late rows."""
     # checks
@@ -169,6 +181,13 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
             "panes_kept",
             s.panes_kept * s.pane_s >= s.reach_s,
             f"enough for the longest window{' and the one before' * (s.reference != 'fixed')}",
+        ),
+        ("complete_coverage", 0 <= s.complete_coverage <= 1, "between 0 and 1"),
+        ("complete_age_s", 0 <= s.complete_age_s <= s.horizon_s, "0 to horizon_s"),
+        (
+            "retrain_on_provisional",
+            s.judge_provisional or not s.retrain_on_provisional,
+            "false where judge_provisional is",
         ),
         ("false_alarms_per_month", s.false_alarms_per_month > 0, "more than 0"),
         ("significance", 0 < s.significance <= 1, shares),

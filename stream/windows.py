@@ -23,7 +23,8 @@ class Pane:
     """The merged shares of one pane. names: of the shares that are in.
 
     packed: by reference, as bytes: a share in memory has a number for every edge of the
-    reference, most of them 0. gone: rows of shares that were not kept that long.
+    reference, most of them 0. gone: rows of shares that were not kept that long. later: outcomes of
+    shares that were sealed after the first, by name.
     """
 
     names: set[ShareName] = dataclasses.field(default_factory=set)
@@ -31,6 +32,7 @@ class Pane:
     sample: Sample | None = None
     cohorts: Cohorts = dataclasses.field(default_factory=Cohorts)
     gone: int = 0
+    later: dict[ShareName, Cohorts] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ class Windows:
         if raw is None:
             pane.gone += name.rows
         elif self.kind == "quality":
-            pane.cohorts.merge(Cohorts.from_bytes(raw))
+            found = Cohorts.from_bytes(raw)
+            pane.cohorts.merge(found)
+            if name.revision:
+                pane.later[name] = found
         elif name.reference:
             _merge(pane, raw, references[name.reference])
         else:
@@ -170,6 +175,11 @@ class Windows:
     def rows(self, pane: int) -> int:
         """How many rows were named for a pane."""
         return sum(name.rows for name in self.named.get(pane, ()))
+
+    def late(self, end_ms: int, window_ms: int) -> int:
+        """How many rows of a window were named after its pane was sealed."""
+        panes = self._starts(end_ms, window_ms, self.named)
+        return sum(n.rows for pane in panes for n in self.named[pane] if n.revision)
 
     def rows_in(self, end_ms: int, window_ms: int) -> int:
         """The same for a window."""

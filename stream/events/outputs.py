@@ -61,6 +61,34 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     action: str
 
 
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of predictions whose truth has come by an age; `predictions`: watched up to it."""
+
+    age_seconds: int
+    share: float
+    predictions: int
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known, and not known, of the truth that figures of quality rest on.
+
+    `provisional`: whether the figures are. `predictions`, `labelled`: in all cohorts that outcomes
+    of the window are of, so far. Cohorts, coverage by age and delays: of all that are remembered.
+    Delays are of all predictions: null where the truth of that share has not come yet. `late`:
+    outcomes of the window that were known after its pane was sealed.
+    """
+
+    provisional: bool
+    predictions: int
+    labelled: int
+    cohorts_complete: int
+    cohorts_provisional: int
+    coverage_by_age: list[Coverage] = []
+    delay_median_seconds: int | None = None
+    delay_p90_seconds: int | None = None
+    late: int = 0
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad."""
 
@@ -77,6 +105,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[Reading]
     verdict: Verdict
     notes: list[str] = []
+    labels: Labels | None = None
 
 
 class Sureness(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from stream.alerts import QUIET, Rule, Seen, step
 from stream.cohorts import Cohorts
 from stream.evaluations import UNJUDGED, Subject, by_cause, gone_reading, suffix_of
 from stream.events import Data, Evaluation, Reading
+from stream.gradings import PROVISIONAL
 from stream.groups import Move
 from stream.monitor.memory import Fact, Memory, Shown
 from stream.monitor.telling import News, Sight, tell, tell_all
@@ -74,6 +75,8 @@ def _seen(reading: Reading, least: int) -> Seen:
     """What an alert makes of a reading. Few rows that show nothing cannot start one, but end one:
     what made it fire is not there any more. Else alerts of quiet models would never end.
     """
+    if reading.verdict in UNJUDGED and PROVISIONAL in reading.details:
+        return "unknown"
     if reading.verdict in UNJUDGED and (reading.p_value is None or reading.n < least):
         return "unknown"
     return "bad" if reading.verdict == "moved" else "good"
@@ -91,10 +94,12 @@ def _remember(m: Memory, sight: Sight, quiet: bool) -> None:
 
 def consider(m: Memory, of: Subject, found: Evaluation) -> None:
     """Ask for retraining where quality alerts fire, and nothing speaks against it."""
+    if found.labels and found.labels.provisional and not m.settings.retrain_on_provisional:
+        return
     causes = [
         cause
         for cause, state in sorted(m.alerts.items())
-        if state.state == "firing" and m.shown[cause].reading.role == "quality"
+        if state.state == "firing" and _counts(m, m.shown[cause].reading)
     ]
     if not causes:
         return
@@ -106,6 +111,12 @@ def consider(m: Memory, of: Subject, found: Evaluation) -> None:
         request = retrain_request(of, told, found, m.owner)
         m.retraining = requested(request.id, of.end_ms)
         m.publish(request)
+
+
+def _counts(m: Memory, reading: Reading) -> bool:
+    """Whether a reading is a reason to retrain."""
+    provisional = PROVISIONAL in reading.details and not m.settings.retrain_on_provisional
+    return reading.role == "quality" and not provisional
 
 
 def _limits(m: Memory) -> Limits:

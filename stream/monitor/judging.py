@@ -22,7 +22,7 @@ from stream.evaluations import (
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
-from stream.monitor import alarms, sensing, silences, state
+from stream.monitor import aging, alarms, sensing, silences, state
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
@@ -90,6 +90,8 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
         if kind == "inputs":
             m.begin(end - m.pane_ms)
         sensing.feed(m, kind, end)
+        if kind == "quality":
+            aging.count(m, end - m.pane_ms)
         if kind == "inputs":
             silences.rows_again(m, end)
         _evaluate(m, kind, end, leisure)
@@ -131,6 +133,8 @@ def _again(m: Memory, kind: Kind, end: int, leisure: Leisure) -> None:
     """Evaluate a window once more, with what came late. Alerts stay as they are."""
     m.touched = m.judged = True
     revision = m.progress[kind].revisions.get(end, 0) + 1
+    if kind == "quality":
+        aging.count_late(m, end - m.pane_ms)
     evaluations = [
         _evaluation(m, kind, _subject(m, end, window_s, revision), window_s, leisure)
         for window_s in m.settings.windows_s
@@ -157,7 +161,7 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
     reference = m.reference_at(of.end_ms - m.pane_ms)
     if kind == "quality":
         cohorts = m.windows["quality"].cohorts(of.end_ms, window_ms)
-        return quality_evaluation(of, reference, cohorts, _known(m, of.end_ms, window_s, cohorts))
+        return quality_evaluation(of, reference, cohorts, _known(m, of, window_s, cohorts))
     if reference is None:
         return _unreferenced(m, of)
     windows, merged = m.windows["inputs"], _compared(m, of, window_ms, reference)
@@ -188,7 +192,8 @@ def _compared(m: Memory, of: Subject, window_ms: int, reference: Reference) -> M
     return dataclasses.replace(merged, against=Previous(before.share, start_ms))
 
 
-def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
+def _known(m: Memory, of: Subject, window_s: int, cohorts: Cohorts) -> Known:
+    end = of.end_ms
     seen = [at for at in m.history.get(window_s, {}) if end - window_s * 1000 < at <= end]
     inputs, outputs = m.history[window_s][max(seen)] if seen else (None, None)
     task: Task = m.settings.task
@@ -196,7 +201,8 @@ def _known(m: Memory, end: int, window_s: int, cohorts: Cohorts) -> Known:
     if task == "auto" and reference is not None:
         task = reference.task  # type: ignore[assignment]
     gone = m.windows["quality"].gone(end, window_s * 1000)
-    return Known(inputs, outputs, _predictions(m, end, cohorts), task, gone)
+    labels = aging.labels(m, of, cohorts, aging.census(m, end))
+    return Known(inputs, outputs, _predictions(m, end, cohorts), task, gone, labels)
 
 
 def _predictions(m: Memory, end: int, cohorts: Cohorts) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stream.ages import Ages
 from stream.alerts import AlertState
 from stream.books import model_key
 from stream.changes import Changes, OutMessage
@@ -69,6 +70,7 @@ class Memory:
     silences: by length of windows, since when the silence lasted that was told last. patience_ms:
     the longest that was none, for its rows came after all.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
+    ages: how the truth of its cohorts has come, where truth is expected.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -91,6 +93,7 @@ class Memory:
         self.began_ms: int | None = None
         self.silences: dict[int, int] = {}
         self.patience_ms = 0
+        self.ages = Ages(settings) if settings.expects_truth else None
         self.owner = settings.owner
         self.owner_ms = -1
         self.counts: dict[str, int] = {}

@@ -1,13 +1,14 @@
 """Receiving: what a message from a ledger partition changes in a monitor's memory."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import msgspec
 
 from stream.events import Limits, ModelRegistered, Rejected, Retraining, decode_control
 from stream.monitor.memory import KINDS, Memory
 from stream.retraining import RANKS, Answer, Progress, answered
-from stream.signals import Kind, Signals
+from stream.signals import Kind, ShareName, Signals
 
 MAX_COUNTS = 100  # kinds of rows that were counted only
 
@@ -21,6 +22,7 @@ def receive(m: Memory, signals: Signals) -> bool:
     _activate(m, signals)
     for kind in KINDS:
         _named(m, kind, m.windows[kind].name(signals.sealed))
+    _late(m, signals.sealed)
     _hold(m, signals)
     for reason, rows in signals.counts.items():
         if reason in m.counts or len(m.counts) < MAX_COUNTS:
@@ -58,6 +60,17 @@ def _named(m: Memory, kind: Kind, panes: list[int]) -> None:
         m.changes.put(f"names-{kind}/{m.key}/{pane}", msgspec.msgpack.encode(names))
         if pane + m.pane_ms <= m.progress[kind].done_ms:
             m.progress[kind].late.add(pane + m.pane_ms)
+        if kind == "inputs" and m.ages is not None:
+            m.ages.name(pane, m.windows[kind].rows(pane))
+
+
+def _late(m: Memory, sealed: Iterable[ShareName]) -> None:
+    """Remember which outcomes are still to be counted of panes that have been."""
+    done = m.progress["quality"].done_ms
+    late = {n for n in sealed if n.kind == "quality" and n.pane + m.pane_ms <= done}
+    if late and m.ages is not None:
+        m.ages.late |= late
+        m.ages.touched = True
 
 
 def _hold(m: Memory, signals: Signals) -> None:

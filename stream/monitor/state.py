@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from stream.ages import Ages
 from stream.alerts import AlertState
 from stream.changes import Changes
 from stream.clocks import Clocks
@@ -48,6 +49,8 @@ def forget(m: Memory, kind: Kind) -> None:
         m.progress[kind].revisions.pop(pane + m.pane_ms, None)
         m.changes.delete(f"fact-{kind}/{m.key}/{pane}")
         m.changes.delete(f"names-{kind}/{m.key}/{pane}")
+        if kind == "inputs" and m.ages is not None:
+            m.ages.forget_name(pane)
     oldest = m.kept_from("inputs")
     m.history = {
         window_s: {end: seen for end, seen in known.items() if end > oldest}
@@ -70,6 +73,8 @@ def save(m: Memory) -> Changes:
             watched.dirty = False
     if m.touched:
         changes.put(f"monitor/{m.key}", msgspec.msgpack.encode(_progress(m)))
+    if m.ages is not None and m.ages.touched:
+        changes.put(f"ages/{m.key}", m.ages.to_bytes())
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
     m.touched = m.judged = False
@@ -113,6 +118,7 @@ def _progress(m: Memory) -> dict[str, Any]:
             "counts": m.counts,
         }
         | ({} if m.began_ms is None else {"began": m.began_ms})
+        | ({} if m.ages is None else {"ages": True})
     )
 
 
@@ -149,9 +155,25 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
     m.clocks.quiets = {partition: tuple(quiet) for partition, quiet in quiets.items()}
     (owner, m.owner_ms), m.counts = s["owner"], s["counts"]
     m.began_ms = s.get("began")  # an earlier release had none
+    if m.ages is not None and "ages" not in s:
+        _begin_ages(m)
     m.owner = owner if m.owner_ms >= 0 else m.settings.owner
     m.touched = m.judged = False
     return m
+
+
+def _begin_ages(m: Memory) -> None:
+    """An earlier release, which was the last to write, counted no ages: what is from then on is."""
+    since_ms = max(progress.done_ms for progress in m.progress.values())
+    m.ages = Ages(m.settings, since_ms)
+    m.ages.begun = m.ages.touched = True
+
+
+def _load_ages(m: Memory, raw: bytes) -> None:
+    if m.ages is None:
+        m.changes.delete(f"ages/{m.key}")
+    elif not m.ages.begun and not m.ages.load(raw):
+        _begin_ages(m)
 
 
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
@@ -172,6 +194,8 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_detector(m, urllib.parse.unquote(rest), raw)
     elif kind == "alerts":
         _load_alerts(m, _decoded(raw))
+    elif kind == "ages":
+        _load_ages(m, raw)
     elif kind == "held":
         at, held = tuple(map(int, rest.split("-"))), decode_signals(raw).series
         for one in KINDS:
@@ -179,6 +203,8 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
     elif kind.startswith("names-"):
         rows = msgspec.msgpack.decode(raw)
         m.windows[_kind(kind)].name(ShareName(*row) for row in rows)
+        if m.ages is not None and _kind(kind) == "inputs":
+            m.ages.name(int(rest), m.windows["inputs"].rows(int(rest)))
     elif kind.startswith("fact-"):
         first, last, sources = msgspec.msgpack.decode(raw)
         told = {(topic, part): (a, b) for topic, part, a, b in sources}
