@@ -25,6 +25,7 @@ from stream.stamps import span
 NAMED = 8  # features named in a line
 CHECKS = {
     "ks": "numbers, by Kolmogorov-Smirnov",
+    "mmd": "vectors as a whole, by maximum mean discrepancy",
     "chi-square": "categories, by chi-square",
     "missing": "shares of missing values",
     "quality": "quality, once truth is known",

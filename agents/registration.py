@@ -111,6 +111,7 @@ def build(
         quality=_quality(prediction, label, scores),
         categorical=roles.categorical,
         max_categories=roles.max_categories,
+        whole_vectors=settings.whole_vectors,
     )
     for name in sorted(roles.weights.keys() - reference.units):
         units = sorted(reference.units)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stream.discrepancies import Moments
 from stream.pulses import PulseLaw
 from stream.settings import DAY_S, MONTH_S, ModelSettings, Seasonality
 from stream.stamps import short
@@ -21,6 +22,7 @@ GAPS = (1, 2, 4, 8, 24)  # quiet panes that end an episode; `clear` of the setti
 DENSER = 1.25  # so much more rows a pane than the reference had are taken as they come
 # of a document: what earlier releases did not know, and what it is where there is none of it
 LATER: dict[str, object] = {"season": "none", "missing": {}, "quality": {}, "detectors": {}}
+LATER |= {"wholes": {}}
 SPLIT = frozenset(("features", "missing"))  # each event of a reference has its own features'
 OUTPUT = "output:"
 # windows of reference from which a budget is kept: measured by simulation, see `bench decisions`
@@ -65,7 +67,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features, outputs: variance inflation by name, of categories too, one figure for each of
     `windows`. season: by which hours rows were compared. missing: inflation of the share of missing
     values, of outputs as `output:NAME`; quality: that of metrics. detectors: how often
-    each fires by chance, by what its alerts are called by.
+    each fires by chance, by what its alerts are called by. wholes: of a vector the three moments of
+    a row's covariance in windows of each length, and from how many windows they are.
     """
 
     seed: int
@@ -81,6 +84,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: dict[str, tuple[float, ...]] = {}
     quality: dict[str, tuple[float, ...]] = {}
     detectors: dict[str, PulseLaw] = {}
+    wholes: dict[str, tuple[tuple[float, float, float, int], ...]] = {}
 
     def document(self) -> dict[str, Any]:
         """Plain values for JSON; `from_document` reads them back to the bit.
@@ -119,6 +123,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if rows is None:
             return found
         return denser(found, rows * self.pane_s / window_s, self.rows_a_pane)
+
+    def whole(self, vector: str, window_s: int) -> Moments | None:
+        """What chance does to a vector as a whole in windows of a length, if known."""
+        known, lengths = self.wholes.get(vector), [w.window_s for w in self.windows]
+        if not known or window_s not in lengths:
+            return None
+        return Moments(*known[lengths.index(window_s)])
 
     def of_window(self, window_s: int) -> WindowLaw | None:
         """The law of windows of this length, if known."""
@@ -165,13 +176,17 @@ def _rules(c: Calibration) -> list[tuple[bool, str]]:
     kinds = (c.features, c.outputs, c.missing, c.quality)
     figures = [x for kind in kinds for many in kind.values() for x in many]
     laws = [law for window in c.windows for law in window.laws]
-    lengths = {len(many) for kind in kinds for many in kind.values()}
+    lengths = {len(many) for kind in (*kinds, c.wholes) for many in kind.values()}
     return [
         (c.pane_s > 0 and c.panes > 0 and c.rows_a_pane > 0, "must be of panes with rows"),
         (len(c.windows) <= MAX_WINDOWS, f"has more than {MAX_WINDOWS} windows"),
         (all(w.window_s > 0 for w in c.windows), "has a window of no length"),
         (lengths <= {len(c.windows)}, f"must have {len(c.windows)} figures a feature"),
         (all(math.isfinite(x) and x > 0 for x in figures), "has an inflation that is not above 0"),
+        (
+            all(Moments(*x).sound() for many in c.wholes.values() for x in many),
+            "has moments that cannot be",
+        ),
         (
             all(
                 p.rows > 0 and p.evidence_s > 0 and 0 <= p.pulses < math.inf and p.dispersion >= 1

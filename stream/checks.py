@@ -11,10 +11,11 @@ from typing import Literal
 
 from stream import effects, figures, minimums, soundness
 from stream.columns import Ints
+from stream.embeddings import joints, mmd, told
 from stream.events import Reading
 from stream.features import FeatureReference, Kind, Role
 from stream.folds import folded
-from stream.judgements import Chance, chances, inflated, often, other_level
+from stream.judgements import MMD, Chance, chances, inflated, often, other_level
 from stream.leisure import ALWAYS, Leisure
 from stream.measures import Comparison, Detail, Measure, chi_square, ks, missing
 from stream.previous import Previous
@@ -29,9 +30,12 @@ Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Check:
-    """A line of the registry: the kind of feature (None: any), what it does, and how."""
+    """A line of the registry: the kind of feature (None: any), what it does, and how.
 
-    kind: Kind | None
+    Of a vector as a whole it is a comparison of one of its numbers that has the whole with it.
+    """
+
+    kind: Kind | Literal["vector"] | None
     about: str
     measure: Callable[[Comparison], Measure]
 
@@ -39,6 +43,7 @@ class Check:
 CHECKS: dict[str, Check] = {
     "ks": Check("number", "two-sample Kolmogorov-Smirnov against the reference", ks),
     "chi-square": Check("category", "chi-square over the reference's categories", chi_square),
+    MMD: Check("vector", "maximum mean discrepancy of a vector as a whole", mmd),
     "missing": Check(None, "share of missing and infinite values", missing),
     "type": Check("number", "share of words where numbers were", soundness.typed),
     "constant": Check(None, "one value in all rows, where there were several", soundness.constant),
@@ -47,6 +52,7 @@ CHECKS: dict[str, Check] = {
 }
 OF_WHOLE = ("range", "new-category")  # are about all that the reference has
 MAIN: dict[Kind, str] = {"number": "ks", "category": "chi-square"}
+OF_FEATURES = (*MAIN.values(), MMD)  # all others are of the data
 
 
 def measure(comparison: Comparison, check: str) -> Measure:
@@ -77,7 +83,7 @@ def judge(m: Measure, level: float | None, chance: Chance | None = None) -> Read
     return Reading(
         check=m.check,
         subject=m.subject,
-        role=m.comparison.role if m.check in MAIN.values() else "data",
+        role=m.comparison.role if m.check in OF_FEATURES else "data",
         statistic=m.statistic,
         p_value=m.p_value,
         level=level if chance is None else chance.level,
@@ -158,9 +164,14 @@ def check_share(
     compared with in place of the whole reference.
     """
     found: list[Measure] = []
+    before = against if isinstance(against, Previous) else None
+    whole = joints(reference, share, settings, window_s, before)
     for role, feature in reference.watched(settings.ignore):
         leisure.between()
-        found += measures(_comparison(role, feature, share, settings, against))
+        comparison = _comparison(role, feature, share, settings, against)
+        found += measures(comparison)
+        if role == "input" and feature.name in whole:
+            found.append(mmd(dataclasses.replace(comparison, joint=whole[feature.name])))
     calibrated = chances(reference, found, settings, window_s)
     fewer = inflated(reference, found, settings, window_s)
     units = folded([*zip(found, calibrated, fewer, strict=True)], reference)
@@ -173,8 +184,8 @@ def check_share(
         x.chance(at, settings) if x and at is not None else c
         for x, at, c in zip(fewer, levels, sure, strict=True)
     ]
-    told = [u.told(m, at) for u, m, at in zip(units, found, levels, strict=True)]
-    return [judge(m, at, c) for m, at, c in zip(told, levels, sure, strict=True)]
+    said = [u.told(m, at) for u, m, at in zip(units, found, levels, strict=True)]
+    return told([judge(m, at, c) for m, at, c in zip(said, levels, sure, strict=True)])
 
 
 def _comparison(

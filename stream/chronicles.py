@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 
 from stream.bootstraps import Plan, calibrate
-from stream.calibrations import lengths
+from stream.calibrations import Calibration, lengths
 from stream.columns import Column, Floats, Ints
+from stream.discrepancies import moments_of_windows
 from stream.events.times import FIRST_MS
 from stream.features import FeatureReference, Kind
 from stream.hours import SEASONS, hours_of
@@ -77,6 +78,8 @@ def calibrated(
     if made is not None and settings.detectors:
         laws = _rehearsed(reference, features, losses or {}, (times_ms, panes), settings)
         made = msgspec.structs.replace(made, detectors=laws)
+    if made is not None and reference.wholes and season == "none":
+        made = msgspec.structs.replace(made, wholes=_wholes(reference, features, panes, made))
     return dataclasses.replace(reference, calibration=made)
 
 
@@ -100,6 +103,21 @@ def _by_hour(
         features={n: told(f, features) for n, f in reference.features.items()},
         outputs={n: told(f, outputs) for n, f in reference.outputs.items()},
     )
+
+
+def _wholes(
+    reference: Reference, features: Mapping[str, Column], panes: Panes, made: Calibration
+) -> dict[str, tuple[tuple[float, float, float, int], ...]]:
+    """What chance does to vectors as a whole, in windows of the lengths that are calibrated."""
+    lengths = [window.window_s // made.pane_s for window in made.windows]
+    found: dict[str, tuple[tuple[float, float, float, int], ...]] = {}
+    for name, whole in reference.wholes.items():
+        steps = whole.steps(features[n] for n in reference.vectors.elements[name])
+        counts = whole.tabulated(steps, panes.number, panes.count)
+        moments = [moments_of_windows(counts, length, made.days) for length in lengths]
+        known = tuple(dataclasses.astuple(one) for one in moments if one is not None)
+        found |= {name: known} if len(known) == len(lengths) else {}
+    return found
 
 
 def _rehearsed(

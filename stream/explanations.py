@@ -8,13 +8,15 @@ from stream import effects, figures
 from stream.calibrations import promise
 from stream.evaluations import level_of
 from stream.features import FeatureReference, Role
-from stream.judgements import allowed_of, beside
+from stream.judgements import allowed_of, beside, wholes
 from stream.prospects import SHIFTS_SD, Found, limits, prospect
 from stream.pulses import causes, laws_of, level_of_pulses, month_of
 from stream.quality import METRICS
 from stream.references import Reference
 from stream.seasons import unfit
 from stream.settings import ModelSettings
+from stream.vectors import left_out
+from stream.wholes import LEAST_ROWS, MOST_NUMBERS
 
 NAMED = 8  # features named in a line
 
@@ -153,6 +155,7 @@ def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, 
     quality = dict.fromkeys([*reference.quality, *settings.objectives])
     found = {
         "ks": [name for name, f in known if f.kind == "number"],
+        "mmd": wholes(reference, settings),
         "chi-square": [name for name, f in known if f.kind == "category"],
         "missing": [name for name, f in known if f.missing],
         "quality": [name for name in quality if name in METRICS] * settings.expects_truth,
@@ -196,6 +199,7 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     """What is judged without calibration though the reference has a time order, and the like."""
     found = [why] if reference and (why := unfit(reference, settings.seasonality)) else []
     watched = _watched(reference, settings)
+    found += _apart(reference, settings) if reference is not None else []
     if reference is not None and reference.calibration is not None:
         known = reference.calibration
         plain = [name for name in ("missing", "quality") if name in watched]
@@ -212,6 +216,23 @@ def _lacks(reference: Reference | None, settings: ModelSettings) -> list[str]:
     if settings.expects_truth and reference is not None and "quality" not in watched:
         found.append("quality on the reference is not known, and no objective is set")
     return found
+
+
+def _apart(reference: Reference, settings: ModelSettings) -> list[str]:
+    """Vectors that are compared number by number alone."""
+    known = wholes(reference, settings)
+    names = [
+        n for n in reference.vectors.elements if n not in known and not left_out(n, settings.ignore)
+    ]
+    if not names or not settings.whole_vectors:
+        return []
+    why = (
+        "the reference has no wholes: it is of an earlier release or of raw values, has fewer than "
+        f"{LEAST_ROWS} rows that lack nothing, or vectors of more than {MOST_NUMBERS:,} numbers"
+    )
+    if settings.seasonality != "none":
+        why = f"hours are compared, by seasonality = {settings.seasonality}"
+    return [f"{figures.listed(names, NAMED)}: not compared as a whole, for {why}"]
 
 
 def _too_short(reference: Reference, settings: ModelSettings) -> list[str]:

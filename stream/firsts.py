@@ -30,6 +30,7 @@ def first_reference(model: str, version: str, sample: Sample, settings: ModelSet
         confidence=_confidence(sample, order, settings.positive),
         task=settings.task,
         max_categories=settings.max_categories,
+        whole_vectors=settings.whole_vectors,
     )
 
 

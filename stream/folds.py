@@ -63,7 +63,11 @@ def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
     for place, (m, chance, fewer) in enumerate(found):
         c = m.comparison
         vector = reference.vectors.unit(c.feature.name, c.role)
-        key = (vector, m.check, chance is None) if vector != c.feature.name else (place,)
+        key = (
+            (vector, m.check, chance is None)
+            if vector != c.feature.name and not m.about
+            else (place,)
+        )
         groups.setdefault(key, []).append((m, chance, fewer))
     return [
         _vector(str(key[0]), members, reference) if len(key) > 1 else Unit(*members[0])

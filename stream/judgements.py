@@ -12,10 +12,13 @@ from scipy import special, stats
 
 from stream import effects, figures
 from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, promise
-from stream.measures import Detail, Measure
+from stream.measures import Detail, Joint, Measure
 from stream.pulses import rest
 from stream.references import Reference
 from stream.settings import ModelSettings
+from stream.vectors import left_out
+
+MMD = "mmd"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ def often(p_value: float, settings: ModelSettings) -> str:
     return figures.months(p_value * settings.evaluations_a_month)
 
 
+def wholes(reference: Reference, settings: ModelSettings) -> list[str]:
+    """Vectors that are looked at as a whole: none of whose numbers is left out, and by no hour."""
+    if settings.seasonality != "none" or not settings.whole_vectors:
+        return []
+    elements = reference.vectors.elements
+    return [
+        n for n in reference.wholes if not any(left_out(e, settings.ignore) for e in elements[n])
+    ]
+
+
 def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]:
     """Alarms a month that the inputs' evaluations may spend: on calibrated numbers, on the rest.
 
@@ -58,6 +71,7 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     numbers = len({(role, unit(f.name, role)) for role, f in known if f.kind == "number"})
     others = sum(f.kind == "category" for _, f in known)
     others += len({(role, unit(f.name, role)) for role, f in known if f.missing})
+    others += len(wholes(reference, settings))
     total = max(1, numbers + others)
     return month * numbers / total, month * others / total
 
@@ -128,6 +142,8 @@ def inflated(
 
 def _inflated(m: Measure, known: Calibration, window_s: int) -> Inflated | None:
     c = m.comparison
+    if c.joint is not None:
+        return _of_whole(m, c.joint)
     if m.check not in ("chi-square", "missing") or m.p_value is None:
         return None
     name = c.feature.name
@@ -141,6 +157,15 @@ def _inflated(m: Measure, known: Calibration, window_s: int) -> Inflated | None:
     freedom = max(1, int(str(m.details.get("cells", 2))) - 1)
     p = stats.chi2.sf(stats.chi2.isf(m.p_value, freedom) / inflation, freedom)
     return Inflated(float(p), inflation, freedom)
+
+
+def _of_whole(m: Measure, joint: Joint) -> Inflated | None:
+    if m.p_value is None or m.statistic is None:
+        return None
+    usual, plain = joint.usual, joint.whole.moments
+    p = max(m.p_value, usual.chance(m.statistic / joint.grown))
+    inflation = max(1.0, joint.grown * usual.first / plain.first)
+    return Inflated(p, inflation, max(1, round(usual.freedom)))
 
 
 def other_level(

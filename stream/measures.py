@@ -7,9 +7,11 @@ import numpy as np
 
 from stream import categories, effects, figures, ranks
 from stream.columns import Ints
+from stream.discrepancies import Moments
 from stream.events import Effect
 from stream.features import FeatureReference, Role
 from stream.settings import ModelSettings
+from stream.wholes import Whole
 
 Detail = float | int | str | list[float | int | str | None] | None
 QUARTILES = (0.25, 0.5, 0.75)
@@ -19,6 +21,22 @@ UNSEEN = 0.005  # share of the reference inside one bin from which a sentence sa
 OTHER = "other categories"  # those the reference has not, or not among its most frequent
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """A vector as a whole: its places' counts, known and live (`stream.wholes`).
+
+    usual: what chance does to such a window; grown: how much more to one whose panes hold more
+    rows than those it is known from.
+    """
+
+    name: str
+    whole: Whole
+    known: Ints
+    live: Ints
+    usual: Moments
+    grown: float = 1.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
     """What a check looks at: one feature's counts, shape (width,), and names it has not seen.
@@ -26,6 +44,7 @@ class Comparison:
     ranked: where hours are compared, what was expected and found of each rank within the hour;
     the feature's counts are then those of the window's hours (`stream.seasons`). whole: the
     feature in the reference, where its counts are others here; words: of what they are.
+    joint: where the feature is a number of a vector that is looked at as a whole.
     """
 
     feature: FeatureReference
@@ -36,6 +55,7 @@ class Comparison:
     ranked: tuple[Ints, Ints] | None = None
     whole: FeatureReference | None = None
     words: str = ""
+    joint: Joint | None = None
 
     @property
     def of_whole(self) -> "Comparison":

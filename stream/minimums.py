@@ -10,8 +10,9 @@ import numpy as np
 from scipy import special, stats
 
 from stream import effects
+from stream.discrepancies import answer_of
 from stream.features import FeatureReference
-from stream.measures import Measure, unusable
+from stream.measures import Joint, Measure, unusable
 
 SHARES = frozenset({"chi-square", "missing", "type"})
 
@@ -29,6 +30,8 @@ def rows_needed(m: Measure, level: float, inflation: float = 1.0) -> int | None:
     if m.check == "ks":
         gap = gap_of_floor(m.comparison.feature, m.effect.floor, m.effect.unit)
         rows = for_gap(gap, level, settings.power)
+    elif m.comparison.joint is not None:
+        rows = for_whole(m.comparison.joint, m.effect.floor, level, settings.power)
     elif m.check in SHARES:
         rows = for_share(nearest_half(m), m.effect.floor, _freedom(m), level, settings.power)
     else:
@@ -56,6 +59,20 @@ def for_share(share: float, change: float, freedom: int, level: float, power: fl
     critical = stats.chi2.isf(level, freedom)
     shift = float(special.chndtrinc(critical, freedom, 1 - power))
     return shift * share * (1 - share) / change**2
+
+
+def for_whole(joint: Joint, shift: float, level: float, power: float) -> float:
+    """The same of the discrepancy of a vector as a whole, for a shift along one line.
+
+    Its statistic grows by the rows' answer to the shift, and varies the more, the larger it is.
+    """
+    moments, answer = joint.whole.moments, answer_of(joint.known, joint.whole.breadth)
+    if shift <= 0 or answer <= 0:
+        return math.inf
+    beyond, against = moments.critical(level) - moments.first, max(special.ndtri(power), 0.0) ** 2
+    middle = beyond + 2 * against * moments.second / moments.first
+    spread = middle**2 - beyond**2 + 2 * against * moments.second
+    return float((middle + math.sqrt(max(0.0, spread))) / (shift**2 * answer))
 
 
 def for_mean(change: float, level: float, power: float) -> float:

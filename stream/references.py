@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import xxhash
 
-from stream import calibrations, importances
+from stream import calibrations, importances, wholes
 from stream.calibrations import Calibration
 from stream.columns import Column, Floats, column_of
 from stream.features import (
@@ -26,6 +26,7 @@ from stream.features import (
 from stream.pieces import pieces, together
 from stream.settings import Seasonality
 from stream.vectors import Vectors, left_out
+from stream.wholes import Whole
 
 __all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
 MAX_PARTS = 10_000
@@ -50,6 +51,7 @@ class _Event(msgspec.Struct):
     quality: dict[str, float] = {}
     calibration: dict[str, Any] | None = None
     weights: dict[str, float] = {}
+    wholes: dict[str, dict[str, Any]] = {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class Reference:
     quality: metrics measured on the reference, by name. rows: rows it was made of. task: one of
     "classification", "regression", "auto" (not known). calibration: what its rows' order in time
     shows, where they have times. weights: how much a change of a feature weighs, by its name.
+    wholes: how vectors are looked at as a whole, by name; references of earlier releases have none.
     """
 
     model: str
@@ -70,6 +73,7 @@ class Reference:
     task: str = "auto"
     calibration: Calibration | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    wholes: Mapping[str, Whole] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def vectors(self) -> Vectors:
@@ -107,6 +111,7 @@ class Reference:
         calibration = self.calibration and self.calibration.document()
         given = {"calibration": calibration} if calibration else {}
         given |= importances.part(self.weights, self.weights)
+        given |= wholes.part(self.wholes, self.features)
         return {
             "model": self.model,
             "version": self.version,
@@ -133,8 +138,11 @@ class Reference:
         numeric: Collection[str] = (),
         max_edges: int = MAX_EDGES,
         max_categories: int = MAX_CATEGORIES,
+        whole_vectors: bool = True,
     ) -> Self:
         """The reference of raw columns. `categorical` and `numeric` override the guessed kinds.
+
+        whole_vectors: whether vectors are looked at as a whole too.
 
         The task follows from the labels, or else from the predictions, where it is "auto".
         """
@@ -145,7 +153,7 @@ class Reference:
         limits = {"max_edges": max_edges, "max_categories": max_categories}
         outputs = _outputs(prediction, confidence)
         rows = max(len(next(iter(c.values()), ())) for c in (features, outputs))
-        return cls(
+        found = cls(
             model=model,
             version=version,
             # one at a time: a mapping may read each from a file when it is asked for
@@ -155,6 +163,7 @@ class Reference:
             rows=rows,
             task=task,
         )
+        return found.with_wholes(features) if whole_vectors else found
 
     def to_parts(
         self, max_bytes: int, time: str | int | None = None, active_from: str | int | None = None
@@ -182,7 +191,12 @@ class Reference:
     def _given(self, features: Collection[str]) -> dict[str, Any]:
         """What goes with some features in one event."""
         own = calibrations.part(self.calibration, features)
-        return own | importances.part(self.weights, features)
+        return own | importances.part(self.weights, features) | wholes.part(self.wholes, features)
+
+    def with_wholes(self, features: Mapping[str, Column]) -> Self:
+        """The same with its vectors as wholes too, of the columns that it was made of."""
+        known = wholes.all_learnt(self.vectors.elements, self.features, features)
+        return dataclasses.replace(self, wholes=known)
 
     def to_bytes(self) -> bytes:
         """A checked envelope; `from_bytes` gives the same reference, with the same id."""
@@ -212,7 +226,9 @@ class Reference:
         told = e.calibration
         calibration = None if told is None else calibrations.from_document(told)
         plain = cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
-        return dataclasses.replace(plain, weights=importances.checked(e.weights, plain.units))
+        own = wholes.read(e.wholes, plain.vectors.elements, features)
+        weights = importances.checked(e.weights, plain.units)
+        return dataclasses.replace(plain, weights=weights, wholes=own)
 
 
 class Parts:
@@ -266,7 +282,7 @@ def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
     features: dict[str, Any] = {}
     for event in events:
         features |= event.get("features", {})
-    given = calibrations.whole(events) | importances.whole(events)
+    given = calibrations.whole(events) | importances.whole(events) | wholes.together(events)
     reference = Reference.from_document(events[0] | {"features": features} | given)
     raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
     if claimed and not raw and reference.id != claimed:

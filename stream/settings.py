@@ -104,6 +104,8 @@ class ModelSettings:
     effect_floor_data: float = 0.05
     """Change of the data themselves that matters, as a share of rows: missing values, words among
     numbers, late rows. Smaller than that of a category, for such a change is seldom the world's."""
+    whole_vectors: bool = True
+    """Whether vectors are compared as a whole too, beside number by number."""
     ignore: tuple[str, ...] = ()
     """Features that are not watched; a vector's name stands for all of its numbers."""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -19,6 +19,7 @@ KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered
 NAME_CHARS = 64
 FEW = 4  # times so many values are fewer than the places of a feature: most stay as they are
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
+WHOLE = "whole"  # the role of a vector that is looked at as one
 Source = tuple[str, int]
 Names = dict[str, int]
 
@@ -56,9 +57,10 @@ class Share:
     """Counts of every feature and output of a reference.
 
     vector, shape (sum of widths,), int64: the features' counts one after the other, then the
-    outputs'. sources: first and last source offset by (topic, partition). new_names: categories
-    the reference does not know, by feature; unknown: features it does not know. Both hold the
-    names with the lowest hashes, with exact counts, so they merge in any order too.
+    outputs', then those of vectors as a whole. sources: first and last source offset by (topic,
+    partition). new_names: categories the reference does not know, by feature; unknown: features it
+    does not know. Both hold the names with the lowest hashes, with exact counts, so they merge in
+    any order too.
     """
 
     reference: Reference
@@ -78,7 +80,10 @@ class Share:
             raise ValueError(f"share: {len(self.vector)} counts, its reference needs {width}")
 
     def counts(self, name: str, role: str = "input") -> Ints:
-        """Counts of one feature (role "input") or output ("output"), shape (width,): a view."""
+        """Counts of one feature (role "input") or output ("output"), shape (width,): a view.
+
+        Of a vector as a whole (role WHOLE): see `stream.wholes`.
+        """
         return self.vector[self._places[role, name]]
 
     def update(
@@ -107,6 +112,11 @@ class Share:
         for name, feature in self.reference.outputs.items():
             self._count("output", feature, outputs.get(name), n)
         known, vectors = self.reference.features, self.reference.vectors.elements
+        for name, whole in self.reference.wholes.items():
+            own = [features.get(element) for element in vectors[name]]
+            columns = [column for column in own if column is not None]
+            if len(columns) == len(own):
+                self.counts(name, WHOLE)[:] += whole.counts_of(columns)
         strange = {name: n for name in features if name not in known and name not in vectors}
         if strange:
             self.unknown = _kept(self.unknown, strange)
@@ -227,6 +237,9 @@ def _layout(reference: Reference) -> Layout:
             for name, feature in features.items():
                 places[role, name] = slice(start, start + feature.width)
                 start += feature.width
+        for name, whole in reference.wholes.items():
+            places[WHOLE, name] = slice(start, start + len(whole.counts))
+            start += len(whole.counts)
         known = _LAYOUTS[reference] = places, start
     return known
 

@@ -108,7 +108,7 @@ def resolved(message: dict[str, str]) -> str:
 
 
 def test_a_check_is_of_what_readme_says() -> None:
-    of = {"number": "numbers", "category": "categories", None: "any feature"}
+    of = {"number": "numbers", "category": "categories", "vector": "vectors", None: "any feature"}
     for name, row in readme_rows("Checks").items():
         assert row[0] == of[CHECKS[name].kind]
 

@@ -102,10 +102,15 @@ def test_what_is_sure_but_small_does_not_hide_what_matters() -> None:
 
 
 def test_a_vector_is_one_hypothesis_among_the_others() -> None:
-    """A feature beside it gets half of the level, as beside any other feature."""
+    """A feature beside it gets half of the level, as beside any other feature.
+
+    As a whole it is one more.
+    """
     x = Column(RANDOM.normal(size=ROWS))
     live = columns(RANDOM.normal(size=(400, SIZE))) | {"x": Column(x.numbers[:400] + 3)}
-    ks = {k: r for k, r in readings(reference(x=x), live).items() if k[0] == "ks"}
+    apart = dataclasses.replace(SETTINGS, whole_vectors=False)
+    ks = {k: r for k, r in readings(reference(x=x), live, apart).items() if k[0] == "ks"}
+    assert readings(reference(x=x), live)["ks", "x"].level == pytest.approx(0.01 / 3)
     assert ks["ks", "x"].level == pytest.approx(0.005)
     assert ks["ks", "v"].level == pytest.approx(0.01)
     p = readings(Reference.build("m", "1", {"x": x}), {"x": live["x"]})["ks", "x"].p_value
@@ -175,9 +180,12 @@ def test_a_number_of_few_whole_values_is_no_category() -> None:
 
 def test_the_budget_and_the_explanation_count_it_once() -> None:
     known = reference(c=Column(np.full(ROWS, np.nan), np.zeros(ROWS, np.int32), ("a",)))
-    assert shares(known, dataclasses.replace(SETTINGS, expects_truth=False)) == (0.5, 0.5)
+    untrue = dataclasses.replace(SETTINGS, expects_truth=False)
+    assert [*shares(known, untrue)] == pytest.approx([1 / 3, 2 / 3])  # as a whole too
+    assert shares(known, dataclasses.replace(untrue, whole_vectors=False)) == (0.5, 0.5)
     found = explain("m", "1", known, SETTINGS)
     assert found.watched["ks"] == [f"v ({SIZE} numbers)"]
+    assert found.watched["mmd"] == ["v"]
 
 
 def test_where_rows_resemble_each_other_the_level_is_shared_after_that() -> None:

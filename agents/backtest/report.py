@@ -64,6 +64,7 @@ def _features(frame: Frame, plots: Plots) -> Iterator[dict[str, Any]]:
     loud = {(role, name) for alarm in frame.account.alarms for role, name, _ in alarm.named}
     for role, name in sorted(known, key=lambda one: one not in loud)[:MOST]:
         points = frame.account.readings.get((role, name), [])
+        points = [(end, r) for end, r in points if r.check == points[0][1].check]
         feature = _drawn(run.reference, role, name, points)
         pictures = [plots.distribution(feature, last.counts(feature.name, role))]
         pictures = [*(pictures if last.rows else []), plots.effect(role, name, points)]

@@ -58,6 +58,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     active_from: event time (ms) from which it counts, None: from the event's own time.
     features, outputs: name -> summarised reference or {"values": [...]}; opaque here. calibration:
     see `stream.calibrations`; opaque too. weights: feature name -> how much its changes weigh.
+    wholes: vector -> how it is looked at as a whole, see `stream.wholes`; opaque.
     reference_id: id of the content; "" where a sender of raw values leaves it to us.
     """
 
@@ -77,6 +78,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     quality: dict[str, float] = {}
     calibration: dict[str, Any] | None = None
     weights: dict[str, float] = {}
+    wholes: dict[str, dict[str, Any]] = {}
     source: str | None = None
 
 
