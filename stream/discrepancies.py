@@ -74,11 +74,13 @@ class Moments:
         return self.second**3 / self.third**2
 
 
-def moments_of(rows: Floats, samples: int | None = None) -> Moments | None:
+def moments_of(rows: Floats, samples: int | None = None, windows: bool = False) -> Moments | None:
     """Of rows about their mean, shape (rows, parts); None where they are too few, or do not vary.
 
     Products of different rows alone: what a row has in common with itself would count as if all
     were one (Chen and Qin 2010). samples: rows that know nothing of each other, if not all do.
+    windows: whether rows are what is judged, and not its summands. What is not normal then varies
+    and leans as much as it was seen to, at least.
     """
     n = len(rows)
     if n < LEAST_ROWS:
@@ -92,8 +94,12 @@ def moments_of(rows: Floats, samples: int | None = None) -> Moments | None:
     products = some @ some.T
     np.fill_diagonal(products, 0.0)
     second = float((products**2).sum()) / (k * (k - 1))
-    second = min(max(second, first**2 / rows.shape[1]), first**2)
     third = float(((products @ products) * products).sum()) / (k * (k - 1) * (k - 2))
+    if windows:
+        apart = (rows**2).sum(axis=1) - first
+        second = max(second, float((apart**2).sum()) / (n - 1) / 2)
+        third = max(third, float((apart**3).mean()) / 8)
+    second = min(max(second, first**2 / rows.shape[1]), first**2)
     third = min(max(third, second**2 / first), second**1.5)
     return Moments(first, second, third, samples or n)
 
@@ -115,7 +121,7 @@ def moments_of_windows(counts: Ints, panes: int, days: int) -> Moments | None:
     total = windows.sum(axis=0)
     usual = waves(total) / max(1, int(rows.sum()))
     apart = (waves(windows) - rows * usual) / np.sqrt(rows)
-    return moments_of(apart, min(len(apart), days) if days >= LEAST_DAYS else None)
+    return moments_of(apart, min(len(apart), days) if days >= LEAST_DAYS else None, windows=True)
 
 
 def waves(counts: Ints) -> Floats:
