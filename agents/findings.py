@@ -3,16 +3,18 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
+from stream.comparisons import words
 from stream.events import Alert, Evaluation, Reading, RetrainRequest
 
 Output = Evaluation | Alert | RetrainRequest
 NEVER = 0  # the month in which begins to change what does not change
+MOST_SEGMENTS = 10  # that are shown; the rest are counted
 ROLES = {"input": 0, "output": 1, "quality": 2, "detector": 3, "data": 4}
 
 
 @dataclasses.dataclass(slots=True)
 class Finding:
-    """One subject. Months count from 1; None: never.
+    """One subject, or one segment's inputs, outputs or data. Months count from 1; None: never.
 
     changed: when it really began to change, NEVER, or None where nobody knows.
 
@@ -46,6 +48,11 @@ class Finding:
             self.last, self.last_month = reading, month
 
 
+def named(reading: Reading) -> str:
+    """Whose finding a reading belongs to: its subject's, or its segment's."""
+    return words(reading.segment) if reading.segment else reading.subject
+
+
 class Findings:
     """All subjects of one model version. month_of: the number of the month of a window's start.
 
@@ -60,6 +67,7 @@ class Findings:
         self.requests: dict[str, RetrainRequest] = {}
         self._known: set[str] = set()
         self._found: dict[tuple[str, str, str], Finding] = {}
+        self._segments: dict[tuple[str, str], Finding] = {}
 
     def update(self, event: Output) -> bool:
         """Take in an event; False where it was known already."""
@@ -78,8 +86,26 @@ class Findings:
         return True
 
     def rows(self) -> list[Finding]:
-        """The findings: features, outputs, quality, then the rest, each in order of appearance."""
-        return sorted(self._found.values(), key=lambda found: ROLES.get(found.role, 9))
+        """The findings: features, outputs, quality, then the rest, each in order of appearance.
+
+        Then the segments that moved most often, as many as can be read.
+        """
+        found = sorted(self._found.values(), key=lambda found: ROLES.get(found.role, 9))
+        return found + self._loud()[:MOST_SEGMENTS]
+
+    def segments(self) -> str:
+        """How many segments moved, and how many of these are not among the rows. "": no such."""
+        if not self._segments:
+            return ""
+        names = {name for _, name in self._segments}
+        loud = [found.subject for found in self._loud()]
+        told = f"Of {len(names):,} segments {len(set(loud)):,} moved"
+        left_out = set(loud[MOST_SEGMENTS:]) - set(loud[:MOST_SEGMENTS])
+        return f"{told}, {len(left_out):,} of them not shown." if left_out else f"{told}."
+
+    def _loud(self) -> list[Finding]:
+        loud = [x for x in self._segments.values() if x.moved or x.fired is not None]
+        return sorted(loud, key=lambda x: (x.fired is None, -len(x.moved), x.subject, x.role))
 
     def rows_of(self, subject: str) -> int:
         """Rows of all evaluated windows of a subject; of each window the last revision counts."""
@@ -97,7 +123,7 @@ class Findings:
 
     def _evaluation(self, event: Evaluation) -> None:
         month = self.month_of(event.window.start)
-        for reading in event.readings:
+        for reading in event.judged:
             self._finding(reading).update(month, reading)
 
     def _alert(self, event: Alert) -> None:
@@ -109,6 +135,10 @@ class Findings:
                 found.resolved = month
 
     def _finding(self, reading: Reading) -> Finding:
+        if reading.segment:
+            subject = words(reading.segment)
+            new = Finding(subject, reading.role, reading.check)
+            return self._segments.setdefault((reading.role, subject), new)
         data = reading.role == "data"  # several checks of a feature; when it began nobody knows
         key = (reading.role, reading.subject, reading.check if data else "")
         if key not in self._found:

@@ -12,7 +12,7 @@ from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL
 from stream.references import MAX_INCOMPLETE
-from stream.settings import ModelSettings
+from stream.settings import MAX_NAMES, ModelSettings
 
 LETTERS = "`driftline_dead_letters_total`, reason"
 ROWS = "`driftline_rows_total`, outcome"
@@ -59,6 +59,14 @@ LIMITS: dict[str, Limit] = {
         "defaults.max_categories",
         "the rarer ones are counted together, as one",
         "the count of that one, in the reading of the feature",
+    ),
+    "segments of one name that are watched": Limit(
+        "defaults.max_segments",
+        "rows of rarer values, and of those the reference has not, are in no segment",
+        "`notes` of the evaluation and of `driftline reference`",
+    ),
+    "names of segments that are watched": Limit(
+        MAX_NAMES, "settings with more are refused", "the message says so"
     ),
     "raw rows of a pane before there is a reference": Limit(
         "defaults.max_sample_rows",

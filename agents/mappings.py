@@ -10,7 +10,8 @@ class Columns:
     """What the columns of a file are; what is named nowhere is a feature.
 
     id, time None: the number of the row counts, from 1. delay_ms, or the column label_delay in
-    units of delay_unit_ms, or the column label_time say when a truth became known.
+    units of delay_unit_ms, or the column label_time say when a truth became known. segments: the
+    column of each segment's name.
     """
 
     id: str | None = None
@@ -25,6 +26,7 @@ class Columns:
     delay_ms: int = 0
     categorical: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    segments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def named(self) -> dict[str, str]:
         """Columns that the file must have, and by which option."""
@@ -39,6 +41,7 @@ class Columns:
         }
         many = {
             "--probabilities": self.probabilities.values(),
+            "--segments": self.segments.values(),
             "--categorical": self.categorical,
             "--ignore": self.ignore,
         }
@@ -70,6 +73,7 @@ class Columns:
             label_delay=one(self.label_delay),
             categorical=tuple(name for name in self.categorical if name in known),
             ignore=tuple(name for name in self.ignore if name in known),
+            segments={name: c for name, c in self.segments.items() if c in known},
         )
 
     @property

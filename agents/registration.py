@@ -6,6 +6,7 @@ A training job can send the same events itself; see `schemas/control.v1.json`.
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from agents.clusters import Cluster
 from agents.producers import Message, Producer
 from agents.settings import Settings
 from agents.tables import BadTable, Table
+from stream import divisions
 from stream.calibrations import UNCALIBRATED, promise
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Ints, column_of
+from stream.divisions import Rows, divided, part_of
 from stream.features import MAX_CATEGORIES
 from stream.losses import losses
 from stream.outcomes import outcomes
@@ -39,7 +42,8 @@ class Roles:
 
     probabilities: the column of each class. score: that of the positive class. time: the column
     of when each row was, ROW where rows are in order and a second apart, None where they are not.
-    weights: how much the changes of features weigh.
+    weights: how much the changes of features weigh. segments: the column of each segment's name,
+    which is a feature too where it is categorical.
     """
 
     prediction: str | None = None
@@ -52,6 +56,7 @@ class Roles:
     max_categories: int = MAX_CATEGORIES
     time: str | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    segments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def named(self) -> set[str]:
         """The columns that are no features."""
@@ -60,7 +65,8 @@ class Roles:
     def used(self) -> set[str]:
         """The columns that are something else."""
         single = {self.prediction, self.score, self.label, self.time} - {None, ROW}
-        return {str(name) for name in single} | {*self.probabilities.values()}
+        segments = {*self.segments.values()} - {*self.categorical}
+        return {str(name) for name in single} | {*self.probabilities.values()} | segments
 
 
 class _Chosen(Mapping[str, Column]):
@@ -97,18 +103,15 @@ def build(
     features = _Chosen(table.columns, [n for n in table.columns if not left_out(n, named)])
     if not features:
         raise BadTable("no column is left to be a feature")
-    prediction = table.columns[roles.prediction] if roles.prediction else None
-    label = table.columns[roles.label] if roles.label else None
-    scores = _scores(table, roles)
-    confidence = _confidence(prediction, scores)
+    rows = _Rows.of(table, roles, features)
     reference = Reference.build(
         model,
         version,
         features,
-        prediction=prediction,
-        confidence=confidence,
-        label=label,
-        quality=_quality(prediction, label, scores),
+        prediction=rows.prediction,
+        confidence=rows.confidence,
+        label=rows.label,
+        quality=rows.quality(),
         categorical=roles.categorical,
         max_categories=roles.max_categories,
         whole_vectors=settings.whole_vectors,
@@ -117,13 +120,86 @@ def build(
         units = sorted(reference.units)
         raise BadTable(f"has no feature {name!r} to weigh; {complaints.suggest(name, units)}")
     reference = dataclasses.replace(reference, weights=dict(roles.weights))
-    if roles.time is not None:
-        answers = {} if prediction is None else {"prediction": prediction}
-        sure = {} if confidence is None else {"confidence": column_of(confidence)}
-        times = _times(table, roles.time)
-        known = _losses(prediction, label, scores)
-        reference = calibrated(reference, features, answers | sure, times, settings, seed, known)
+    reference = rows.calibrated(reference, settings, seed)
+    if roles.segments:
+        reference = _divided(reference, table, roles, rows, settings, seed)
     return reference, _notes(table, reference, roles) + _promises(reference, roles, settings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a reference is made of. times: epoch ms, None where there are none."""
+
+    features: Mapping[str, Column]
+    prediction: Column | None
+    label: Column | None
+    scores: Scores | None
+    confidence: "np.ndarray | None"
+    times: Ints | None
+
+    @classmethod
+    def of(cls, table: Table, roles: Roles, features: Mapping[str, Column]) -> Self:
+        """All rows of a table. Raises BadTable."""
+        prediction = table.columns[roles.prediction] if roles.prediction else None
+        label = table.columns[roles.label] if roles.label else None
+        scores = _scores(table, roles)
+        times = None if roles.time is None else _times(table, roles.time)
+        confidence = _confidence(prediction, scores)
+        return cls(features, prediction, label, scores, confidence, times)
+
+    def take(self, places: Ints) -> Self:
+        """Some of them."""
+        scores, confidence, times = self.scores, self.confidence, self.times
+        return dataclasses.replace(
+            self,
+            features=Rows(self.features, places),
+            prediction=None if self.prediction is None else self.prediction.take(places),
+            label=None if self.label is None else self.label.take(places),
+            scores=None if scores is None else (scores[0], scores[1][places]),
+            confidence=None if confidence is None else confidence[places],
+            times=None if times is None else times[places],
+        )
+
+    def quality(self) -> dict[str, float]:
+        """Metrics by name, as far as they are known."""
+        return _quality(self.prediction, self.label, self.scores)
+
+    def calibrated(self, reference: Reference, settings: ModelSettings, seed: int) -> Reference:
+        """The reference of these rows with what their times show."""
+        if self.times is None:
+            return reference
+        answers = {} if self.prediction is None else {"prediction": self.prediction}
+        sure = {} if self.confidence is None else {"confidence": column_of(self.confidence)}
+        known = _losses(self.prediction, self.label, self.scores)
+        outputs = answers | sure
+        return calibrated(reference, self.features, outputs, self.times, settings, seed, known)
+
+
+def _divided(
+    reference: Reference,
+    table: Table,
+    roles: Roles,
+    rows: _Rows,
+    settings: ModelSettings,
+    seed: int,
+) -> Reference:
+    """The reference with those of its segments, each calibrated by its own rows."""
+    plain = dataclasses.replace(settings, detectors=())
+
+    def own(places: Ints, whole: Reference) -> Reference:
+        some = rows.take(places)
+        made = part_of(
+            whole,
+            some.features,
+            some.prediction,
+            some.confidence,
+            some.quality(),
+            roles.max_categories,
+        )
+        return some.calibrated(made, plain, seed)
+
+    names = {name: table.columns[column] for name, column in roles.segments.items()}
+    return divided(reference, names, settings, own)
 
 
 def _check_times(roles: Roles, settings: ModelSettings) -> None:
@@ -266,6 +342,7 @@ def _losses(
 def _notes(table: Table, reference: Reference, roles: Roles) -> list[str]:
     notes = [f"column {name!r} is left out: {why}" for name, why in table.skipped.items()]
     notes += _identifiers(reference.features, roles.max_categories)
+    notes += divisions.notes(reference)
     if not roles.prediction:
         notes.append("no column of predictions (--prediction): outputs are not checked")
     elif "confidence" not in reference.outputs:

@@ -11,6 +11,7 @@ import confluent_kafka as ck
 import msgspec
 
 from agents.clusters import ADMIN_S
+from agents.findings import MOST_SEGMENTS
 from agents.security import kafka_config
 from agents.settings import Settings
 from agents.show import STATES, sureness
@@ -172,8 +173,14 @@ def evaluation_text(found: Evaluation) -> str:
     bad = [r for r in found.readings if r.verdict == "moved"]
     fine = len(found.readings) - len(bad)
     said = f"{len(bad)} moved, {fine} not" if found.readings else "nothing to judge"
+    apart = [r for r in found.segments if r.verdict == "moved"]
+    if found.segments:
+        several = len({(r.segment.name, r.segment.value) for r in found.segments if r.segment})
+        said += f"; {len(apart)} in {several} segments"
     lines = [f"{head}  {said}"]
-    lines += [f"    {reading.reason}" for reading in bad]
+    lines += [f"    {reading.reason}" for reading in [*bad, *apart[:MOST_SEGMENTS]]]
+    if apart[MOST_SEGMENTS:]:
+        lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)
 

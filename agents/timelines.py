@@ -191,6 +191,7 @@ class Timeline:
         scores = columns[c.score] if c.score else None
         classes = list(c.probabilities)
         given = [columns[name] for name in c.probabilities.values()]
+        segments = [_words(columns[name]) for name in c.segments.values()]
         for i, row in enumerate(zip(*values, strict=True)):
             event: dict[str, Any] = {
                 "prediction_id": ids[i],
@@ -205,6 +206,9 @@ class Timeline:
                 event["score"] = scores[i]
             if given:
                 event["probabilities"] = dict(zip(classes, (p[i] for p in given), strict=True))
+            if segments:
+                own = zip(c.segments, (words[i] for words in segments), strict=True)
+                event["segments"] = {name: word for name, word in own if word is not None}
             yield _encode(event)
 
     def _truth(self, time_ms: int, _: int, id_: str, label: Any) -> Event:

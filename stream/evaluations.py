@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stream import effects, figures, gradings, judgements, soundness
+from stream import comparisons, effects, figures, gradings, judgements, segments, soundness
 from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage, provisional
-from stream.events import Evaluation, Labels, Reading, Window, event_id
+from stream.events import Evaluation, Labels, Reading, Verdict, Window, event_id
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.references import Reference
@@ -88,8 +88,13 @@ def inputs_evaluation(
         reference, merged.share, level, of.settings, leisure, window_s, merged.against
     )
     readings += traffic_readings(traffic, of.settings) if traffic else []
-    inputs = moved(soundness.without_notices(readings), ("input", "data"))
-    data = moved(soundness.faults(readings), ("data",))
+    own = comparisons.compared(
+        reference, merged.share, level, of.settings, leisure, window_s, merged.against
+    )
+    everything = [*readings, *own]
+    inputs = moved(soundness.without_notices(everything), ("input", "data"))
+    data = moved(soundness.faults(everything), ("data",))
+    verdict = judge(inputs, moved(everything, ("output",)), None, incident=data)
     return Evaluation(
         id=of.id("evaluation", "inputs"),
         time=stamp(of.end_ms),
@@ -100,14 +105,22 @@ def inputs_evaluation(
         window=of.window(),
         rows=merged.share.rows,
         readings=readings,
-        verdict=judge(inputs, moved(readings, ("output",)), None, incident=data),
+        verdict=_told(verdict, comparisons.alone(readings, own)),
+        segments=own,
         notes=[
             *_of_first_rows(first_of_ms),
             *_left_out(merged),
+            *comparisons.notes(reference, merged.share, of.settings),
             *judgements.notes(reference, of.settings),
             *effects.notes(of.settings.effect_floors, _called(reference)),
         ],
     )
+
+
+def _told(verdict: Verdict, alone: str) -> Verdict:
+    """A verdict with which segments alone it is about, where there are such."""
+    said = f"{verdict.meaning} {alone}" if alone else verdict.meaning
+    return msgspec.structs.replace(verdict, meaning=said)
 
 
 def burning_in(found: Evaluation, until_ms: int) -> Evaluation:
@@ -279,11 +292,16 @@ def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:
     """Readings that may become alerts, by cause. suffix tells windows of one model apart.
 
     Missing answers are told apart from a missing feature of the same name: an output's checks
-    follow each other. A feature's data have one cause, whatever is wrong with them.
+    follow each other. A feature's data have one cause, whatever is wrong with them, and so have
+    the inputs of a segment, whichever of them moved.
     """
     found: dict[str, Reading] = {}
     role = "input"
     for reading in soundness.without_notices(readings):
+        if reading.segment:
+            of = (reading.segment.name, reading.segment.value)
+            found[segments.cause_of(reading.role, of) + suffix] = reading
+            continue
         role = reading.role if reading.role != "data" else role
         name = "output:" if reading.role == "data" and role == "output" else ""
         if reading.check != SURE or reading.role != "quality":
@@ -307,6 +325,13 @@ def gone_reading(last: Reading, rows: int) -> Reading:
     if last.role == "data":
         words = "no words among the numbers" if last.check == "type" else "nothing missing"
         reason = f"{last.subject}: {words}"
+    of = f"{comparisons.words(last.segment)}: " if last.segment else ""
     return Reading(
-        check=last.check, subject=last.subject, role=last.role, n=rows, verdict="ok", reason=reason
+        check=last.check,
+        subject=last.subject,
+        role=last.role,
+        n=rows,
+        verdict="ok",
+        reason=of + reason,
+        segment=last.segment,
     )

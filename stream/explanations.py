@@ -14,6 +14,7 @@ from stream.pulses import causes, laws_of, level_of_pulses, month_of
 from stream.quality import METRICS
 from stream.references import Reference
 from stream.seasons import unfit
+from stream.segments import part_of_each
 from stream.settings import ModelSettings
 from stream.vectors import left_out
 from stream.wholes import LEAST_ROWS, MOST_NUMBERS
@@ -63,7 +64,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     its rows. burn_in_s: after the first prediction, for which nobody is told. floors: changes that
     matter, by what changes: a "number", in reference deviations, a "category" and "data", in shares
     of rows, "quality". own_floors: of features in their own unit. weights: of features, heaviest
-    first, where the reference has any.
+    first, where the reference has any. segments: which are watched, by name.
     """
 
     model: str
@@ -84,6 +85,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     floors: dict[str, float] = {}
     own_floors: dict[str, float] = {}
     weights: dict[str, float] = {}
+    segments: list[str] = []
 
 
 def explain(
@@ -125,7 +127,22 @@ def explain(
         },
         own_floors=dict(settings.effect_floors),
         weights=_weights(reference),
+        segments=_segments(reference, settings),
     )
+
+
+def _segments(reference: Reference | None, settings: ModelSettings) -> list[str]:
+    """Which values of each name are watched, and what they may spend."""
+    found = []
+    for name in settings.segments:
+        dimension = reference.dimensions.get(name) if reference is not None else None
+        if reference is None or dimension is None:
+            found.append(f"{name}: not watched, the reference has none by this name")
+            continue
+        part = figures.share(part_of_each(reference, settings))
+        values = figures.listed(dimension.names, NAMED)
+        found.append(f"{name}: {values}; each by itself, with {part} of the budget")
+    return found
 
 
 def _weights(reference: Reference | None) -> dict[str, float]:

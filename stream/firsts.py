@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from stream.answers import answers, confidence
-from stream.columns import Column, Floats, column_of
+from stream.columns import Column, Floats, Ints, column_of
+from stream.divisions import Rows, divided, part_of
 from stream.joins import Answer
 from stream.references import Reference
 from stream.samples import Sample
@@ -22,16 +23,30 @@ def first_reference(model: str, version: str, sample: Sample, settings: ModelSet
     order = np.argsort(np.concatenate([block.ids for block in sample.blocks]), kind="stable")
     found = {name for block in sample.blocks for name in block.features}
     names = sorted(found - Vectors.of(found).elements.keys())  # a vector that is null has no number
-    return Reference.build(
+    features = {name: _feature(sample, name, order) for name in names}
+    prediction = _prediction(sample, order)
+    confidence = _confidence(sample, order, settings.positive)
+    reference = Reference.build(
         model,
         version,
-        {name: _feature(sample, name, order) for name in names},
-        prediction=_prediction(sample, order),
-        confidence=_confidence(sample, order, settings.positive),
+        features,
+        prediction=prediction,
+        confidence=confidence,
         task=settings.task,
         max_categories=settings.max_categories,
         whole_vectors=settings.whole_vectors,
     )
+
+    def own(rows: Ints, whole: Reference) -> Reference:
+        return part_of(
+            whole,
+            Rows(features, rows),
+            prediction=None if prediction is None else prediction.take(rows),
+            confidence=None if confidence is None else confidence[rows],
+        )
+
+    dimensions = {name: _segment(sample, name, order) for name in settings.segments}
+    return divided(reference, dimensions, settings, own) if dimensions else reference
 
 
 def reference_events(reference: Reference, since: str) -> list[dict[str, Any]]:
@@ -44,6 +59,13 @@ def _feature(sample: Sample, name: str, order: np.ndarray) -> Column:
     values: list[Answer] = []
     for block in sample.blocks:
         values += answers(block.features.get(name), len(block))
+    return column_of([values[i] for i in order.tolist()])
+
+
+def _segment(sample: Sample, name: str, order: np.ndarray) -> Column:
+    values: list[Answer] = []
+    for block in sample.blocks:
+        values += answers((block.segments or {}).get(name), len(block))
     return column_of([values[i] for i in order.tolist()])
 
 

@@ -15,6 +15,7 @@ from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance,
 from stream.measures import Detail, Joint, Measure
 from stream.pulses import rest
 from stream.references import Reference
+from stream.segments import part_of_whole
 from stream.settings import ModelSettings
 from stream.vectors import left_out
 
@@ -76,10 +77,15 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     return month * numbers / total, month * others / total
 
 
-def beside(reference: Reference | None, settings: ModelSettings) -> float:
+def outside_detectors(reference: Reference | None, settings: ModelSettings) -> float:
     """The share of the budget that detectors leave to the checks."""
     calibration = reference.calibration if reference else None
     return rest(calibration.detectors, settings) if calibration else 1.0
+
+
+def beside(reference: Reference | None, settings: ModelSettings) -> float:
+    """The share of the budget that detectors and segments leave to the checks of all rows."""
+    return outside_detectors(reference, settings) * part_of_whole(reference, settings)
 
 
 def allowed_of(reference: Reference, settings: ModelSettings, window_s: int) -> Allowance | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from stream import figures
 from stream.alerts import Transition
+from stream.comparisons import words
 from stream.evaluations import Subject
 from stream.events import (
     Alert,
@@ -96,12 +97,18 @@ def _beside(parts: Sequence[Part]) -> str:
     if not others:
         return ""
     if first.share is None:
-        names = [part.reading.subject for part in others]
+        names = [subject_of(part.reading) for part in others]
         return f"; with {figures.listed(names, NAMED)}"
     named, more = others[:NAMED], others[NAMED:]
-    told = [f"{part.reading.subject} {_points(part)}" for part in named]
+    told = [f"{subject_of(part.reading)} {_points(part)}" for part in named]
     told += [f"{len(more)} more {_points(*more)}"] if more else []
     return f"; this is {_points(first)} of all that moved, {', '.join(told)}"
+
+
+def subject_of(reading: Reading) -> str:
+    """What a reading is of, in words: of a segment's rows, the segment too."""
+    of = reading.segment
+    return f"{reading.subject} of {words(of)}" if of else reading.subject
 
 
 def _points(*parts: Part) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import xxhash
 
-from stream import calibrations, importances, wholes
+from stream import calibrations, importances, segments, wholes
 from stream.calibrations import Calibration
 from stream.columns import Column, Floats, column_of
 from stream.features import (
@@ -52,6 +52,8 @@ class _Event(msgspec.Struct):
     calibration: dict[str, Any] | None = None
     weights: dict[str, float] = {}
     wholes: dict[str, dict[str, Any]] = {}
+    dimensions: dict[str, dict[str, Any]] = {}
+    segments: list[dict[str, Any]] = []
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ class Reference:
     "classification", "regression", "auto" (not known). calibration: what its rows' order in time
     shows, where they have times. weights: how much a change of a feature weighs, by its name.
     wholes: how vectors are looked at as a whole, by name; references of earlier releases have none.
+    dimensions: which values of each segment's name are counted, and how often it had them;
+    segments: the references of these, by name and value in that order.
     """
 
     model: str
@@ -74,6 +78,8 @@ class Reference:
     calibration: Calibration | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     wholes: Mapping[str, Whole] = dataclasses.field(default_factory=dict)
+    dimensions: Mapping[str, FeatureReference] = dataclasses.field(default_factory=dict)
+    segments: "Mapping[segments.Key, Reference]" = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def vectors(self) -> Vectors:
@@ -110,7 +116,7 @@ class Reference:
         """The whole reference as plain values; nothing of what it was not given."""
         calibration = self.calibration and self.calibration.document()
         given = {"calibration": calibration} if calibration else {}
-        given |= importances.part(self.weights, self.weights)
+        given |= importances.part(self.weights, self.weights) | segments.document(self)
         given |= wholes.part(self.wholes, self.features)
         return {
             "model": self.model,
@@ -176,16 +182,20 @@ class Reference:
         room = max_bytes
         for name, feature in self.features.items():
             document = feature.document()
-            size = len(msgspec.json.encode({name: document}))
+            size = _size({name: document})
             if size > room and groups[-1]:
                 groups.append({})
                 room = max_bytes
             groups[-1][name] = document
             room -= size
         shared = self.document() | {"type": "reference", "reference_id": self.id}
-        shared |= {"parts": len(groups)} | ({} if time is None else {"time": time})
+        own = [*segments.groups(shared.pop("segments", []), max_bytes, _size)]
+        several = len(groups) + len(own)
+        shared |= {"parts": several} | ({} if time is None else {"time": time})
         shared |= {} if active_from is None else {"active_from": active_from}
-        parts = [shared | {"part": i, "features": group} for i, group in enumerate(groups)]
+        told: list[dict[str, Any]] = [{"features": group} for group in groups]
+        told += [{"features": {}, "segments": group} for group in own]
+        parts = [shared | {"part": i} | some for i, some in enumerate(told)]
         return [part | self._given(part["features"]) for part in parts]
 
     def _given(self, features: Collection[str]) -> dict[str, Any]:
@@ -228,7 +238,19 @@ class Reference:
         plain = cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
         own = wholes.read(e.wholes, plain.vectors.elements, features)
         weights = importances.checked(e.weights, plain.units)
-        return dataclasses.replace(plain, weights=weights, wholes=own)
+        whole = dataclasses.replace(plain, weights=weights, wholes=own)
+        return whole._divided(e) if e.dimensions or e.segments else whole
+
+    def _divided(self, e: _Event) -> Self:
+        """The same with the segments of an event. Raises ValueError."""
+        dimensions = {n: _feature(n, d, "category") for n, d in e.dimensions.items()}
+        named = {"model": self.model, "version": self.version}
+        own = segments.read(
+            e.segments,
+            {name: f.names for name, f in dimensions.items()},
+            lambda document: Reference.from_document(document | named),
+        )
+        return dataclasses.replace(self, dimensions=dimensions, segments=own)
 
 
 class Parts:
@@ -283,6 +305,7 @@ def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
     for event in events:
         features |= event.get("features", {})
     given = calibrations.whole(events) | importances.whole(events) | wholes.together(events)
+    given |= segments.whole(events)
     reference = Reference.from_document(events[0] | {"features": features} | given)
     raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
     if claimed and not raw and reference.id != claimed:
@@ -306,6 +329,10 @@ def _feature(name: str, document: Mapping[str, Any], kind: Kind | None) -> Featu
         return summarise(name, column_of(values), kind)
     except OverflowError:
         raise ValueError(f"reference of {name!r}: a value is out of range") from None
+
+
+def _size(document: object) -> int:
+    return len(msgspec.json.encode(document))
 
 
 def _outputs(prediction: Column | None, confidence: Floats | None) -> dict[str, Column]:

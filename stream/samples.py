@@ -108,4 +108,5 @@ class Sample:
 def count_rows(share: Share, block: Block, positive: str, source: Source | None = None) -> None:
     """Add the rows of a prediction block to a share, with what the model answered."""
     sure = confidence(block, positive)
-    share.update(block.features, block.prediction, sure, block.times_ms, source, block.offsets)
+    answers = (block.prediction, sure)
+    share.update(block.features, *answers, block.times_ms, source, block.offsets, block.segments)

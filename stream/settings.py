@@ -13,6 +13,7 @@ Against = Literal["fixed", "previous-window"]
 HOUR_S = 3_600
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
+MAX_NAMES = 8  # of segments
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,6 +109,10 @@ class ModelSettings:
     """Whether vectors are compared as a whole too, beside number by number."""
     ignore: tuple[str, ...] = ()
     """Features that are not watched; a vector's name stands for all of its numbers."""
+    segments: tuple[str, ...] = ()
+    """Names of segments that are watched by themselves, such as a site: each value of a name is
+    compared with the reference's rows of that value. The reference must have been made with them;
+    half of the budget is theirs. A value with fewer than `minimum_rows` says "not enough data"."""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Metric name to the value that is promised; without one, the reference's own value counts."""
     detectors: tuple[DetectorSettings, ...] = ()
@@ -136,6 +141,9 @@ class ModelSettings:
     # limits
     max_categories: int = 1_000
     """Categories of one feature that are counted by name; the others are one."""
+    max_segments: int = 20
+    """Values of one name in `segments` that are watched, the most frequent of the reference that
+    have `minimum_rows` of it; the rows of all others are counted together, and said."""
     max_sample_rows: int = 5_000
     """Raw rows kept of a pane before there is a reference."""
     max_pending: int = 10_000_000
@@ -202,6 +210,16 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
             f"fixed where seasonality = {s.seasonality}",
         ),
         ("seasonality", hourly, f"none where pane_s = {s.pane_s} is not an hour or a part of one"),
+        (
+            "segments",
+            len(set(s.segments)) == len(s.segments) <= MAX_NAMES and all(s.segments),
+            f"at most {MAX_NAMES} names, each of them once",
+        ),
+        (
+            "segments",
+            not s.segments or s.seasonality == "none",
+            f"empty where seasonality = {s.seasonality}",
+        ),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),
@@ -218,6 +236,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("evidence_s", s.evidence_s > 0, "more than 0 seconds"),
         ("retrain_minimum_labels", s.retrain_minimum_labels >= 0, "0 or more"),
         ("max_categories", s.max_categories >= 2, "2 or more"),
+        ("max_segments", s.max_segments >= 1, "1 or more"),
         ("max_sample_rows", s.max_sample_rows >= s.minimum_rows, "minimum_rows or more"),
         ("max_pending", s.max_pending >= 1, "1 or more"),
         ("max_open_panes", s.max_open_panes >= 1, "1 or more"),

@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from stream.columns import Column, Floats, Ints, column_of
+from stream.columns import Codes, Column, Floats, Ints, column_of
 from stream.features import FeatureReference, tally
 from stream.references import Reference
+from stream.segments import Key
 
 FORMAT = 1
 KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered by name
 NAME_CHARS = 64
 FEW = 4  # times so many values are fewer than the places of a feature: most stay as they are
+SEGMENT = "segment"  # the role of the names of segments
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
 WHOLE = "whole"  # the role of a vector that is looked at as one
 Source = tuple[str, int]
@@ -57,7 +59,8 @@ class Share:
     """Counts of every feature and output of a reference.
 
     vector, shape (sum of widths,), int64: the features' counts one after the other, then the
-    outputs', then those of vectors as a whole. sources: first and last source offset by (topic,
+    outputs', then those of vectors as a whole, then how often each value of a segment's name
+    came, and the same of the rows of each segment. sources: first and last source offset by (topic,
     partition). new_names: categories the reference does not know, by feature; unknown: features it
     does not know. Both hold the names with the lowest hashes, with exact counts, so they merge in
     any order too.
@@ -86,6 +89,14 @@ class Share:
         """
         return self.vector[self._places[role, name]]
 
+    def segment(self, key: Key) -> "Share":
+        """The counts of one segment against its own reference: a view, without a head."""
+        name, value = key
+        place = self.reference.dimensions[name].names.index(value)
+        rows = int(self.counts(name, SEGMENT)[place])
+        view = self.vector[self._places[SEGMENT, name, value]]
+        return Share(self.reference.segments[key], rows, vector=view)
+
     def update(
         self,
         features: Mapping[str, Column],
@@ -94,10 +105,12 @@ class Share:
         times_ms: Ints,
         source: Source | None = None,
         offsets: Ints | None = None,
+        segments: Mapping[str, Column] | None = None,
     ) -> None:
         """Take n rows in. Columns and times have n values; a feature left out is missing n times.
 
-        source, offsets: where the rows come from, to be named in a retrain request.
+        source, offsets: where the rows come from, to be named in a retrain request. segments: the
+        values of each name.
         """
         n = len(times_ms)
         if n == 0:
@@ -120,6 +133,38 @@ class Share:
         strange = {name: n for name in features if name not in known and name not in vectors}
         if strange:
             self.unknown = _kept(self.unknown, strange)
+        for name, dimension in self.reference.dimensions.items():
+            codes = _codes(dimension, (segments or {}).get(name), n)
+            self._divide(dimension, codes, features, prediction, confidence, times_ms)
+
+    def _divide(
+        self,
+        dimension: FeatureReference,
+        codes: Codes,
+        features: Mapping[str, Column],
+        prediction: Column | None,
+        confidence: Floats | None,
+        times_ms: Ints,
+    ) -> None:
+        """Take the rows in once more, those of each value of a name by themselves."""
+        found = np.bincount(codes, minlength=dimension.width)
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(found)
+        for place in np.flatnonzero(found[: dimension.cells]).tolist():
+            rows = order[ends[place] - found[place] : ends[place]]
+            own = self.segment((dimension.name, dimension.names[place]))
+            own.update(
+                {
+                    name: features[name].take(rows)
+                    for name in own.reference.features
+                    if name in features
+                },
+                None if prediction is None else prediction.take(rows),
+                None if confidence is None else confidence[rows],
+                times_ms[rows],
+            )
+        counts = self.counts(dimension.name, SEGMENT)
+        counts += found
 
     def _count(self, role: str, feature: FeatureReference, column: Column | None, n: int) -> None:
         counts = self.counts(feature.name, role)
@@ -223,25 +268,40 @@ class Share:
         )
 
 
-Layout = tuple[dict[tuple[str, str], slice], int]
+Layout = tuple[dict[tuple[str, ...], slice], int]
 _LAYOUTS = weakref.WeakKeyDictionary[Reference, Layout]()  # thousands of shares have the same
 
 
 def _layout(reference: Reference) -> Layout:
-    """Where each (role, name) lies in a share's vector, and how long that is."""
+    """Where each (role, name), and each segment, lies in a share's vector; how long that is."""
     known = _LAYOUTS.get(reference)
     if known is None:
-        places: dict[tuple[str, str], slice] = {}
+        places: dict[tuple[str, ...], slice] = {}
         start = 0
-        for role, features in (("input", reference.features), ("output", reference.outputs)):
+        roles = {
+            "input": reference.features,
+            "output": reference.outputs,
+            SEGMENT: reference.dimensions,
+        }
+        for role, features in roles.items():
             for name, feature in features.items():
                 places[role, name] = slice(start, start + feature.width)
                 start += feature.width
         for name, whole in reference.wholes.items():
             places[WHOLE, name] = slice(start, start + len(whole.counts))
             start += len(whole.counts)
+        for key, own in reference.segments.items():
+            _, width = _layout(own)
+            places[SEGMENT, *key] = slice(start, start + width)
+            start += width
         known = _LAYOUTS[reference] = places, start
     return known
+
+
+def _codes(dimension: FeatureReference, column: Column | None, n: int) -> Codes:
+    if column is None:
+        return np.full(n, dimension.missing_at, dtype=np.int32)
+    return dimension.codes(column)
 
 
 def _column(numbers: Floats | None) -> Column | None:

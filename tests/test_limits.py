@@ -16,13 +16,14 @@ from agents.chunks import TP, Lane, Positions
 from agents.limits import LIMITS
 from agents.settings import Bounds, Settings
 from stream.columns import column_of
+from stream.divisions import divided
 from stream.events import Rejected
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
 from stream.references import MAX_INCOMPLETE, Parts, Reference
 from stream.samples import Sample
-from stream.settings import DetectorSettings, ModelSettings
+from stream.settings import MAX_NAMES, DetectorSettings, ModelSettings
 from stream.signals import Series, Signals, encode_signals
 from stream.watch import Watch
 from tests import tales
@@ -107,6 +108,21 @@ def test_categories_of_a_feature() -> None:
     counts = reference.features["x"].counts_of(column)
     assert counts.tolist()[:3] == [9, 5, 2]  # the others as one
     assert ModelSettings(max_categories=2).max_categories == 2
+
+
+def test_segments_of_one_name_that_are_watched() -> None:
+    sites = column_of([*("a" * 9), *("b" * 5), "c", "d"])
+    plain = Reference.build("m", "1", {"x": sites})
+    s = ModelSettings(max_segments=1, minimum_rows=2, segments=("site",))
+    reference = divided(plain, {"site": sites}, s, lambda _, whole: whole)
+    assert [*reference.segments] == [("site", "a")]
+    assert reference.dimensions["site"].counts.tolist() == [9, 7, 0]  # the others as one
+
+
+def test_names_of_segments_that_are_watched() -> None:
+    assert len(ModelSettings(segments=tuple("abcdefgh")).segments) == MAX_NAMES
+    with pytest.raises(ValueError, match="at most 8 names"):
+        ModelSettings(segments=tuple("abcdefghi"))
 
 
 def test_raw_rows_of_a_pane_before_there_is_a_reference() -> None:

@@ -137,7 +137,8 @@ def json_types(kind: Any) -> set[str]:
     """What JSON may hold where a struct has this type."""
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        found = set().union(*map(json_types, typing.get_args(kind)))
+        written = (k for k in typing.get_args(kind) if k is not msgspec.UnsetType)
+        found = set().union(*map(json_types, written))
         return found - {"integer"} if "number" in found else found
     if origin is typing.Annotated:
         return json_types(typing.get_args(kind)[0])
@@ -266,7 +267,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
 
 
 PLAIN = {str: WORDS, float: NUMBERS, int: st.integers(0, 2**53), bool: st.booleans(),
-         type(None): st.none()}  # fmt: skip
+         type(None): st.none(), msgspec.UnsetType: st.just(msgspec.UNSET)}  # fmt: skip
 
 
 def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:

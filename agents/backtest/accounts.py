@@ -5,14 +5,14 @@ import dataclasses
 import datetime
 from collections.abc import Iterable, Sequence
 
-from agents.findings import Finding, Findings, Output
+from agents.findings import Finding, Findings, Output, named
 from stream.evaluations import UNJUDGED
 from stream.events import Alert, Evaluation, Reading, RetrainRequest, milliseconds
 from stream.settings import MONTH_S
 
 MONTH_MS = MONTH_S * 1_000
 Point = tuple[int, Reading]  # the end of the window, and what was read in it
-Name = tuple[str, str, str]  # role, subject and check of a reading
+Name = tuple[str, str, str]  # role, subject (or segment) and check of a reading
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,12 +35,12 @@ class Alarm:
     @property
     def first(self) -> str:
         """What explained most of it when it fired."""
-        return self.alert.reading.subject
+        return named(self.alert.reading)
 
     def name(self, alert: Alert) -> None:
         """Note what an alert says that it is about."""
         for reading in alert.readings:
-            key = (reading.role, reading.subject, reading.check)
+            key = (reading.role, named(reading), reading.check)
             self.named.setdefault(key, (at(alert.time), reading))
 
 

@@ -113,8 +113,8 @@ class Plots:
     def _marks(self, axes: Axes, role: str, name: str) -> None:
         for alarm in self.frame.account.alarms:
             colour = PAGE if alarm.pages else NOTICE
-            for time_ms, reading in alarm.named.values():
-                if (reading.role, reading.subject) == (role, name):
+            for (known, subject, _), (time_ms, _) in alarm.named.items():
+                if (known, subject) == (role, name):
                     axes.axvline(self._at(time_ms), color=colour, linewidth=1)
 
 

@@ -196,4 +196,5 @@ def roles(task: Task, known: set[str]) -> Roles:
         max_categories=task.model.max_categories,
         time=own.time if c.time else rows,
         weights=task.weights,
+        segments=own.segments,
     )

@@ -10,7 +10,7 @@ from rich.text import Text
 from agents.backtest.accounts import Account, Alarm, causes, months
 from agents.backtest.runs import Run
 from agents.backtest.trials import SURE, Trial
-from agents.findings import Finding
+from agents.findings import Finding, named
 from stream import figures
 from stream.events import rfc3339
 from stream.settings import DAY_S
@@ -111,6 +111,8 @@ def summary(frame: Frame, trial: Trial | None = None) -> Iterator[str]:
     else:
         yield "Retraining would not have been asked for."
     yield _quiet(account)
+    if segments := account.findings.segments():
+        yield segments
     yield from _false(frame)
     yield _budget(frame)
     if trial is not None:
@@ -144,8 +146,8 @@ def _alarms(frame: Frame, words: str, alarms: Sequence[Alarm]) -> Iterator[str]:
 def _said(alarms: Sequence[Alarm]) -> str:
     """What the first of them said, and what else any of them was about."""
     first = alarms[0]
-    named = (reading.subject for alarm in alarms for _, reading in alarm.named.values())
-    others = [name for name in dict.fromkeys(named) if name != first.first]
+    names = (named(reading) for alarm in alarms for _, reading in alarm.named.values())
+    others = [name for name in dict.fromkeys(names) if name != first.first]
     said = first.alert.reading.reason.partition(";")[0]
     return f"{said}, with {figures.listed(others, BESIDE)}" if others else said
 

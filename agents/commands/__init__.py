@@ -17,7 +17,9 @@ from agents.commands.arguments import (
     Config,
     Probabilities,
     Score,
+    Segments,
     Weights,
+    columns_by_name,
     duration,
     names,
     numbers,
@@ -161,6 +163,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         str | None, typer.Option(help="Columns whose numbers are names: zip,branch.")
     ] = None,
     ignore: Annotated[str | None, typer.Option(help="Columns to leave out: id,day.")] = None,
+    segments: Segments = None,
     weights: Weights = None,
     delimiter: Annotated[
         str | None, typer.Option(help="What separates a CSV's columns; seen by itself.")
@@ -184,6 +187,9 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         max_categories=settings.model(model).max_categories,
         time=time_column,
         weights=numbers("--weights", weights),
+        segments=columns_by_name(
+            "--segments", segments or ",".join(settings.model(model).segments)
+        ),
     )
     with spools.opened(file, delimiter) as table:
         try:
@@ -268,6 +274,7 @@ def _print_registered(
         ("numbers", ", ".join(numbers) or "none"),
         ("categories", ", ".join(words) or "none"),
         ("outputs", ", ".join(found.outputs) or "none"),
+        *((f"by {name}", ", ".join(f.names) or "none") for name, f in found.dimensions.items()),
         ("quality", ", ".join(f"{n} {x:.4g}" for n, x in found.quality.items()) or "not known"),
         ("sent to", f"{settings.topics.name('control')} in {count} event{'s' * (count > 1)}"),
     ]

@@ -30,6 +30,13 @@ Weights = Annotated[
         " the model: age=0.3,miles=0.1. Alerts name first what explains most."
     ),
 ]
+Segments = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns of segments, each value of which is compared with its own rows of the"
+        " reference: site,region, or name=column. No features, but for those in --categorical."
+    ),
+]
 
 
 def wait_for(work: Coroutine[Any, Any, Answer], interrupted: int = INTERRUPTED) -> Answer:
@@ -82,6 +89,19 @@ def pairs(text: str | None) -> dict[str, str]:
         raise typer.BadParameter(
             f"{text!r} must be class=column,class=column", param_hint="--probabilities"
         )
+    return found
+
+
+def columns_by_name(option: str, text: str | None) -> dict[str, str]:
+    """Columns by name, of "site,region=REGION". Raises typer.BadParameter."""
+    found: dict[str, str] = {}
+    for word in names(text):
+        name, same, column = word.partition("=")
+        if not name or (same and not column) or name in found:
+            raise typer.BadParameter(
+                f"{text!r} must be name,name=column, each name once", param_hint=option
+            )
+        found[name] = column if same else name
     return found
 
 

@@ -5,7 +5,7 @@ import enum
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from agents.commands.arguments import (
     Config,
     Probabilities,
     Score,
+    Segments,
     Weights,
     duration,
     names,
@@ -86,6 +87,7 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
     categorical: Categorical = None,
     ignore: Ignore = None,
     weights: Weights = None,
+    segments: Segments = None,
     delimiter: Delimiter = None,
     window: Annotated[
         str | None,
@@ -131,7 +133,9 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
         label_time=label_time,
         categorical=categorical,
         ignore=names(ignore) + watched.ignore,
+        segments=segments or ",".join(watched.segments),
     )
+    watched = _changed(watched, segments=tuple(columns.segments))
     check(columns, truth)
     plan = replay.Plan(
         file,
@@ -163,10 +167,13 @@ def _model(
     if window and not pane and windows_s[0] % pane_s:
         pane_s = windows_s[0]
     alarms = model.false_alarms_per_month if budget is None else budget
+    return _changed(model, windows_s=windows_s, pane_s=pane_s, false_alarms_per_month=alarms)
+
+
+def _changed(model: ModelSettings, **keys: Any) -> ModelSettings:
+    """The settings with some that are said otherwise. Raises BadSettings."""
     try:
-        return dataclasses.replace(
-            model, windows_s=windows_s, pane_s=pane_s, false_alarms_per_month=alarms
-        )
+        return dataclasses.replace(model, **keys)
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

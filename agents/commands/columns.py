@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agents.commands.arguments import duration, names, pairs
+from agents.commands.arguments import columns_by_name, duration, names, pairs
 from agents.durations import seconds
 from agents.files import time_of
 from agents.mappings import Columns
@@ -54,6 +54,7 @@ def columns_of(  # noqa: PLR0913 - one argument an option
     label_time: str | None,
     categorical: str | None,
     ignore: tuple[str, ...],
+    segments: str | None,
 ) -> Columns:
     """What the options say. Raises typer.BadParameter."""
     delay_ms, delay_column = _delay(label_delay)
@@ -70,6 +71,7 @@ def columns_of(  # noqa: PLR0913 - one argument an option
         delay_ms=delay_ms,
         categorical=names(categorical),
         ignore=ignore,
+        segments=columns_by_name("--segments", segments),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agents import replay
-from agents.commands.arguments import Config, Probabilities, Score, names, wait_for
+from agents.commands.arguments import Config, Probabilities, Score, Segments, names, wait_for
 from agents.commands.columns import (
     ROW,
     Categorical,
@@ -55,6 +55,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one argument an option
     seed: Annotated[int, typer.Option(min=0, help="Of --shuffle-labels.")] = 0,
     categorical: Categorical = None,
     ignore: Ignore = None,
+    segments: Segments = None,
     delimiter: Delimiter = None,
     speed: Annotated[
         str, typer.Option(help="As it happened (1x), so much faster (100x), or as fast as it goes.")
@@ -85,6 +86,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one argument an option
         label_time=label_time,
         categorical=categorical,
         ignore=names(ignore) + settings.model(model).ignore,
+        segments=segments,
     )
     check(columns, truth)
     plan = replay.Plan(

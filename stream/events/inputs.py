@@ -59,6 +59,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     features, outputs: name -> summarised reference or {"values": [...]}; opaque here. calibration:
     see `stream.calibrations`; opaque too. weights: feature name -> how much its changes weigh.
     wholes: vector -> how it is looked at as a whole, see `stream.wholes`; opaque.
+    dimensions, segments: see `stream.segments`; opaque too.
     reference_id: id of the content; "" where a sender of raw values leaves it to us.
     """
 
@@ -79,6 +80,8 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     calibration: dict[str, Any] | None = None
     weights: dict[str, float] = {}
     wholes: dict[str, dict[str, Any]] = {}
+    dimensions: dict[str, dict[str, Any]] = {}
+    segments: list[dict[str, Any]] = []
     source: str | None = None
 
 

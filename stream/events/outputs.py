@@ -24,8 +24,18 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows whose segment of a `name` has this `value`."""
+
+    name: str
+    value: str
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One check's or detector's result. `n`: rows looked at; `n_reference`: rows compared with."""
+    """One check's or detector's result. `n`: rows looked at; `n_reference`: rows compared with.
+
+    segment: the rows looked at; it is not written where these are all.
+    """
 
     check: str
     subject: str
@@ -39,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
     reason: str
     details: dict[str, Detail] = {}
+    segment: Segment | msgspec.UnsetType = msgspec.UNSET
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +101,10 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """All readings of one window of one model version, good and bad."""
+    """All readings of one window of one model version, good and bad.
+
+    segments: the worst of each segment, worst segments first.
+    """
 
     id: str
     type: str = "driftline.evaluation.v1"
@@ -106,6 +120,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     notes: list[str] = []
     labels: Labels | None = None
+    segments: list[Reading] = []
+
+    @property
+    def judged(self) -> list[Reading]:
+        """Readings of all rows, then those of segments."""
+        return [*self.readings, *self.segments]
 
 
 class Sureness(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,14 +10,14 @@ from stream.gradings import PROVISIONAL
 from stream.groups import Move
 from stream.monitor.memory import Fact, Memory, Shown
 from stream.monitor.telling import News, Sight, tell, tell_all
-from stream.notices import Evidence, ranges, retrain_request
+from stream.notices import Evidence, ranges, retrain_request, subject_of
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
 
 
 def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> None:
     """Let all readings of an evaluation speak, and those that it should have but has not."""
-    readings = by_cause(found.readings, suffix_of(m.settings, window_s))
+    readings = by_cause(found.judged, suffix_of(m.settings, window_s))
     sights = [Sight(cause, reading, found, window_s) for cause, reading in readings.items()]
     if found.subject == "inputs" and found.reference_id and found.rows >= m.settings.minimum_rows:
         for cause in sorted(m.shown.keys() - readings.keys()):
@@ -68,7 +68,7 @@ def _news(m: Memory, of: Subject, sight: Sight) -> News | None:
         return None
     change = dataclasses.replace(change, reason=sight.reason or change.reason)
     since_ms = before.since_ms if after == QUIET else after.since_ms
-    return News(sight, Move(cause, change, since_ms, reading.subject))
+    return News(sight, Move(cause, change, since_ms, subject_of(reading)))
 
 
 def _seen(reading: Reading, least: int) -> Seen:

@@ -1,0 +1,106 @@
+"""Divisions: a reference with references of its segments, made of the rows of each."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from stream.columns import Column, Floats, Ints
+from stream.features import MAX_CATEGORIES, FeatureReference, summarise
+from stream.references import Reference
+from stream.segments import EDGES, Key
+from stream.settings import ModelSettings
+
+Make = Callable[[Ints, Reference], Reference]
+"""The reference of some rows (their places), with the kinds of another."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows(Mapping[str, Column]):
+    """Some rows of columns, each read when it is asked for."""
+
+    columns: Mapping[str, Column]
+    places: Ints
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name].take(self.places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def divided(
+    reference: Reference, names: Mapping[str, Column], settings: ModelSettings, make: Make
+) -> Reference:
+    """The reference with those of the segments that its rows belong to.
+
+    names: the value of each row, by the segment's name. Of each name the `max_segments` most
+    frequent values that have `minimum_rows` are kept.
+    """
+    dimensions: dict[str, FeatureReference] = {}
+    found: dict[Key, Reference] = {}
+    for name, column in names.items():
+        dimension = _dimension(name, column, settings)
+        codes = dimension.codes(column)
+        dimensions[name] = dimension
+        for place, value in enumerate(dimension.names):
+            own = make(np.flatnonzero(codes == place), reference)
+            found[name, value] = own
+    segments = dict(sorted(found.items()))
+    return dataclasses.replace(reference, dimensions=dimensions, segments=segments)
+
+
+def _dimension(name: str, column: Column, settings: ModelSettings) -> FeatureReference:
+    """Which values are counted by name, in order of their frequency."""
+    most = summarise(name, column, "category", max_categories=settings.max_segments)
+    kept = [
+        value
+        for value, n in zip(most.names, most.counts.tolist(), strict=False)
+        if n >= settings.minimum_rows
+    ]
+    blank = dataclasses.replace(most, names=tuple(kept), counts=np.zeros(0, dtype=np.int64))
+    return dataclasses.replace(blank, counts=blank.counts_of(column))
+
+
+def part_of(
+    whole: Reference,
+    features: Mapping[str, Column],
+    prediction: Column | None,
+    confidence: Floats | None,
+    quality: Mapping[str, float] | None = None,
+    max_categories: int = MAX_CATEGORIES,
+) -> Reference:
+    """The reference of some rows of another's, with the same kinds of features.
+
+    Of vectors it has the numbers alone.
+    """
+    words = [name for name, f in whole.features.items() if f.kind == "category"]
+    return Reference.build(
+        whole.model,
+        whole.version,
+        features,
+        prediction=prediction,
+        confidence=confidence,
+        quality=quality,
+        task=whole.task,
+        categorical=words,
+        numeric=[name for name in whole.features if name not in words],
+        max_edges=EDGES,
+        max_categories=max_categories,
+        whole_vectors=False,
+    )
+
+
+def notes(reference: Reference) -> list[str]:
+    """What of the reference's own rows is in no segment, in words."""
+    found = []
+    for name, f in reference.dimensions.items():
+        other, none = (int(n) for n in f.counts[f.cells :])
+        told = f"{len(f.names)} values of {name} have a reference of their own"
+        rest = [f"{other:,} rows have another value"] if other else []
+        rest += [f"{none:,} rows have none"] if none else []
+        found.append("; ".join([told, *rest]))
+    return found
