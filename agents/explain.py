@@ -144,6 +144,9 @@ def _rows(window: WindowExplained) -> str:
 
 
 def _window(window: WindowExplained) -> Iterator[str]:
+    if window.reach_s > window.window_s and window.rows is not None:
+        rows = round(window.rows * window.reach_s / window.window_s)
+        yield f"these are too few: it looks back {span(window.reach_s)}, about {rows:,} rows"
     if window.by_chance_a_month is None:
         yield "levels take rows for independent: if they are not, false alarms are more frequent"
     else:

@@ -9,7 +9,7 @@ reference of the true one's size: its error is part of the chance.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -45,12 +45,18 @@ KOLMOGOROV = (float(np.log(2)), 2.0)  # intercept and slope of Kolmogorov's law
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make. windows_s: lengths of windows, multiples of pane_s. season: of `found`."""
+    """What to make. windows_s: lengths of windows, multiples of pane_s. season: of `found`.
+
+    longer: more lengths, and which of `windows_s` each is a multiple of. They have laws of their
+    own in truth, which are lower: what happens by chance to a longer window happens to it for
+    longer, and so less often. The inflation is theirs.
+    """
 
     pane_s: int
     windows_s: tuple[int, ...]
     seed: int = 0
     season: Seasonality = "none"
+    longer: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @property
     def period(self) -> "Period | None":
@@ -92,14 +98,18 @@ def calibrate(
     windows = [w for w in plan.windows_s if 3 * w <= units.size * plan.pane_s]
     if not windows:
         return None
+    longer = {w: of for w, of in plan.longer.items() if 3 * w <= units.size * plan.pane_s}
     lengths = [w // plan.pane_s for w in windows]
+    more = [w // plan.pane_s for w in longer]
     if found:
         random = np.random.default_rng([plan.seed, len(found), len(used)])
-        inflations, laws = _of_numbers(found, units, loose, lengths, plan.period, random)
+        inflations, laws = _of_numbers(found, units, loose, lengths, more, random, plan.period)
     else:  # nobody asks for laws of numbers
         kolmogorov = tuple(Law(gap, *KOLMOGOROV) for gap in GAPS)
         inflations, laws = np.zeros((0, len(lengths))), [kolmogorov for _ in lengths]
-    some = [*zip(found, inflations, strict=True), *_apart(others, days, used, lengths)]
+    some = [*zip(found, inflations, strict=True), *_apart(others, days, used, [*lengths, *more])]
+    law_of = dict(zip(windows, laws, strict=True))
+    law_of |= {w: law_of[of] for w, of in longer.items()}
     figures = {(c.name, c.role): tuple(x.tolist()) for c, x in some}
     return Calibration(
         seed=plan.seed,
@@ -108,7 +118,7 @@ def calibrate(
         days=len(days),
         rows_a_pane=float(np.mean([c.rows[used].mean() for c in leading])),
         order=order,
-        windows=tuple(WindowLaw(w, law) for w, law in zip(windows, laws, strict=True)),
+        windows=tuple(WindowLaw(w, law) for w, law in law_of.items()),
         features={name: x for (name, role), x in figures.items() if role == "input"},
         outputs={name: x for (name, role), x in figures.items() if role == "output"},
         season=plan.season,
@@ -122,19 +132,20 @@ def _of_numbers(
     units: Ints,
     loose: bool,
     lengths: Sequence[int],
-    period: "Period | None",
+    more: Sequence[int],
     random: np.random.Generator,
+    period: "Period | None",
 ) -> tuple[Floats, list[tuple[Law, ...]]]:
-    """Inflations, shape (features, lengths), and the laws of each length.
+    """Inflations, shape (features, lengths and more), and the laws of each of `lengths`.
 
     Made-up panes know nothing of each other: their statistics are compared without the likeness.
     """
-    world = world_of(found, units, loose)
-    inflations = inflations_of(world, lengths)
+    world, both = world_of(found, units, loose), [*lengths, *more]
+    inflations = inflations_of(world, both)
     chosen = np.sort(random.permutation(len(found))[:TOGETHER])
     drawn = Draws(world_of([found[i] for i in chosen], units, loose), lengths, period)
     laws = _laws(drawn, inflations[chosen], len(found) / len(chosen), random)
-    return inflations + likeness_of(world, lengths), laws
+    return inflations + likeness_of(world, both), laws
 
 
 def _too_short(plan: Plan, panes: int) -> bool:

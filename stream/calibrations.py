@@ -249,7 +249,14 @@ def promise(found: Calibration | None, settings: ModelSettings) -> tuple[bool, l
         return False, [UNCALIBRATED]
     if unfit := found.unfit(settings):
         return False, [f"uncalibrated: {unfit}"]
-    told = [_promised(found, settings, window_s) for window_s in settings.windows_s]
+    return promises_of(found, settings, settings.windows_s)
+
+
+def promises_of(
+    found: Calibration, settings: ModelSettings, windows_s: Sequence[int]
+) -> tuple[bool, list[str]]:
+    """The same of windows of some lengths, where the calibration fits the settings."""
+    told = [_promised(found, settings, window_s) for window_s in windows_s]
     return all(kept for kept, _ in told), [text for _, text in told]
 
 
@@ -270,3 +277,19 @@ def lengths(settings: ModelSettings) -> tuple[int, ...]:
     pane_s = settings.pane_s
     more = [pane_s] + ([DAY_S] if DAY_S % pane_s == 0 else [])
     return tuple(sorted(dict.fromkeys([*settings.windows_s, *more][:MAX_WINDOWS])))
+
+
+def longer(settings: ModelSettings) -> dict[int, int]:
+    """How far back windows may look beyond their length, and which window it is that does.
+
+    Where there is no room for all, the fewest times come first. What two windows may reach counts
+    for the longer one.
+    """
+    known = lengths(settings)
+    room, found = MAX_WINDOWS - len(known), dict[int, int]()
+    for times in range(2, settings.reach_back + 1):
+        for window_s in sorted(settings.windows_s):
+            length_s = times * window_s
+            if length_s not in known and (length_s in found or len(found) < room):
+                found[length_s] = max(window_s, found.get(length_s, 0))
+    return dict(sorted(found.items()))

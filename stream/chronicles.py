@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from stream.bootstraps import Plan, calibrate
-from stream.calibrations import Calibration, lengths
+from stream.calibrations import Calibration, lengths, longer
 from stream.columns import Column, Floats, Ints
 from stream.discrepancies import moments_of_windows
 from stream.events.times import FIRST_MS
@@ -53,7 +53,7 @@ def calibrated(
     little.
     """
     season = settings.seasonality
-    plan = Plan(settings.pane_s, lengths(settings), seed, season)
+    plan = Plan(settings.pane_s, lengths(settings), seed, season, longer(settings))
     if season != "none":
         hours = np.where(times_ms == NO_TIME, -1, hours_of(times_ms, season))
         reference = _by_hour(reference, features, outputs, hours, season)

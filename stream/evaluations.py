@@ -12,6 +12,7 @@ from stream.coverage import coverage, provisional
 from stream.events import Evaluation, Labels, Reading, Verdict, Window, event_id
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
+from stream.reaches import Reach
 from stream.references import Reference
 from stream.seasons import REPAIR
 from stream.settings import ModelSettings, Task
@@ -76,21 +77,26 @@ def inputs_evaluation(
     first_of_ms: int | None = None,
     leisure: Leisure = ALWAYS,
     traffic: Traffic | None = None,
+    reach: Reach | None = None,
 ) -> Evaluation:
     """The periodic checks of a window's features and outputs. Raises leisure's Interrupted.
 
     first_of_ms: where the reference is the model's own first rows, the time up to which.
-    traffic: what is known of the number of rows.
+    traffic: what is known of the number of rows. reach: of `merged`; no further than the window
+    unless given.
     """
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
     window_s = (of.end_ms - of.start_ms) // 1000
+    reach = reach or Reach(window_s, window_s)
     readings = check_share(
-        reference, merged.share, level, of.settings, leisure, window_s, merged.against
+        reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
+    readings = reach.told(readings)
     readings += traffic_readings(traffic, of.settings) if traffic else []
     own = comparisons.compared(
-        reference, merged.share, level, of.settings, leisure, window_s, merged.against
+        reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
+    own = reach.told(own)
     everything = [*readings, *own]
     inputs = moved(soundness.without_notices(everything), ("input", "data"))
     data = moved(soundness.faults(everything), ("data",))
@@ -103,12 +109,13 @@ def inputs_evaluation(
         reference_id=reference.id,
         subject="inputs",
         window=of.window(),
-        rows=merged.share.rows,
+        rows=reach.rows if reach.further else merged.share.rows,
         readings=readings,
         verdict=_told(verdict, comparisons.alone(readings, own)),
         segments=own,
         notes=[
             *_of_first_rows(first_of_ms),
+            *reach.notes(reference, of.settings),
             *_left_out(merged),
             *comparisons.notes(reference, merged.share, of.settings),
             *judgements.notes(reference, of.settings),

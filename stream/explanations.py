@@ -5,13 +5,14 @@ import statistics
 import msgspec
 
 from stream import effects, figures
-from stream.calibrations import promise
+from stream.calibrations import promise, promises_of
 from stream.evaluations import level_of
 from stream.features import FeatureReference, Role
 from stream.judgements import allowed_of, beside, wholes
 from stream.prospects import SHIFTS_SD, Found, limits, prospect
 from stream.pulses import causes, laws_of, level_of_pulses, month_of
 from stream.quality import METRICS
+from stream.reaches import Reach, chosen, needs_of
 from stream.references import Reference
 from stream.seasons import unfit
 from stream.segments import part_of_each
@@ -25,6 +26,7 @@ NAMED = 8  # features named in a line
 class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
     """Windows of one length. rows: usual ones; None: not known yet.
 
+    reach_s: how far back such a window looks with so many rows; all that follows is of that.
     by_chance_a_month: false alarms about numbers that calibration makes one expect; None: not
     calibrated. gap: what a number's largest gap must exceed, in the middle of all numbers.
     rows_needed: to find a change as large as its floor, in the middle too; with fewer a window in
@@ -40,6 +42,7 @@ class WindowExplained(msgspec.Struct, frozen=True, kw_only=True):
     inflation: tuple[float, float] | None
     reference_windows: int | None
     found: list[Found]
+    reach_s: int
 
 
 class DetectorExplained(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +106,10 @@ def explain(
     if rows_a_pane is None and calibration is not None:
         rows_a_pane = calibration.rows_a_pane
     windows = [_window(reference, settings, w, rows_a_pane) for w in settings.windows_s]
+    further = [w.reach_s for w in windows if w.reach_s > w.window_s]
+    if calibration is not None and further:
+        kept, more = promises_of(calibration, settings, further)
+        promised, promises = promised and kept, [*promises, *more]
     return Explanation(
         model=model,
         version=version,
@@ -273,21 +280,45 @@ def _too_short(reference: Reference, settings: ModelSettings) -> list[str]:
 def _window(
     reference: Reference | None, settings: ModelSettings, window_s: int, rows_a_pane: float | None
 ) -> WindowExplained:
-    panes = window_s // settings.pane_s
-    rows = None if rows_a_pane is None else round(rows_a_pane * panes)
+    reach = _reach_of(reference, settings, window_s, rows_a_pane)
+    length_s = reach.window_s
+    rows = _usual(rows_a_pane, settings, length_s)
     calibration = reference.calibration if reference else None
     checked = _checked(reference, settings)
-    known = limits(reference, settings, window_s, rows, checked) if reference and rows else []
-    allowed = allowed_of(reference, settings, window_s) if reference else None
+    known = limits(reference, settings, length_s, rows, checked) if reference and rows else []
+    allowed = allowed_of(reference, settings, length_s) if reference else None
     inflations = [limit.inflation for limit in known]
     needed = [limit.needed for limit in known if limit.needed is not None]
     return WindowExplained(
         window_s=window_s,
-        rows=rows,
+        rows=_usual(rows_a_pane, settings, window_s),
         by_chance_a_month=allowed.expected(allowed.threshold) if allowed else None,
         gap=statistics.median(limit.gap for limit in known) if known else None,
         rows_needed=statistics.median_high(needed) if needed else None,
         inflation=(min(inflations), max(inflations)) if allowed and known else None,
-        reference_windows=calibration.windows_of_reference(window_s) if calibration else None,
-        found=[prospect(known, shift, panes, settings) for shift in SHIFTS_SD] if known else [],
+        reference_windows=calibration.windows_of_reference(length_s) if calibration else None,
+        found=[
+            prospect(known, shift, length_s // settings.pane_s, settings)
+            for shift in (SHIFTS_SD if known else ())
+        ],
+        reach_s=length_s,
+    )
+
+
+def _usual(rows_a_pane: float | None, settings: ModelSettings, window_s: int) -> int | None:
+    return None if rows_a_pane is None else round(rows_a_pane * window_s / settings.pane_s)
+
+
+def _reach_of(
+    reference: Reference | None, settings: ModelSettings, window_s: int, rows_a_pane: float | None
+) -> Reach:
+    """How far back windows look that have so many rows in each pane."""
+    if reference is None or rows_a_pane is None:
+        return Reach(window_s, window_s)
+    return chosen(
+        reference,
+        settings,
+        window_s,
+        lambda length_s: _usual(rows_a_pane, settings, length_s) or 0,
+        lambda length_s: needs_of(reference, settings, length_s),
     )

@@ -34,6 +34,12 @@ def hour_of(time_ms: int, season: Seasonality) -> int:
     return int(hours_of(np.array([time_ms]), season)[0])
 
 
+def share_of_hours(season: Seasonality, window_s: int) -> float:
+    """Of a reference's rows, those that a window of some length is compared with."""
+    hours = SEASONS[season]
+    return min(1.0, max(1.0, window_s / HOUR_S) / hours) if hours else 1.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Hours:
     """One feature's rows by hour and cell.

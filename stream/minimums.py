@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special, stats
 
 from stream import effects
+from stream.columns import Ints
 from stream.discrepancies import answer_of
 from stream.features import FeatureReference
 from stream.measures import Joint, Measure, unusable
@@ -33,7 +34,7 @@ def rows_needed(m: Measure, level: float, inflation: float = 1.0) -> int | None:
     elif m.comparison.joint is not None:
         rows = for_whole(m.comparison.joint, m.effect.floor, level, settings.power)
     elif m.check in SHARES:
-        rows = for_share(nearest_half(m), m.effect.floor, _freedom(m), level, settings.power)
+        rows = for_share(_hardest(m), m.effect.floor, _freedom(m), level, settings.power)
     else:
         return None
     return max(in_window(rows * inflation, m.n_reference), settings.minimum_rows)
@@ -125,15 +126,21 @@ def gap_of_shift(f: FeatureReference, distance: float) -> float:
     return float(min(1.0, gaps.max() * max(1.0, distance / moved)))
 
 
-def nearest_half(m: Measure) -> float:
-    """The share, of those that may change, whose change is hardest to find."""
+def _hardest(m: Measure) -> float:
     f, floor = m.comparison.feature, (m.effect.floor if m.effect else None) or 0.0
     counts = f.counts
     if m.check == "chi-square":
-        shares = counts[: f.cells + 1] / max(1, int(counts[: f.cells + 1].sum()))
-    else:
-        odd = int(counts[-1]) if m.check == "type" else sum(unusable(f, counts).values())
-        shares = np.array([odd / max(1, f.rows)])
+        return nearest_half(counts[: f.cells + 1], floor)
+    odd = int(counts[-1]) if m.check == "type" else sum(unusable(f, counts).values())
+    return nearest_half(np.array([odd]), floor, f.rows)
+
+
+def nearest_half(counts: Ints, floor: float, rows: int | None = None) -> float:
+    """The share, of those that may change, whose change is hardest to find.
+
+    counts: shape (k,), of `rows`, which are all that are counted unless given.
+    """
+    shares = counts / max(1, int(counts.sum()) if rows is None else rows)
     middle = np.where(shares < 0.5, shares + floor / 2, shares - floor / 2)
     return float(np.clip(middle[np.abs(middle - 0.5).argmin()], 1e-6, 1 - 1e-6))
 

@@ -19,6 +19,7 @@ from stream.events import (
     Verdict,
     event_id,
 )
+from stream.reaches import LOOKS_BACK
 from stream.stamps import span, stamp
 
 Source = tuple[str, int]
@@ -86,9 +87,16 @@ def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:
     whose = f"{of.model} {of.version}: "
     whose += "resolved: " if change.change == "resolved" else ""
     whose += "now also " if change.previous == change.change == "firing" else ""
+    return f"{whose}{reading.reason}{_beside(parts)}{_window(of, reading)}"
+
+
+def _window(of: Subject, reading: Reading) -> str:
+    """Which of several windows, and how far back it looks where that is further."""
     several = len(of.settings.windows_s) > 1 and reading.role != "detector"
-    window = f" (window of {span((of.end_ms - of.start_ms) // 1000)})" if several else ""
-    return f"{whose}{reading.reason}{_beside(parts)}{window}"
+    told = [f"window of {span((of.end_ms - of.start_ms) // 1000)}"] if several else []
+    back = reading.details.get(LOOKS_BACK)
+    told += [f"looks back {span(back)}"] if isinstance(back, int) else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _beside(parts: Sequence[Part]) -> str:

@@ -13,11 +13,11 @@ from stream import effects, minimums
 from stream.columns import Floats, Ints
 from stream.evaluations import level_of
 from stream.features import FeatureReference
-from stream.hours import SEASONS
+from stream.hours import share_of_hours
 from stream.judgements import allowed_of, beside
 from stream.references import Reference
 from stream.seasons import spread
-from stream.settings import HOUR_S, ModelSettings
+from stream.settings import ModelSettings
 from stream.vectors import left_out
 
 SHIFTS_SD = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -67,7 +67,7 @@ def limits(
         inflation = known.inflation(name, "input", window_s, rows) if known and allowed else None
         one_of = reference.vectors.size(reference.vectors.unit(name, "input"))
         t = allowed.threshold if allowed and inflation else plain(one_of)
-        there = f.rows * _share_of_hours(settings, window_s)
+        there = f.rows * share_of_hours(settings.seasonality, window_s)
         there = rows if settings.reference != "fixed" else there
         n = rows * there / (rows + there)
         size = inflation or 1.0
@@ -76,12 +76,6 @@ def limits(
         limit = math.sqrt(t * size / n), math.sqrt(size / 4 / n), size
         told.append(Limit(f, floor, *limit, _needed(f, floor, (t, size, there), settings)))
     return told
-
-
-def _share_of_hours(settings: ModelSettings, window_s: int) -> float:
-    """Of the reference's rows, those that such a window is compared with."""
-    hours = SEASONS[settings.seasonality]
-    return min(1.0, max(1.0, window_s / HOUR_S) / hours) if hours else 1.0
 
 
 def _needed(

@@ -14,6 +14,7 @@ HOUR_S = 3_600
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
 MAX_NAMES = 8  # of segments
+MOST_REACH = 31  # of a day a month
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class ModelSettings:
     """The smallest slot of event time; an evaluation is made at the end of each."""
     windows_s: tuple[int, ...] = (DAY_S,)
     """How far back each evaluation looks; several are judged side by side."""
+    reach_back: int = 4
+    """How many times its length a window looks back at most, where it has fewer rows than it takes
+    to see a change as large as the effect floor. So far as the reference is calibrated for such
+    lengths and `panes_kept` allow; never with `previous-window`. 1: no further than `windows_s`."""
     lateness_s: float = 60.0
     """How far predictions of one source partition may be out of order and still be counted."""
     label_lateness_s: float = 60.0
@@ -183,6 +188,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
     return [
         ("pane_s", s.pane_s > 0, "more than 0 seconds"),
         ("windows_s", windows, f"one or more multiples of pane_s = {s.pane_s}"),
+        ("reach_back", 1 <= s.reach_back <= MOST_REACH, f"between 1 and {MOST_REACH}"),
         ("lateness_s", s.lateness_s >= 0, "0 seconds or more"),
         ("label_lateness_s", s.label_lateness_s >= 0, "0 seconds or more"),
         ("idle_s", s.idle_s > 0, "more than 0 seconds"),

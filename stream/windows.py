@@ -185,6 +185,16 @@ class Windows:
         """The same for a window."""
         return sum(self.rows(pane) for pane in self._starts(end_ms, window_ms, self.named))
 
+    def rows_against(self, end_ms: int, window_ms: int, reference_id: str) -> int:
+        """Those of them that can be compared with a reference."""
+        known = ("", reference_id)
+        return sum(
+            name.rows
+            for pane in self._starts(end_ms, window_ms, self.named)
+            for name in self.named[pane]
+            if name.reference in known
+        )
+
     def sources(self, pane: int, references: Mapping[str, Reference]) -> Ranges:
         """Where the rows of a pane in memory lie: first and last offset."""
         if pane not in self.panes:

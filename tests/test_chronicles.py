@@ -56,7 +56,9 @@ def test_numbers_that_vary_are_calibrated() -> None:
     assert found is not None
     assert (set(found.features), set(found.outputs)) == ({"x", "age", "word"}, {"confidence"})
     assert (found.panes, found.days, found.rows_a_pane) == (240, 10, 60.0)
-    assert [w.window_s for w in found.windows] == [3_600, DAY_S]
+    lengths = [3_600, DAY_S, 2 * DAY_S, 3 * DAY_S]  # so far as the reference has three of them
+    assert [w.window_s for w in found.windows] == lengths
+    assert len({w.laws for w in found.windows[1:]}) == 1
 
 
 def test_categories_alone_are_calibrated_as_they_are_beside_numbers() -> None:
@@ -237,9 +239,9 @@ def test_missing_values_that_come_together_need_a_larger_change() -> None:
 def test_what_varies_beside_features_comes_through_bytes_and_parts_and_is_else_left_out() -> None:
     assert REFERENCE.calibration is not None
     assert not {"missing", "quality"} & REFERENCE.document()["calibration"].keys()
-    figures = {"x": (1.5, 2.0), "output:prediction": (1.0, 3.0)}
+    figures = {"x": (1.5, 2.0, 2.0, 2.0), "output:prediction": (1.0, 3.0, 3.0, 3.0)}
     more = msgspec.structs.replace(
-        REFERENCE.calibration, missing=figures, quality={"brier": (2.0, 2.5)}
+        REFERENCE.calibration, missing=figures, quality={"brier": (2.0, 2.5, 2.5, 2.5)}
     )
     reference = dataclasses.replace(REFERENCE, calibration=more)
     assert Reference.from_bytes(reference.to_bytes()).calibration == more

@@ -187,7 +187,7 @@ def test_rows_in_order_are_a_second_apart() -> None:
     table = timed(SPELLINGS["text"])
     found, notes = registration.build(table, "m", "1", roles, settings)
     assert found.calibration is not None
-    assert [w.window_s for w in found.calibration.windows] == [20, 40]
+    assert [w.window_s for w in found.calibration.windows] == [20, 40, 60, 80, 120, 160]
     assert "960s" not in notes[-1]
 
 

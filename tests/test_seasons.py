@@ -195,7 +195,8 @@ def test_an_hour_is_compared_with_its_own_and_not_with_the_day() -> None:
     assert own["x"].effect is not None
     assert plain["x"].effect.value > 2 * own["x"].effect.value
     assert (plain["x"].p_value or 0) < 1e-6 < (own["x"].p_value or 0)
-    assert own["x"].n_reference == DAYS * ROWS
+    assert own["x"].details["looks_back_s"] == 4 * HOUR_S  # an hour of so few rows
+    assert own["x"].n_reference == 4 * DAYS * ROWS  # of these four hours of the day
     assert "at the same hours" in own["x"].reason
     assert own["word"].p_value is not None
     assert own["word"].p_value > 0.01

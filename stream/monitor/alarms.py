@@ -19,11 +19,12 @@ def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> Non
     """Let all readings of an evaluation speak, and those that it should have but has not."""
     readings = by_cause(found.judged, suffix_of(m.settings, window_s))
     sights = [Sight(cause, reading, found, window_s) for cause, reading in readings.items()]
-    if found.subject == "inputs" and found.reference_id and found.rows >= m.settings.minimum_rows:
+    rows = max([found.rows, *(r.n for r in found.readings if r.role != "data")])
+    if found.subject == "inputs" and found.reference_id and rows >= m.settings.minimum_rows:
         for cause in sorted(m.shown.keys() - readings.keys()):
             shown = m.shown[cause]
             if _gone(m, cause, shown, window_s):
-                reading = gone_reading(shown.reading, found.rows)
+                reading = gone_reading(shown.reading, rows)
                 sights.append(Sight(cause, reading, found, shown.window_s))
     news = [one for sight in sights if (one := _news(m, of, sight)) is not None]
     tell_all(m, of, news, {sight.cause: sight.reading for sight in sights})

@@ -61,9 +61,11 @@ def wanted(m: Memory) -> list[ShareName]:
 
 
 def _reach(m: Memory, kind: Kind, end: int) -> int:
-    """How far back shares are needed: the longest window, or all there is of no reference."""
+    """How far back shares are needed: as far as a window looks, or all there is of no reference."""
     panes = m.windows["inputs"].named
     reach = m.reach_ms(kind)
+    if kind == "inputs":
+        reach = max(reach, m.furthest_ms(end))
     return reach if not m.collects or not panes else max(reach, end - min(panes))
 
 
@@ -85,6 +87,8 @@ def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
 
 def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
     ends = due(m, kind)
+    if kind == "inputs" and ends:  # the first of them may be content with less than the last
+        m.reached_ms = max(map(m.furthest_ms, ends))
     for end in ends:
         m.touched = m.judged = True
         if kind == "inputs":
@@ -164,12 +168,13 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
         return quality_evaluation(of, reference, cohorts, _known(m, of, window_s, cohorts))
     if reference is None:
         return _unreferenced(m, of)
-    windows, merged = m.windows["inputs"], _compared(m, of, window_ms, reference)
+    reach = m.reach(of.end_ms, window_s)
+    windows, merged = m.windows["inputs"], _compared(m, of, reach.window_s * 1000, reference)
     if isinstance(merged, str):
         return unjudged_evaluation(of, windows.rows_in(of.end_ms, window_ms), merged)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
     traffic = traffic_of(windows, of.end_ms, window_ms, m.kept_ms)
-    return inputs_evaluation(of, reference, merged, own, leisure, traffic)
+    return inputs_evaluation(of, reference, merged, own, leisure, traffic, reach)
 
 
 def _compared(m: Memory, of: Subject, window_ms: int, reference: Reference) -> Merged | str:

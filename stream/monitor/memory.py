@@ -1,6 +1,7 @@
 """Memory: what a monitor remembers, and what it wants to say."""
 
 import dataclasses
+import functools
 
 from stream.ages import Ages
 from stream.alerts import AlertState
@@ -12,6 +13,7 @@ from stream.groups import Group
 from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
 from stream.pulses import causes
+from stream.reaches import Needs, Reach, chosen, needs_of
 from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
@@ -69,6 +71,8 @@ class Memory:
     began_ms: start of the first pane, where there is a burn-in; None where that came later.
     silences: by length of windows, since when the silence lasted that was told last. patience_ms:
     the longest that was none, for its rows came after all.
+    needs: what features need, by reference and length of windows; reached_ms: how far back
+    the newest windows looked. Both are made again after a restart.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     ages: how the truth of its cohorts has come, where truth is expected.
     touched, judged: which parts of it a checkpoint has to write.
@@ -97,6 +101,8 @@ class Memory:
         self.owner = settings.owner
         self.owner_ms = -1
         self.counts: dict[str, int] = {}
+        self.needs: dict[tuple[str, int], Needs] = {}
+        self.reached_ms = 0
         self.changes = Changes()
         self.out: list[OutMessage] = []
         self.fresh: dict[tuple[int, int], Signals] = {}
@@ -113,8 +119,37 @@ class Memory:
         return max(self.settings.windows_s) * 1000
 
     def reach_ms(self, kind: Kind) -> int:
-        """How far back panes are needed to judge a window."""
+        """How far back panes are needed to judge a window as long as configured."""
         return self.settings.reach_s * 1000 if kind == "inputs" else self.longest_ms
+
+    def needs_of(self, reference: Reference, window_s: int) -> Needs:
+        """What its features need in windows of a length."""
+        key = reference.id, window_s
+        if key not in self.needs:
+            self.needs[key] = needs_of(reference, self.settings, window_s)
+        return self.needs[key]
+
+    def reach(self, end_ms: int, window_s: int) -> Reach:
+        """How far back a window of inputs looks."""
+        reference = self.reference_at(end_ms - self.pane_ms)
+        if reference is None:
+            return Reach(window_s, window_s)
+        rows_of = functools.partial(self._rows_of, end_ms, reference.id)
+        return chosen(
+            reference, self.settings, window_s, rows_of, functools.partial(self.needs_of, reference)
+        )
+
+    def furthest_ms(self, end_ms: int) -> int:
+        """How far back the windows look that end then; as far as they may, if their reference is
+        not in memory.
+        """
+        ref = self._named_at(end_ms - self.pane_ms)
+        if ref is None or ref in self.references:
+            return max(self.reach(end_ms, w).window_s for w in self.settings.windows_s) * 1000
+        return self.longest_ms * self.settings.reach_back
+
+    def _rows_of(self, end_ms: int, reference_id: str, window_s: int) -> int:
+        return self.windows["inputs"].rows_against(end_ms, window_s * 1000, reference_id)
 
     @property
     def collects(self) -> bool:
@@ -159,8 +194,11 @@ class Memory:
 
     def reference_at(self, pane: int) -> Reference | None:
         """The reference that counts for a pane."""
-        ids = [ref for since, ref in self.active if since <= pane]
-        return self.references[ids[-1]] if ids else None
+        ref = self._named_at(pane)
+        return None if ref is None else self.references[ref]
+
+    def _named_at(self, pane: int) -> str | None:
+        return next((ref for since, ref in reversed(self.active) if since <= pane), None)
 
     def publish(self, event: Evaluation | Alert | RetrainRequest) -> None:
         """Say something, once the next checkpoint has been made."""

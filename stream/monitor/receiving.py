@@ -52,6 +52,7 @@ def _activate(m: Memory, signals: Signals) -> None:
     named = {n.reference for names in m.windows["inputs"].named.values() for n in names}
     for ref in set(m.references) - known - named:
         del m.references[ref]
+        m.needs = {key: found for key, found in m.needs.items() if key[0] != ref}
 
 
 def _named(m: Memory, kind: Kind, panes: list[int]) -> None:

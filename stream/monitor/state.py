@@ -44,7 +44,8 @@ def forget(m: Memory, kind: Kind) -> None:
     """Forget what lies too far back for any window, and for any request."""
     done, before = m.progress[kind].done_ms, m.kept_from(kind)
     whole = not m.collects or kind == "quality"
-    for pane in m.windows[kind].forget(done - m.reach_ms(kind) if whole else before, before):
+    reach_ms = max(m.reach_ms(kind), m.reached_ms if kind == "inputs" else 0)
+    for pane in m.windows[kind].forget(done - reach_ms if whole else before, before):
         m.progress[kind].facts.pop(pane, None)
         m.progress[kind].revisions.pop(pane + m.pane_ms, None)
         m.changes.delete(f"fact-{kind}/{m.key}/{pane}")
