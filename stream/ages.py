@@ -57,6 +57,11 @@ class Census:
     complete: Bools
     delays: Delays
 
+    def within(self, start: int, end: int) -> slice:
+        """The places of the cohorts that start within [start, end)."""
+        first, stop = np.searchsorted(np.array(self.starts, dtype=np.int64), [start, end])
+        return slice(int(first), int(stop))
+
     def at(self, start: int) -> int | None:
         """The place of a cohort."""
         place = int(np.searchsorted(np.array(self.starts, dtype=np.int64), start))
@@ -117,11 +122,12 @@ class Ages:
             cells = [(pane, made, tally.n) for made, tally in found.cells.items()]
             cells += [(first, made, tally.n) for (first, made), tally in found.earlier.items()]
             for first, made, n in cells:
-                if n and self._known(made):
+                if n and self.knows(made):
                     self._count(made, max(0, (first - made) // self.pane_ms), n << exponent)
         self.touched = True
 
-    def _known(self, pane: int) -> bool:
+    def knows(self, pane: int) -> bool:
+        """Whether the predictions of a pane are counted."""
         return pane >= self.since_ms and self.start_of(pane) + self.whole_ms > self.oldest_ms
 
     def _count(self, made: int, delay: int, rows: int) -> None:
@@ -131,7 +137,7 @@ class Ages:
     def forget_name(self, pane: int) -> None:
         """Keep a pane's predictions as a number: what they were counted by is forgotten."""
         rows = self.rows.pop(pane, 0)
-        if rows and self._known(pane):
+        if rows and self.knows(pane):
             self.cohort(pane).gone += rows
             self.touched = True
 
@@ -181,7 +187,7 @@ class Ages:
         """Predictions by cohort, of the panes that end by a time."""
         found = {start: cohort.gone for start, cohort in self.cohorts.items() if cohort.gone}
         for pane, rows in self.rows.items():
-            if pane < end_ms and self._known(pane):
+            if pane < end_ms and self.knows(pane):
                 start = self.start_of(pane)
                 found[start] = found.get(start, 0) + rows
         return found

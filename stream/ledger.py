@@ -213,7 +213,7 @@ class Ledger:
         watermark of the model. Raises ValueError where one is damaged.
         """
         before = self.matches.pending
-        self.matches.expire(entries, self._line_ms)
+        self._count("orphan-truths", self.matches.expire(entries, self._line_ms))
         self._dirty |= before != self.matches.pending
 
     def _line_ms(self, model: str) -> int:

@@ -230,11 +230,13 @@ class Matches:
         self.changed[key] = entry
         return True
 
-    def expire(self, entries: Mapping[int, bytes], line_ms: Callable[[str], int]) -> None:
+    def expire(self, entries: Mapping[int, bytes], line_ms: Callable[[str], int]) -> int:
         """Let the next checkpoint remove entries whose every item is older than its model's line.
 
-        line_ms: of a model's name. Raises ValueError where an entry is damaged.
+        line_ms: of a model's name. Returns how many of them were truth whose prediction never
+        came. Raises ValueError where an entry is damaged.
         """
+        orphans = 0
         for key, raw in entries.items():
             if key in self.changed or key in self.packed or key in self.expired:
                 continue
@@ -244,6 +246,8 @@ class Matches:
             if entry.newest_ms() < line_ms(model):
                 self.expired.add(key)
                 self.pending -= 1
+                orphans += not entry.forecasts
+        return orphans
 
     def save(self, changes: Changes) -> None:
         """Everything since the last call."""

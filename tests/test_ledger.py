@@ -335,6 +335,7 @@ def test_entries_go_when_the_horizon_has_passed_and_pending_stays_right() -> Non
     kept.expire()  # the same slice again
     assert len(kept.checkpoint().pending_deletes) == 2
     assert len(kept.state.pending) == kept.ledger.matches.pending == 2
+    assert kept.ledger.counted()["orphan-truths"] == 1
     kept.restart()
     assert kept.ledger.matches.pending == 2
 

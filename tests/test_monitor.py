@@ -383,7 +383,12 @@ def long_story(days: int, settings: ModelSettings) -> Pipeline:
 
 def test_what_is_remembered_does_not_grow_with_time() -> None:
     small = dataclasses.replace(
-        SETTINGS, panes_kept=5, minimum_rows=5, reference_rows=5, retrain_minimum_labels=5
+        SETTINGS,
+        panes_kept=5,
+        minimum_rows=5,
+        reference_rows=5,
+        retrain_minimum_labels=5,
+        horizon_s=10 * DAY_S,
     )
     sizes = []
     for days in (30, 60):

@@ -22,6 +22,8 @@ from stream.events.inputs import (
 )
 from stream.events.outputs import (
     Alert,
+    CohortFigure,
+    CohortFigures,
     Coverage,
     Data,
     Effect,
@@ -45,6 +47,8 @@ from stream.events.times import milliseconds, rfc3339
 __all__ = [
     "REASONS",
     "Alert",
+    "CohortFigure",
+    "CohortFigures",
     "Control",
     "Coverage",
     "Data",

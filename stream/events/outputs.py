@@ -80,13 +80,34 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     predictions: int
 
 
+class CohortFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric over the `n` outcomes of a cohort that it can be read from, with a 95% interval."""
+
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+
+
+class CohortFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Quality of the predictions made in [start, end): by the time of prediction."""
+
+    start: str
+    end: str
+    predictions: int
+    labelled: int
+    figures: list[CohortFigure]
+
+
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
     """What is known, and not known, of the truth that figures of quality rest on.
 
     `provisional`: whether the figures are. `predictions`, `labelled`: in all cohorts that outcomes
     of the window are of, so far. Cohorts, coverage by age and delays: of all that are remembered.
     Delays are of all predictions: null where the truth of that share has not come yet. `late`:
-    outcomes of the window that were known after its pane was sealed.
+    outcomes of the window that were known after its pane was sealed. `completed`: quality of the
+    cohorts that became complete with the window's last pane, told once.
     """
 
     provisional: bool
@@ -98,6 +119,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     delay_median_seconds: int | None = None
     delay_p90_seconds: int | None = None
     late: int = 0
+    completed: list[CohortFigures] = []
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

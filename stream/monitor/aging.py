@@ -1,31 +1,51 @@
 """Aging: what a monitor learns of the truth of its cohorts, pane by pane of label time."""
 
+from typing import cast
+
+import msgspec
+
 from stream.ages import Census
 from stream.cohorts import Cohorts
 from stream.coverage import labels_of
 from stream.evaluations import Subject
 from stream.events import Labels
 from stream.monitor.memory import Memory
+from stream.settings import Task
 
 
 def count(m: Memory, pane: int) -> None:
     """Count what became known in a pane of label time that is judged for the first time."""
-    if m.ages is not None:
-        known = m.windows["quality"].panes.get(pane)
-        m.ages.add(pane, known.cohorts if known else Cohorts())
-        end_ms = pane + m.pane_ms
-        m.ages.age(end_ms)
-        m.ages.ripen(end_ms, m.ages.census(end_ms, m.settings), m.settings)
+    if m.ages is None or m.vintages is None:
+        return
+    known, end_ms = m.windows["quality"].panes.get(pane), pane + m.pane_ms
+    outcomes = known.cohorts if known else Cohorts()
+    m.ages.add(pane, outcomes)
+    m.vintages.add(outcomes, m.ages)
+    m.ages.age(end_ms)
+    found = m.ages.census(end_ms, m.settings)
+    m.ages.ripen(end_ms, found, m.settings)
+    m.completed = end_ms, m.vintages.complete(end_ms, found, task_of(m, pane))
+    m.vintages.forget(m.ages)
+
+
+def task_of(m: Memory, pane: int) -> Task:
+    """What the model does, as far as the settings or the reference of a pane say."""
+    reference = m.reference_at(pane)
+    if m.settings.task == "auto" and reference is not None:
+        return cast(Task, reference.task)
+    return m.settings.task
 
 
 def count_late(m: Memory, pane: int) -> None:
     """Count what was named after that."""
     known = m.windows["quality"].panes.get(pane)
-    if m.ages is None or known is None:
+    if m.ages is None or m.vintages is None or known is None:
         return
     for name in sorted(n for n in m.ages.late if n.pane == pane):
         if name in known.names:
-            m.ages.add(pane, known.later.get(name, Cohorts()))
+            outcomes = known.later.get(name, Cohorts())
+            m.ages.add(pane, outcomes)
+            m.vintages.add(outcomes, m.ages)
             m.ages.late.discard(name)
 
 
@@ -42,7 +62,9 @@ def labels(m: Memory, of: Subject, outcomes: Cohorts, found: Census | None) -> L
         return None
     ripe = m.ages.ripe_ms is not None and m.ages.ripe_ms <= of.start_ms
     late = m.windows["quality"].late(of.end_ms, of.end_ms - of.start_ms)
-    return labels_of(m.settings, found, _by_cohort(m, outcomes), ripe=ripe, late=late)
+    labels = labels_of(m.settings, found, _by_cohort(m, outcomes), ripe=ripe, late=late)
+    new = m.completed[1] if m.completed[0] == of.end_ms and not of.revision else []
+    return msgspec.structs.replace(labels, completed=new) if new else labels
 
 
 def _by_cohort(m: Memory, outcomes: Cohorts) -> dict[int, int]:

@@ -27,7 +27,6 @@ from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
 from stream.seasons import unfit
-from stream.settings import Task
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
 from stream.traffic import traffic_of
@@ -201,10 +200,7 @@ def _known(m: Memory, of: Subject, window_s: int, cohorts: Cohorts) -> Known:
     end = of.end_ms
     seen = [at for at in m.history.get(window_s, {}) if end - window_s * 1000 < at <= end]
     inputs, outputs = m.history[window_s][max(seen)] if seen else (None, None)
-    task: Task = m.settings.task
-    reference = m.reference_at(end - m.pane_ms)
-    if task == "auto" and reference is not None:
-        task = reference.task  # type: ignore[assignment]
+    task = aging.task_of(m, end - m.pane_ms)
     gone = m.windows["quality"].gone(end, window_s * 1000)
     labels = aging.labels(m, of, cohorts, aging.census(m, end))
     return Known(inputs, outputs, _predictions(m, end, cohorts), task, gone, labels)

@@ -8,7 +8,7 @@ from stream.alerts import AlertState
 from stream.books import model_key
 from stream.changes import Changes, OutMessage
 from stream.clocks import Clocks
-from stream.events import Alert, Evaluation, Reading, RetrainRequest, encode, headers
+from stream.events import Alert, CohortFigures, Evaluation, Reading, RetrainRequest, encode, headers
 from stream.groups import Group
 from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
@@ -20,6 +20,7 @@ from stream.settings import ModelSettings
 from stream.signals import Kind, Signals
 from stream.tracks import Track, Watched
 from stream.verdicts import Moved
+from stream.vintages import Vintages
 from stream.windows import Ranges, Windows
 
 TOPICS = {Alert: "alerts", RetrainRequest: "retrain-requests", Evaluation: "evaluations"}
@@ -74,7 +75,8 @@ class Memory:
     needs: what features need, by reference and length of windows; reached_ms: how far back
     the newest windows looked. Both are made again after a restart.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
-    ages: how the truth of its cohorts has come, where truth is expected.
+    ages: how the truth of its cohorts has come, where truth is expected. vintages: quality by the
+    time of prediction. completed: of which it was known with the pane that ends then.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -98,6 +100,8 @@ class Memory:
         self.silences: dict[int, int] = {}
         self.patience_ms = 0
         self.ages = Ages(settings) if settings.expects_truth else None
+        self.vintages = Vintages(self.ages) if self.ages is not None else None
+        self.completed: tuple[int, list[CohortFigures]] = BEFORE_ALL, []
         self.owner = settings.owner
         self.owner_ms = -1
         self.counts: dict[str, int] = {}

@@ -23,6 +23,7 @@ from stream.retraining import RetrainState
 from stream.settings import ModelSettings
 from stream.signals import Kind, ShareName, Signals, decode_signals, encode_signals
 from stream.tracks import Pulse
+from stream.vintages import Vintages
 
 FORMAT = 1
 COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
@@ -76,6 +77,11 @@ def save(m: Memory) -> Changes:
         changes.put(f"monitor/{m.key}", msgspec.msgpack.encode(_progress(m)))
     if m.ages is not None and m.ages.touched:
         changes.put(f"ages/{m.key}", m.ages.to_bytes())
+    for start, raw in m.vintages.save() if m.vintages is not None else ():
+        if raw is None:
+            changes.delete(f"vintage/{m.key}/{start}")
+        else:
+            changes.put(f"vintage/{m.key}/{start}", raw)
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
     m.touched = m.judged = False
@@ -168,6 +174,7 @@ def _begin_ages(m: Memory) -> None:
     since_ms = max(progress.done_ms for progress in m.progress.values())
     m.ages = Ages(m.settings, since_ms)
     m.ages.begun = m.ages.touched = True
+    m.vintages = Vintages(m.ages)
 
 
 def _load_ages(m: Memory, raw: bytes) -> None:
@@ -175,6 +182,13 @@ def _load_ages(m: Memory, raw: bytes) -> None:
         m.changes.delete(f"ages/{m.key}")
     elif not m.ages.begun and not m.ages.load(raw):
         _begin_ages(m)
+
+
+def _load_vintage(m: Memory, start: int, raw: bytes) -> None:
+    if m.vintages is None or m.ages is None or m.ages.begun:
+        m.changes.delete(f"vintage/{m.key}/{start}")
+    else:
+        m.vintages.load(start, raw)
 
 
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
@@ -197,6 +211,8 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_alerts(m, _decoded(raw))
     elif kind == "ages":
         _load_ages(m, raw)
+    elif kind == "vintage":
+        _load_vintage(m, int(rest), raw)
     elif kind == "held":
         at, held = tuple(map(int, rest.split("-"))), decode_signals(raw).series
         for one in KINDS:

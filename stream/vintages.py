@@ -1,0 +1,99 @@
+"""Vintages: quality by the time of prediction, told of once no more truth is waited for.
+
+A vintage is as long as a cohort of old predictions (`stream.ages`). What becomes known after it was
+told of changes the windows of label time alone.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from stream.ages import Ages, Census
+from stream.cohorts import Cohorts
+from stream.events import CohortFigure, CohortFigures
+from stream.quality import METRICS, metrics_for
+from stream.settings import Task
+from stream.stamps import stamp
+from stream.tallies import Tally
+from stream.weights import weighted
+
+Strata = dict[int, Tally]
+Packed = list[tuple[int, bytes]]
+
+
+class Vintages:
+    """One model version. found: outcomes by start and exponent, none where it was told of.
+
+    changed: those to be saved, or to be deleted where they are not found.
+    """
+
+    def __init__(self, ages: Ages) -> None:
+        self.length_ms = ages.whole_ms
+        self.found: dict[int, Strata | None] = {}
+        self.changed: set[int] = set()
+
+    def add(self, outcomes: Cohorts, ages: Ages) -> None:
+        """Take in outcomes that became known in a pane of label time."""
+        for exponent, some in outcomes.strata().items():
+            cells = [*some.cells.items()]
+            cells += [(made, tally) for (_, made), tally in some.earlier.items()]
+            for made, tally in cells:
+                start = made - made % self.length_ms
+                known = self.found.get(start, {})
+                if known is not None and start >= ages.since_ms and ages.knows(made):
+                    known.setdefault(exponent, Tally()).merge(tally)
+                    self.found[start] = known
+                    self.changed.add(start)
+
+    def complete(self, end_ms: int, census: Census, task: Task) -> list[CohortFigures]:
+        """Those that have become complete, in order; each is told of once."""
+        told = []
+        for start in sorted(start for start, strata in self.found.items() if strata is not None):
+            cohorts = census.within(start, start + self.length_ms)
+            if start + self.length_ms <= end_ms and census.complete[cohorts].all():
+                told.append(self._told(start, census, cohorts, task))
+        return told
+
+    def _told(self, start: int, census: Census, cohorts: slice, task: Task) -> CohortFigures:
+        tally = weighted(self.found[start] or {})
+        self.found[start] = None
+        self.changed.add(start)
+        return CohortFigures(
+            start=stamp(start),
+            end=stamp(start + self.length_ms),
+            predictions=int(census.made[cohorts].sum()),
+            labelled=int(census.labelled[cohorts].sum()),
+            figures=list(_figures(tally, task)),
+        )
+
+    def forget(self, ages: Ages) -> None:
+        """Drop what the ages have dropped."""
+        gone = [start for start in self.found if start + self.length_ms <= ages.oldest_ms]
+        for start in gone:
+            del self.found[start]
+        self.changed |= {*gone}
+
+    def save(self) -> Iterator[tuple[int, bytes | None]]:
+        """What changed since the last call, by start; None: it is gone."""
+        for start in sorted(self.changed):
+            strata = self.found.get(start)
+            rows = [(k, tally.to_bytes()) for k, tally in sorted((strata or {}).items())]
+            yield start, msgspec.msgpack.encode(rows) if start in self.found else None
+        self.changed = set()
+
+    def load(self, start: int, raw: bytes) -> None:
+        """Take up what `save` gave. Raises ValueError on anything else."""
+        try:
+            rows = msgspec.msgpack.decode(raw, type=Packed)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"a damaged vintage: {error}") from error
+        self.found[start] = {k: Tally.from_bytes(tally) for k, tally in rows} or None
+
+
+def _figures(tally: Tally, task: Task) -> Iterator[CohortFigure]:
+    for name in metrics_for(tally, task) if tally.sound() else ():
+        found = METRICS[name].get(tally)
+        if found is not None:
+            yield CohortFigure(
+                metric=name, value=found.value, low=found.low, high=found.high, n=found.n
+            )
