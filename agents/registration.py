@@ -16,12 +16,15 @@ from agents.producers import Message, Producer
 from agents.settings import Settings
 from agents.tables import BadTable, Table
 from stream import divisions
+from stream.answers import missing, named
 from stream.calibrations import UNCALIBRATED, promise
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Ints, column_of
 from stream.divisions import Rows, divided, part_of
+from stream.estimates import ESTIMATED
 from stream.features import MAX_CATEGORIES
 from stream.losses import losses
+from stream.odds import Odds, odds_of
 from stream.outcomes import outcomes
 from stream.quality import METRICS, metrics_for
 from stream.references import Reference
@@ -119,7 +122,8 @@ def build(
     for name in sorted(roles.weights.keys() - reference.units):
         units = sorted(reference.units)
         raise BadTable(f"has no feature {name!r} to weigh; {complaints.suggest(name, units)}")
-    reference = dataclasses.replace(reference, weights=dict(roles.weights))
+    meant = None if settings.estimate == "off" else rows.odds(roles.positive)
+    reference = dataclasses.replace(reference, weights=dict(roles.weights), odds=meant)
     reference = rows.calibrated(reference, settings, seed)
     if roles.segments:
         reference = _divided(reference, table, roles, rows, settings, seed)
@@ -164,6 +168,24 @@ class _Rows:
         """Metrics by name, as far as they are known."""
         return _quality(self.prediction, self.label, self.scores)
 
+    def odds(self, positive: str) -> Odds | None:
+        """What scores meant: of the positive class where they are its, else of the answer."""
+        prediction, label, scores = self.prediction, self.label, self.scores
+        if prediction is None or label is None or scores is None or self.confidence is None:
+            return None
+        classes, labelled = scores[0], ~missing(label) & ~missing(prediction)
+        if positive in classes and len(classes) <= 2:
+            given = scores[1][:, classes.index(positive)]
+            given = np.where(missing(prediction), np.nan, given)
+            answered, right = named(prediction, positive), named(label, positive)
+            return odds_of("positive", given, answered, right, labelled)
+        hits = [
+            outcomes(label.take(rows), prediction.take(rows), task="classification").hit == 1
+            for rows in _blocks(len(label))
+        ]
+        everywhere = np.ones(len(label), dtype=np.bool_)
+        return odds_of("answer", self.confidence, everywhere, np.concatenate(hits), labelled)
+
     def calibrated(self, reference: Reference, settings: ModelSettings, seed: int) -> Reference:
         """The reference of these rows with what their times show."""
         if self.times is None:
@@ -171,6 +193,8 @@ class _Rows:
         answers = {} if self.prediction is None else {"prediction": self.prediction}
         sure = {} if self.confidence is None else {"confidence": column_of(self.confidence)}
         known = _losses(self.prediction, self.label, self.scores)
+        if reference.odds is not None and self.confidence is not None:
+            known[ESTIMATED] = self.confidence
         outputs = answers | sure
         return calibrated(reference, self.features, outputs, self.times, settings, seed, known)
 

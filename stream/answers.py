@@ -49,16 +49,16 @@ def confidence(block: Block, positive: str) -> Floats | None:
     if block.prediction is None or (block.probabilities is None and block.score is None):
         return None
     if block.probabilities is None:
-        return _of_score(block.score, _named(block.prediction, positive))
+        return _of_score(block.score, named(block.prediction, positive))
     classes, matrix = block.probabilities
-    found = np.where(_missing(block.prediction), np.nan, np.zeros(len(block)))
+    found = np.where(missing(block.prediction), np.nan, np.zeros(len(block)))
     for i, name in enumerate(classes):
-        rows = _named(block.prediction, name)
+        rows = named(block.prediction, name)
         found[rows] = matrix[rows, i]
     return found
 
 
-def _named(column: Column, name: str) -> Bools:
+def named(column: Column, name: str) -> Bools:
     """The rows whose value has a name, shape (n,)."""
     number = _number_of(name)
     found: Bools = np.zeros(len(column), np.bool_) if number is None else column.numbers == number
@@ -75,9 +75,10 @@ def _number_of(name: str) -> float | None:
     return number if name_of_number(number) == name else None
 
 
-def _missing(column: Column) -> Bools:
-    missing: Bools = np.isnan(column.numbers)
-    return missing if column.codes is None else missing & (column.codes < 0)
+def missing(column: Column) -> Bools:
+    """The rows without a value, shape (n,)."""
+    found: Bools = np.isnan(column.numbers)
+    return found if column.codes is None else found & (column.codes < 0)
 
 
 def _of_score(score: Floats | None, positive: np.ndarray) -> Floats:

@@ -52,7 +52,7 @@ class Controls:
         self.touched = True
         try:
             told = msgspec.to_builtins(event)
-            for name in ("calibration", "weights", "wholes", "dimensions", "segments"):
+            for name in ("calibration", "weights", "wholes", "dimensions", "segments", "odds"):
                 if not told[name]:
                     del told[name]  # kept as it was kept before there were any
             reference = self.parts.add(told)

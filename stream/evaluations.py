@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stream import comparisons, effects, figures, gradings, judgements, segments, soundness
+from stream import (
+    comparisons,
+    effects,
+    estimates,
+    figures,
+    gradings,
+    judgements,
+    segments,
+    soundness,
+)
 from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage, provisional
@@ -93,6 +102,8 @@ def inputs_evaluation(
     )
     readings = reach.told(readings)
     readings += traffic_readings(traffic, of.settings) if traffic else []
+    part = level * judgements.ESTIMATE / 2
+    readings += estimates.estimated(reference, merged.share, of.settings, part, window_s)
     own = comparisons.compared(
         reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
@@ -250,6 +261,7 @@ def quality_evaluation(
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     window_s = (of.end_ms - of.start_ms) // 1000
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
+    level *= 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
     readings = graded(of.settings, reference, tally, known.task, level, window_s)
     if sound and known.labels is not None and known.labels.provisional:
         readings = gradings.provisional(readings, judged=of.settings.judge_provisional)

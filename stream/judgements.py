@@ -21,6 +21,8 @@ from stream.vectors import left_out
 
 MMD = "mmd"
 
+ESTIMATE = 0.1  # of quality's half of the budget: what its estimate may spend, where there is one
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chance:
@@ -66,7 +68,8 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     for that too.
     """
     judged = settings.expects_truth and (reference.quality or settings.objectives)
-    month = settings.false_alarms_per_month / (2 if judged else 1) * beside(reference, settings)
+    part = 0.5 if judged else 1 - (ESTIMATE / 2 if estimated(reference, settings) else 0)
+    month = settings.false_alarms_per_month * part * beside(reference, settings)
     known = [*reference.watched(settings.ignore)]
     unit = reference.vectors.unit
     numbers = len({(role, unit(f.name, role)) for role, f in known if f.kind == "number"})
@@ -86,6 +89,11 @@ def outside_detectors(reference: Reference | None, settings: ModelSettings) -> f
 def beside(reference: Reference | None, settings: ModelSettings) -> float:
     """The share of the budget that detectors and segments leave to the checks of all rows."""
     return outside_detectors(reference, settings) * part_of_whole(reference, settings)
+
+
+def estimated(reference: Reference | None, settings: ModelSettings) -> bool:
+    """Whether quality is estimated from scores."""
+    return reference is not None and reference.odds is not None and settings.estimate != "off"
 
 
 def allowed_of(reference: Reference, settings: ModelSettings, window_s: int) -> Allowance | None:

@@ -21,6 +21,7 @@ from stream.events import (
 )
 from stream.reaches import LOOKS_BACK
 from stream.stamps import span, stamp
+from stream.verdicts import ADVICE
 
 Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
@@ -47,7 +48,7 @@ def alert(
     reading = parts[0].reading
     resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
-    meaning, action = (RESOLVED_MEANING, RESOLVED_ACTION) if resolved else _advice(verdict)
+    meaning, action = (RESOLVED_MEANING, RESOLVED_ACTION) if resolved else _advice(reading, verdict)
     return Alert(
         id=of.id("alert", cause, change.change),
         time=stamp(of.end_ms),
@@ -58,7 +59,7 @@ def alert(
         previous=change.previous,
         reason=change.reason,
         since=stamp(since_ms),
-        severity="page" if reading.role == PAGED else "notice",
+        severity="page" if reading.role == PAGED and reading.check not in ADVICE else "notice",
         summary=_summary(of, change, parts),
         how_sure=_sureness(reading),
         meaning=meaning,
@@ -77,8 +78,8 @@ def _sureness(r: Reading) -> Sureness:
     return Sureness(p_value=r.p_value, level=r.level, effect=r.effect, n=r.n)
 
 
-def _advice(verdict: Verdict) -> tuple[str, str]:
-    return verdict.meaning, verdict.action
+def _advice(reading: Reading, verdict: Verdict) -> tuple[str, str]:
+    return ADVICE.get(reading.check, (verdict.meaning, verdict.action))
 
 
 def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import xxhash
 
-from stream import calibrations, importances, segments, wholes
+from stream import calibrations, importances, odds, segments, wholes
 from stream.calibrations import Calibration
 from stream.columns import Column, Floats, column_of
 from stream.features import (
@@ -23,6 +23,7 @@ from stream.features import (
     guess_kind,
     summarise,
 )
+from stream.odds import Odds
 from stream.pieces import pieces, together
 from stream.settings import Seasonality
 from stream.vectors import Vectors, left_out
@@ -54,6 +55,7 @@ class _Event(msgspec.Struct):
     wholes: dict[str, dict[str, Any]] = {}
     dimensions: dict[str, dict[str, Any]] = {}
     segments: list[dict[str, Any]] = []
+    odds: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +68,7 @@ class Reference:
     wholes: how vectors are looked at as a whole, by name; references of earlier releases have none.
     dimensions: which values of each segment's name are counted, and how often it had them;
     segments: the references of these, by name and value in that order.
+    odds: what scores meant, where labels tell.
     """
 
     model: str
@@ -80,6 +83,7 @@ class Reference:
     wholes: Mapping[str, Whole] = dataclasses.field(default_factory=dict)
     dimensions: Mapping[str, FeatureReference] = dataclasses.field(default_factory=dict)
     segments: "Mapping[segments.Key, Reference]" = dataclasses.field(default_factory=dict)
+    odds: Odds | None = None
 
     @functools.cached_property
     def vectors(self) -> Vectors:
@@ -118,6 +122,7 @@ class Reference:
         given = {"calibration": calibration} if calibration else {}
         given |= importances.part(self.weights, self.weights) | segments.document(self)
         given |= wholes.part(self.wholes, self.features)
+        given |= {"odds": self.odds.document()} if self.odds else {}
         return {
             "model": self.model,
             "version": self.version,
@@ -238,7 +243,8 @@ class Reference:
         plain = cls(e.model, e.version, features, outputs, e.quality, rows, task, calibration)
         own = wholes.read(e.wholes, plain.vectors.elements, features)
         weights = importances.checked(e.weights, plain.units)
-        whole = dataclasses.replace(plain, weights=weights, wholes=own)
+        meant = None if e.odds is None else odds.from_document(e.odds)
+        whole = dataclasses.replace(plain, weights=weights, wholes=own, odds=meant)
         return whole._divided(e) if e.dimensions or e.segments else whole
 
     def _divided(self, e: _Event) -> Self:

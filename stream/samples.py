@@ -12,6 +12,7 @@ import numpy as np
 from stream.answers import confidence
 from stream.batches import Batch, Block, decode_batch, encode_batch
 from stream.batches.blocks import rows_of
+from stream.odds import told
 from stream.references import Reference
 from stream.rows import gathered
 from stream.shares import Share, Source
@@ -110,3 +111,6 @@ def count_rows(share: Share, block: Block, positive: str, source: Source | None 
     sure = confidence(block, positive)
     answers = (block.prediction, sure)
     share.update(block.features, *answers, block.times_ms, source, block.offsets, block.segments)
+    given = told(block, positive, share.reference.odds.of) if share.reference.odds else None
+    if given is not None:
+        share.count_odds(*given)

@@ -107,6 +107,13 @@ class ModelSettings:
     `output:prediction` or `output:confidence`; a vector's name stands for all of its numbers."""
     effect_floor_quality: float = 0.05
     """Fall of quality that matters: of accuracy as it is, of a loss as a share of its reference."""
+    estimate: Literal["auto", "off"] = "auto"
+    """`auto`: of a classifier whose reference has scores and labels, quality is estimated from the
+    scores, before any labels are there. `off`: it is not, and no scores are counted for it."""
+    effect_floor_estimate: float = 0.03
+    """Fall of the estimated accuracy that matters, and gap between it and the realised one that
+    says that it is not to be trusted. Smaller than that of quality: an estimate varies less, and
+    sees of a fall only what the scores know."""
     effect_floor_data: float = 0.05
     """Change of the data themselves that matters, as a share of rows: missing values, words among
     numbers, late rows. Smaller than that of a category, for such a change is seldom the world's."""
@@ -230,6 +237,8 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),
+        ("estimate", s.estimate in ("auto", "off"), "auto or off"),
+        ("effect_floor_estimate", 0 <= s.effect_floor_estimate <= 1, "between 0 and 1"),
         ("effect_floor_data", 0 <= s.effect_floor_data <= 1, "between 0 and 1"),
         ("hold", s.hold >= 1, "1 or more"),
         ("clear", s.clear >= 1, "1 or more"),

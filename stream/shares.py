@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from stream.columns import Codes, Column, Floats, Ints, column_of
+from stream.columns import Bools, Codes, Column, Floats, Ints, column_of
+from stream.expectations import Expected
 from stream.features import FeatureReference, tally
+from stream.odds import SAID
 from stream.references import Reference
 from stream.segments import Key
 
@@ -22,6 +24,7 @@ FEW = 4  # times so many values are fewer than the places of a feature: most sta
 SEGMENT = "segment"  # the role of the names of segments
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
 WHOLE = "whole"  # the role of a vector that is looked at as one
+ODDS = "odds"  # the role of counts of scores, by what was answered
 Source = tuple[str, int]
 Names = dict[str, int]
 
@@ -166,16 +169,30 @@ class Share:
         counts = self.counts(dimension.name, SEGMENT)
         counts += found
 
+    def count_odds(self, scores: Floats, answered: Bools) -> None:
+        """Take in what n answers were given, and which of them are the positive class."""
+        odds = self.reference.odds
+        if odds is not None:
+            for said, rows in zip(SAID, (~answered, answered), strict=True):
+                _add(self.counts(said, ODDS), odds.score, Column(scores[rows]))
+
+    def expected(self) -> Expected | None:
+        """How good the answers are by expectation; None where scores are not counted."""
+        odds = self.reference.odds
+        if odds is None:
+            return None
+        return odds.expectation(*(self.counts(said, ODDS) for said in SAID))
+
     def _count(self, role: str, feature: FeatureReference, column: Column | None, n: int) -> None:
         counts = self.counts(feature.name, role)
         if column is None:
             counts[feature.missing_at] += n
-        elif feature.kind == "number" and FEW * n < feature.width:
-            feature.add_few(counts, column)
+        elif feature.kind == "number":
+            _add(counts, feature, column)
         else:
             found = feature.counts_of(column)
             counts += found
-            if feature.kind == "category" and found[feature.cells]:
+            if found[feature.cells]:
                 key = feature.name if role == "input" else f"{role}:{feature.name}"
                 self._name(key, tally(column.take(feature.codes(column) == feature.cells)))
 
@@ -268,6 +285,14 @@ class Share:
         )
 
 
+def _add(counts: Ints, feature: FeatureReference, column: Column) -> None:
+    """Add numbers to the counts of a feature, shape (width,)."""
+    if FEW * len(column) < feature.width:
+        feature.add_few(counts, column)
+    else:
+        counts += feature.counts_of(column)
+
+
 Layout = tuple[dict[tuple[str, ...], slice], int]
 _LAYOUTS = weakref.WeakKeyDictionary[Reference, Layout]()  # thousands of shares have the same
 
@@ -294,6 +319,10 @@ def _layout(reference: Reference) -> Layout:
             _, width = _layout(own)
             places[SEGMENT, *key] = slice(start, start + width)
             start += width
+        if reference.odds is not None:
+            for said in SAID:
+                places[ODDS, said] = slice(start, start + reference.odds.score.width)
+                start += reference.odds.score.width
         known = _LAYOUTS[reference] = places, start
     return known
 

@@ -151,6 +151,16 @@ USUAL = Rule(
     "Nothing to do.",
 )
 
+# what estimates mean and ask for, by check: they say nothing of what moved
+ADVICE: dict[str, tuple[str, str]] = {
+    "estimated-accuracy": (
+        "By its own scores the model is less often right than in the reference: it is asked "
+        "about cases of which it is less sure. Labels have yet to confirm it.",
+        "Look at the inputs that moved, and label some recent predictions by hand. No retraining "
+        "on this alone.",
+    ),
+}
+
 
 def judge(
     inputs: Moved, outputs: Moved, quality: Moved, sure: Moved = None, *, incident: Moved = None

@@ -145,3 +145,50 @@ def test_ddm_fires_on_elec2_where_frouros_example_says(data: Path, tmp_path: Pat
     known, rows = electricity(data, tmp_path, 4_000)
     roles = ["--prediction", "said", "--label", "class"]
     assert first_of(tmp_path, DDM, rows, "--reference", known, *roles)["DDM"] == 2601
+
+
+# NannyML's own test of CBPE (tests/performance_estimation/CBPE/test_cbpe_metrics.py): its synthetic
+# binary data set in four chunks
+ESTIMATES = {
+    "auroc": (0.9710577647083807, 0.9711638319733471, 0.9614012753095441, 0.9617878072895653),
+    "f1": (0.9478220802546018, 0.9483683062849226, 0.9235839411719146, 0.9239534478264141),
+    "precision": (0.9432817252782693, 0.9446550044048795, 0.9145613073300847, 0.915231419744167),
+    "recall": (0.9524063553647716, 0.9521109162736728, 0.9327863750020324, 0.932843314818147),
+    "specificity": (0.9426505776503413, 0.9446298328855539, 0.9050174893945843, 0.9065202406788675),
+    "accuracy": (0.9475319773956268, 0.9483565214666658, 0.9194997180834459, 0.920199809204049),
+}
+SCORED = ("id", "tenure", "y_pred", "y_pred_proba", "work_home_actual")
+OF_SCORES = [
+    *("--id", "id", "--prediction", "y_pred", "--score", "y_pred_proba"),
+    *("--label", "work_home_actual", "--time", "row", "--window", "12500s"),
+]
+
+
+def scored(path: Path, to: Path) -> str:
+    """The columns that are needed of a file."""
+    with path.open() as file, to.open("w") as out:
+        rows = csv.DictReader(file)
+        names = [name for name in SCORED if name in (rows.fieldnames or ())]
+        table = csv.DictWriter(out, names, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+    return str(to)
+
+
+def test_estimated_quality_is_what_nannymls_test_of_cbpe_says(data: Path, tmp_path: Path) -> None:
+    folder = data / "nannyml"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}: synthetic_sample_*.csv of the package nannyml (0.13.1)")
+    rows, known, truth = (
+        scored(folder / f"synthetic_sample_{name}.csv", tmp_path / f"{name}.csv")
+        for name in ("analysis", "reference", "analysis_gt")
+    )
+    found = [
+        {**reading["details"], "accuracy": reading["statistic"]}
+        for event in events(rows, "--reference", known, "--truth", truth, *OF_SCORES)
+        for reading in event.get("readings", [])
+        if reading["check"] == "estimated-accuracy"
+    ]
+    for name, published in ESTIMATES.items():
+        within = 1e-5 if name == "auroc" else 1e-9
+        assert [one[name] for one in found] == pytest.approx(published, abs=within)

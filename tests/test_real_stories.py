@@ -73,6 +73,26 @@ def test_nothing_else_of_the_census_is_an_alarm(census: Account) -> None:
     assert {chunk_of(alert.time) for alert in fired} == {26, 27}
 
 
+def test_what_institutions_cost_is_known_from_the_scores_at_once(census: Account) -> None:
+    """No label is looked at: the estimate is part of the evaluation of inputs."""
+    told = census.readings["quality", "estimated-accuracy"]
+    moved = {chunk_of(rfc3339(end)) for end, reading in told if reading.verdict == "moved"}
+    assert moved == {27, 28}
+    realised = dict(census.readings["quality", "accuracy"])
+    for end, reading in told:
+        chunk, found, labels = chunk_of(rfc3339(end)), reading.statistic, realised[end].statistic
+        assert found is not None
+        assert labels is not None
+        assert abs(found - labels) < 0.02
+        assert (found < 0.8) == (chunk in (27, 28))
+
+
+def test_an_estimate_tells_and_wakes_nobody(census: Account) -> None:
+    alerts = [a for a in census.findings.alerts.values() if a.reading.check == "estimated-accuracy"]
+    assert {alert.severity for alert in alerts} == {"notice"}
+    assert {chunk_of(alert.time) for alert in alerts if alert.state == "firing"} == {27}
+
+
 # -- car loans: four features move at row 75,000
 
 CHANGED = at("2019-03-31T18:00:00Z")

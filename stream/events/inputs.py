@@ -57,7 +57,8 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
 
     active_from: event time (ms) from which it counts, None: from the event's own time.
     features, outputs: name -> summarised reference or {"values": [...]}; opaque here. calibration:
-    see `stream.calibrations`; opaque too. weights: feature name -> how much its changes weigh.
+    see `stream.calibrations`, odds: see `stream.odds`; opaque too. weights: feature name -> how
+    much its changes weigh.
     wholes: vector -> how it is looked at as a whole, see `stream.wholes`; opaque.
     dimensions, segments: see `stream.segments`; opaque too.
     reference_id: id of the content; "" where a sender of raw values leaves it to us.
@@ -82,6 +83,7 @@ class ReferencePart(msgspec.Struct, frozen=True, kw_only=True, tag="reference"):
     wholes: dict[str, dict[str, Any]] = {}
     dimensions: dict[str, dict[str, Any]] = {}
     segments: list[dict[str, Any]] = []
+    odds: dict[str, Any] | None = None
     source: str | None = None
 
 

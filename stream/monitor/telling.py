@@ -14,6 +14,7 @@ from stream.groups import UNEASY, Group, Move, regroup
 from stream.importances import explains, ranked
 from stream.monitor.memory import Memory, Shown
 from stream.notices import alert
+from stream.verdicts import ADVICE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def _group_of(m: Memory, news: News) -> str | None:
     own = next((name for name, group in m.groups.items() if sight.cause in group.members), None)
     if own is not None or news.change == "resolved":
         return own
-    return f"{sight.reading.role}{suffix_of(m.settings, sight.window_s)}"
+    sort = "estimate" if sight.reading.check in ADVICE else sight.reading.role
+    return f"{sort}{suffix_of(m.settings, sight.window_s)}"
 
 
 def _tell_together(
