@@ -68,7 +68,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `windows`. season: by which hours rows were compared. missing: inflation of the share of missing
     values, of outputs as `output:NAME`; quality: that of metrics. detectors: how often
     each fires by chance, by what its alerts are called by. wholes: of a vector the three moments of
-    a row's covariance in windows of each length, and from how many windows they are.
+    a row's covariance in windows of each length, and how well the first is known.
     """
 
     seed: int
@@ -84,7 +84,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: dict[str, tuple[float, ...]] = {}
     quality: dict[str, tuple[float, ...]] = {}
     detectors: dict[str, PulseLaw] = {}
-    wholes: dict[str, tuple[tuple[float, float, float, int], ...]] = {}
+    wholes: dict[str, tuple[tuple[float, float, float, float], ...]] = {}
 
     def document(self) -> dict[str, Any]:
         """Plain values for JSON; `from_document` reads them back to the bit.

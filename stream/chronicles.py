@@ -107,14 +107,16 @@ def _by_hour(
 
 def _wholes(
     reference: Reference, features: Mapping[str, Column], panes: Panes, made: Calibration
-) -> dict[str, tuple[tuple[float, float, float, int], ...]]:
+) -> dict[str, tuple[tuple[float, float, float, float], ...]]:
     """What chance does to vectors as a whole, in windows of the lengths that are calibrated."""
     lengths = [window.window_s // made.pane_s for window in made.windows]
-    found: dict[str, tuple[tuple[float, float, float, int], ...]] = {}
+    found: dict[str, tuple[tuple[float, float, float, float], ...]] = {}
     for name, whole in reference.wholes.items():
         steps = whole.steps(features[n] for n in reference.vectors.elements[name])
         counts = whole.tabulated(steps, panes.number, panes.count)
-        moments = [moments_of_windows(counts, length, made.days) for length in lengths]
+        moments = [
+            moments_of_windows(counts, length, made.days, whole.moments) for length in lengths
+        ]
         known = tuple(dataclasses.astuple(one) for one in moments if one is not None)
         found |= {name: known} if len(known) == len(lengths) else {}
     return found

@@ -31,13 +31,13 @@ _WAVES = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 class Moments:
     """Traces of the covariance of one row's waves, of its square and its cube.
 
-    samples: how many independent ones it was estimated from.
+    known: how well, as the freedom of a chi-square variable that the first is as uncertain as.
     """
 
     first: float
     second: float
     third: float
-    samples: int
+    known: float
 
     @property
     def freedom(self) -> float:
@@ -47,7 +47,7 @@ class Moments:
     def sound(self) -> bool:
         """Whether a covariance can have these."""
         found = (self.first, self.second, self.third)
-        finite = all(math.isfinite(x) and x > 0 for x in found) and self.samples > 0
+        finite = all(math.isfinite(x) and x > 0 for x in found) and 0 < self.known < math.inf
         return finite and self.second <= self.first**2 * (1 + 1e-9)
 
     def chance(self, distance: float) -> float:
@@ -55,9 +55,8 @@ class Moments:
 
         What the variance is known to counts too: as with Student's law, it is averaged over.
         """
-        known = self.freedom * max(1, self.samples - 1)
         middle = (np.arange(QUANTILES) + 0.5) / QUANTILES
-        unsure = stats.chi2.ppf(middle, known) / known
+        unsure = stats.chi2.ppf(middle, self.known) / self.known
         freedom = self._freedom
         apart = (distance * unsure - self.first) / math.sqrt(2 * self.second)
         return float(stats.chi2.sf(freedom + apart * math.sqrt(2 * freedom), freedom).mean())
@@ -74,11 +73,11 @@ class Moments:
         return self.second**3 / self.third**2
 
 
-def moments_of(rows: Floats, samples: int | None = None, windows: bool = False) -> Moments | None:
+def moments_of(rows: Floats, windows: bool = False) -> Moments | None:
     """Of rows about their mean, shape (rows, parts); None where they are too few, or do not vary.
 
     Products of different rows alone: what a row has in common with itself would count as if all
-    were one (Chen and Qin 2010). samples: rows that know nothing of each other, if not all do.
+    were one (Chen and Qin 2010).
     windows: whether rows are what is judged, and not its summands. What is not normal then varies
     and leans as much as it was seen to, at least.
     """
@@ -101,15 +100,16 @@ def moments_of(rows: Floats, samples: int | None = None, windows: bool = False) 
         third = max(third, float((apart**3).mean()) / 8)
     second = min(max(second, first**2 / rows.shape[1]), first**2)
     third = min(max(third, second**2 / first), second**1.5)
-    return Moments(first, second, third, samples or n)
+    return Moments(first, second, third, first**2 / second * (n - 1))
 
 
-def moments_of_windows(counts: Ints, panes: int, days: int) -> Moments | None:
+def moments_of_windows(counts: Ints, panes: int, days: int, plain: Moments) -> Moments | None:
     """Of the reference's own windows of so many panes, about the whole of it, for one row.
 
     counts: shape (panes of the reference, directions * CELLS). days: that the reference is long.
-    Windows do not overlap; of a long window's length there are too few, so they are as of a
-    tenth of the reference. What neighbouring windows have in common makes the estimate larger.
+    plain: of rows that know nothing of each other. Windows do not overlap; of a long window's
+    length there are too few, so they are as of a tenth of the reference. What neighbouring windows
+    have in common makes the estimate larger.
     """
     length = max(1, min(panes, len(counts) // FEWEST))
     whole = len(counts) // length
@@ -120,8 +120,19 @@ def moments_of_windows(counts: Ints, panes: int, days: int) -> Moments | None:
     rows = windows.reshape(len(windows), -1, CELLS)[:, 0].sum(axis=1)[:, None]
     total = windows.sum(axis=0)
     usual = waves(total) / max(1, int(rows.sum()))
-    apart = (waves(windows) - rows * usual) / np.sqrt(rows)
-    return moments_of(apart, min(len(apart), days) if days >= LEAST_DAYS else None, windows=True)
+    found = moments_of((waves(windows) - rows * usual) / np.sqrt(rows), windows=True)
+    if found is None or days < LEAST_DAYS:
+        return found
+    return dataclasses.replace(found, known=_known(found, plain, days))
+
+
+def _known(found: Moments, plain: Moments, days: int) -> float:
+    """How well windows' variance is known, where what rows have in common may change by days.
+
+    That part is known as well as one figure of so many days; the other as it was estimated.
+    """
+    shared = max(0.0, 1 - plain.first / found.first)
+    return 1 / (shared**2 / (days - 1) + (1 - shared) ** 2 / found.known)
 
 
 def waves(counts: Ints) -> Floats:

@@ -62,8 +62,8 @@ class Share:
     """Counts of every feature and output of a reference.
 
     vector, shape (sum of widths,), int64: the features' counts one after the other, then the
-    outputs', then those of vectors as a whole, then how often each value of a segment's name
-    came, and the same of the rows of each segment. sources: first and last source offset by (topic,
+    outputs', then how often each value of a segment's name came, and the same of the rows of each
+    segment, then those of vectors as a whole. sources: first and last source offset by (topic,
     partition). new_names: categories the reference does not know, by feature; unknown: features it
     does not know. Both hold the names with the lowest hashes, with exact counts, so they merge in
     any order too.
@@ -246,7 +246,9 @@ class Share:
 
     def to_bytes(self) -> bytes:
         """Compact and equal for equal shares: filled places only, where that is shorter."""
-        step, value, steps, values = _pack(self.vector)
+        own = len(self.vector) - _wholes_width(self.reference)
+        step, value, steps, values = _pack(self.vector[:own])
+        values += _dense(self.vector[own:])
         packed = _Packed(
             FORMAT,
             0,
@@ -277,9 +279,9 @@ class Share:
             raise ValueError("share: another format, or a checksum that does not match")
         if p.reference_id != reference.id:
             raise ValueError(f"share of {p.reference_id} read with reference {reference.id}")
-        _, width = _layout(reference)
+        (_, width), wholes = _layout(reference), _wholes_width(reference)
         sources = {(topic, part): (first, last) for topic, part, first, last in p.sources}
-        vector = _unpack(p, width)
+        vector = _unpack(p, width - wholes, wholes)
         return cls(
             reference, p.rows, p.first_ms, p.last_ms, sources, p.new_names, p.unknown, vector
         )
@@ -312,9 +314,6 @@ def _layout(reference: Reference) -> Layout:
             for name, feature in features.items():
                 places[role, name] = slice(start, start + feature.width)
                 start += feature.width
-        for name, whole in reference.wholes.items():
-            places[WHOLE, name] = slice(start, start + len(whole.counts))
-            start += len(whole.counts)
         for key, own in reference.segments.items():
             _, width = _layout(own)
             places[SEGMENT, *key] = slice(start, start + width)
@@ -323,6 +322,9 @@ def _layout(reference: Reference) -> Layout:
             for said in SAID:
                 places[ODDS, said] = slice(start, start + reference.odds.score.width)
                 start += reference.odds.score.width
+        for name, whole in reference.wholes.items():
+            places[WHOLE, name] = slice(start, start + len(whole.counts))
+            start += len(whole.counts)
         known = _LAYOUTS[reference] = places, start
     return known
 
@@ -331,6 +333,14 @@ def _codes(dimension: FeatureReference, column: Column | None, n: int) -> Codes:
     if column is None:
         return np.full(n, dimension.missing_at, dtype=np.int32)
     return dimension.codes(column)
+
+
+def _wholes_width(reference: Reference) -> int:
+    """How many counts at the end of a vector are of wholes.
+
+    They are large where those of a number's codes are small, so they are packed by themselves.
+    """
+    return sum(len(whole.counts) for whole in reference.wholes.values())
 
 
 def _column(numbers: Floats | None) -> Column | None:
@@ -376,10 +386,21 @@ def _smallest(numbers: npt.NDArray[np.int64]) -> str:
     return next(t for t in ("<u1", "<u2", "<u4", "<u8") if largest < 256 ** int(t[2:]))
 
 
-def _unpack(p: _Packed, width: int) -> Ints:
-    values = np.frombuffer(p.values, dtype=p.value).astype(np.int64)
-    if not p.step:
-        return values
-    vector = np.zeros(width, dtype=np.int64)
-    vector[np.cumsum(np.frombuffer(p.steps, dtype=p.step).astype(np.int64))] = values
+def _dense(vector: Ints) -> bytes:
+    return vector.astype(_smallest(vector)).tobytes()
+
+
+def _unpack(p: _Packed, width: int, wholes: int) -> Ints:
+    """width: counts of features and outputs; wholes: those after them."""
+    filled = len(p.steps) // np.dtype(p.step).itemsize if p.step else width
+    size = filled * np.dtype(p.value).itemsize
+    values = np.frombuffer(p.values[:size], dtype=p.value).astype(np.int64)
+    vector = np.zeros(width + wholes, dtype=np.int64)
+    if p.step:
+        vector[np.cumsum(np.frombuffer(p.steps, dtype=p.step).astype(np.int64))] = values
+    else:
+        vector[:width] = values
+    if wholes:
+        rest = p.values[size:]
+        vector[width:] = np.frombuffer(rest, dtype=f"<u{len(rest) // wholes}")
     return vector

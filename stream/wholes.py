@@ -46,7 +46,7 @@ MISSING = np.iinfo(np.int16).min
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     turns: list[list[int]]
     breadth: float
-    moments: tuple[float, float, float, int]
+    moments: tuple[float, float, float, float]
     counts: list[int]
 
 
@@ -180,7 +180,7 @@ def learnt(name: str, columns: Iterable[Column], means: Floats, sds: Floats) -> 
     mixtures, breadth = _mixtures(name, some / STEPS)
     turns = np.rint(np.clip(mixtures * (TURN / STEPS / 2 / np.pi), -LARGEST, LARGEST))
     empty = np.zeros(DIRECTIONS * CELLS, dtype=np.int64)
-    found = Whole(means, sds, turns.astype(np.int64), breadth, Moments(1.0, 1.0, 1.0, 1), empty)
+    found = Whole(means, sds, turns.astype(np.int64), breadth, Moments(1.0, 1.0, 1.0, 1.0), empty)
     moments = moments_of(_rows_of(found.places(some)))
     if moments is None:
         return None

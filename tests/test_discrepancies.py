@@ -59,7 +59,7 @@ def test_moments_are_those_of_the_covariance() -> None:
     assert found is not None
     got = (found.first, found.second, found.third)
     assert got == pytest.approx([(weights**k).sum() for k in (1, 2, 3)], rel=0.2)
-    assert found.samples == 20_000
+    assert found.known == pytest.approx(found.freedom * 19_999)
     assert moments_of(np.zeros((50, 3))) is None
     assert moments_of(random.normal(size=(7, 3))) is None
 
@@ -70,7 +70,7 @@ def test_the_tail_is_that_of_a_sum_of_squared_normals(weights: list[float]) -> N
     random, w = np.random.default_rng(5), np.array(weights)
     drawn = sum(x * random.normal(size=400_000) ** 2 for x in weights)
     first, second, third = (float((w**k).sum()) for k in (1, 2, 3))
-    moments = Moments(first, second, third, 10**9)
+    moments = Moments(first, second, third, 1e9)
     for p in (0.1, 0.01, 0.001):
         at = float(np.quantile(drawn, 1 - p))
         assert moments.chance(at) == pytest.approx(p, rel=0.33)
@@ -78,7 +78,7 @@ def test_the_tail_is_that_of_a_sum_of_squared_normals(weights: list[float]) -> N
 
 
 def test_with_one_figure_and_few_windows_it_is_students_law() -> None:
-    moments = Moments(1.0, 1.0, 1.0, 30)
+    moments = Moments(1.0, 1.0, 1.0, 29.0)
     for t in (1.0, 2.0, 3.0):
         assert moments.chance(t**2) == pytest.approx(2 * stats.t.sf(t, 29), rel=0.03)
         assert moments.chance(t**2) > stats.chi2.sf(t**2, 1)
@@ -152,7 +152,7 @@ def test_windows_of_rows_that_resemble_each_other_are_judged_by_the_references_o
         random = np.random.default_rng(seed)
         known = drifting(random, panes, rows)
         whole = whole_of(known)
-        usual = moments_of_windows(panes_of(whole, known, panes), day, panes // day)
+        usual = moments_of_windows(panes_of(whole, known, panes), day, panes // day, whole.moments)
         assert usual is not None
         assert usual.first > 1.5 * whole.moments.first
         live = panes_of(whole, drifting(random, 100 * day, rows), 100 * day)
@@ -169,10 +169,14 @@ def test_windows_longer_than_a_tenth_of_the_reference_are_as_those_of_a_tenth() 
     known = random.normal(size=(2_400, SIZE))
     whole = whole_of(known)
     counts = panes_of(whole, known, 240)
-    assert moments_of_windows(counts, 100, 10) == moments_of_windows(counts, 24, 10)
-    assert moments_of_windows(counts[:7], 1, 0) is None
+    assert moments_of_windows(counts, 100, 10, whole.moments) == moments_of_windows(
+        counts, 24, 10, whole.moments
+    )
+    assert moments_of_windows(counts[:7], 1, 0, whole.moments) is None
     empty = np.zeros_like(counts)
-    assert moments_of_windows(empty, 24, 10) is None
+    assert moments_of_windows(empty, 24, 10, whole.moments) is None
     holed = np.concatenate([counts, empty])
-    assert moments_of_windows(holed, 1, 0) == moments_of_windows(counts, 1, 0)
+    assert moments_of_windows(holed, 1, 0, whole.moments) == moments_of_windows(
+        counts, 1, 0, whole.moments
+    )
     assert counts.shape == (240, DIRECTIONS * CELLS)

@@ -176,3 +176,20 @@ def test_a_whole_of_no_vector_is_refused() -> None:
     document["wholes"]["w"] = document["wholes"]["v"]
     with pytest.raises(ValueError, match="whole of 'w': the reference has no such vector"):
         Reference.from_document(document)
+
+
+@pytest.mark.parametrize("rows", [1, 40, 700, 20_000])
+def test_a_packed_share_grows_by_the_wholes_own_counts_alone(rows: int) -> None:
+    """Their large numbers do not widen the many small ones."""
+    values = np.random.default_rng(4).normal(3, 2, size=(rows, SIZE))
+    plain = Reference.build(
+        "m", "1", columns(VALUES) | {"x": Column(VALUES[:, 0])}, whole_vectors=False
+    )
+    without = Share(plain)
+    without.update(columns(values), None, None, np.arange(rows))
+    found = share(values)
+    again = Share.from_bytes(found.to_bytes(), REFERENCE)
+    assert again.vector.tolist() == found.vector.tolist()
+    width = next(n for n in (1, 2, 4) if found.counts("v", WHOLE).max() < 256**n)
+    grown = len(found.to_bytes()) - len(without.to_bytes())
+    assert width * DIRECTIONS * CELLS <= grown <= width * DIRECTIONS * CELLS + 4
