@@ -18,14 +18,15 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from agents.durations import UNITS_S, seconds, whole_seconds
-from agents.settings import PREFIX, DetectorTable, Settings
+from agents.settings import PREFIX, DetectorTable, ObjectiveTable, Settings
 from stream import settings as core
 from stream.detectors import DETECTORS
+from stream.objectives import Objective
 from stream.settings import DetectorSettings, ModelSettings
 
 NAMES = {
     str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
-    SecretStr: "text, secret", type(None): "nothing",
+    SecretStr: "text, secret", type(None): "nothing", ObjectiveTable: "number or table",
 }  # fmt: skip
 BOUNDS = {"ge": "{} or more", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 SIZES = {"min_length": "{} or more of them", "max_length": "at most {} of them"}
@@ -55,6 +56,8 @@ def sections() -> Iterator[tuple[str, str, list[Key]]]:
     yield "defaults", about, _model_keys()
     about = "One online detector, as often as wanted; also in `[[defaults.detectors]]`."
     yield "[models.NAME.detectors]", about, list(_keys("", DetectorTable, DetectorSettings))
+    about = "What is promised of one metric, where it is more than a number in `objectives`."
+    yield "models.NAME.objectives.METRIC", about, list(_keys("", ObjectiveTable, Objective))
 
 
 def meanings(owner: type) -> dict[str, str]:

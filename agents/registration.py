@@ -26,7 +26,7 @@ from stream.features import MAX_CATEGORIES
 from stream.losses import losses
 from stream.odds import Odds, odds_of
 from stream.outcomes import outcomes
-from stream.quality import METRICS, metrics_for
+from stream.quality import figures_for, metrics_of
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.tallies import Tally
@@ -114,7 +114,7 @@ def build(
         prediction=rows.prediction,
         confidence=rows.confidence,
         label=rows.label,
-        quality=rows.quality(),
+        quality=rows.quality(settings, roles),
         categorical=roles.categorical,
         max_categories=roles.max_categories,
         whole_vectors=settings.whole_vectors,
@@ -164,9 +164,10 @@ class _Rows:
             times=None if times is None else times[places],
         )
 
-    def quality(self) -> dict[str, float]:
+    def quality(self, settings: ModelSettings, roles: Roles) -> dict[str, float]:
         """Metrics by name, as far as they are known."""
-        return _quality(self.prediction, self.label, self.scores)
+        known = dataclasses.replace(settings, positive=roles.positive)
+        return _quality(self.prediction, self.label, self.scores, known)
 
     def odds(self, positive: str) -> Odds | None:
         """What scores meant: of the positive class where they are its, else of the answer."""
@@ -217,7 +218,7 @@ def _divided(
             some.features,
             some.prediction,
             some.confidence,
-            some.quality(),
+            some.quality(settings, roles),
             roles.max_categories,
         )
         return some.calibrated(made, plain, seed)
@@ -336,16 +337,20 @@ def _blocks(rows: int) -> Iterator[slice]:
 
 
 def _quality(
-    prediction: Column | None, label: Column | None, scores: Scores | None
+    prediction: Column | None,
+    label: Column | None,
+    scores: Scores | None,
+    settings: ModelSettings,
 ) -> dict[str, float]:
     if prediction is None or label is None:
         return {}
     tally = Tally()
     for rows in _blocks(len(label)):
         some = None if scores is None else (scores[0], scores[1][rows])
-        tally.update(outcomes(label.take(rows), prediction.take(rows), some))
-    found = {name: METRICS[name].get(tally) for name in metrics_for(tally)}
-    return {name: figure.value for name, figure in found.items() if figure is not None}
+        taken = label.take(rows), prediction.take(rows)
+        tally.update(outcomes(*taken, some, positive=settings.positive))
+    found = figures_for(tally, metrics=metrics_of(settings))
+    return {name: figure.value for name, figure in found.items()}
 
 
 def _losses(

@@ -22,6 +22,7 @@ from agents.durations import seconds, whole_seconds
 from agents.security import KafkaSecurity, RedisSecurity
 from stream.detectors import Detector
 from stream.events import Limits
+from stream.objectives import Objective
 from stream.settings import DetectorSettings, ModelSettings
 
 __all__ = ["STAGES", "TOPICS", "BadSettings", "Settings", "Stage", "load"]
@@ -51,6 +52,11 @@ def _words(value: object) -> object:
 def _listed(value: object) -> object:
     listed = _words(value)
     return listed if isinstance(listed, list | tuple) else (listed,)
+
+
+def _valued(value: object) -> object:
+    """An objective that is a number alone is one without conditions."""
+    return {"value": value} if isinstance(value, int | float | str) else value
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
@@ -210,6 +216,8 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return Annotated[tuple[Whole, ...], BeforeValidator(_listed)]
     if field.name == "detectors":
         return tuple[DetectorTable, ...]
+    if field.name == "objectives":
+        return dict[str, Annotated[ObjectiveTable, BeforeValidator(_valued)]]
     if field.name.endswith("_s"):
         return Whole if hint is int else Duration
     if hint == tuple[str, ...]:
@@ -241,6 +249,20 @@ class DetectorTable(Table):
         return DetectorSettings(
             self.name, self.signal, self.raw, dict(self.parameters), self.cost_us
         )
+
+
+class ObjectiveTable(Table):
+    """One `[models.NAME.objectives.METRIC]`: see `stream.objectives.Objective`."""
+
+    value: float
+    window_s: Whole | None = None
+    minimum_labels: int | None = None
+
+    def settings(self) -> float | Objective:
+        """The same, for the core."""
+        if self.window_s is None and self.minimum_labels is None:
+            return self.value
+        return Objective(self.value, self.window_s, self.minimum_labels)
 
 
 if TYPE_CHECKING:
@@ -293,6 +315,8 @@ def _merged(*tables: Table) -> ModelSettings:
     keys: dict[str, Any] = {}
     for table in tables:
         keys |= {key: getattr(table, key) for key in table.model_fields_set}
+    if "objectives" in keys:
+        keys["objectives"] = {name: one.settings() for name, one in keys["objectives"].items()}
     keys["detectors"] = tuple(one.settings() for one in keys.get("detectors", ()))
     return ModelSettings(**keys)
 

@@ -14,6 +14,8 @@ from stream.confusions import Packed as PackedConfusion
 from stream.outcomes import Outcomes
 from stream.scores import Scores
 
+SUMS = 8
+
 
 class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     confusion: PackedConfusion
@@ -26,17 +28,20 @@ class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class Breakdown:
     """What a tally knows of its outcomes besides its sums.
 
-    scores: of the positive of two classes. bins: of that class, and of the answers. labels,
-    label_squares: sums of labels that are numbers, of those with an error. over: that of the
-    squares of errors above 0. In units of 2**-1074 (`stream.sums`).
+    scores: of the positive of two classes. bins: of that class, and of the answers. valued: labels
+    that are numbers, of those with an error; labels: their sum; label_powers: those of their
+    squares, cubes and fourth powers; products: those of squared errors times labels, and times
+    their squares. over: that of the squares of errors above 0. Sums are in units of 2**-1074.
     """
 
     confusion: Confusion = dataclasses.field(default_factory=Confusion)
     bins: Bins = dataclasses.field(default_factory=Bins)
     scores: Scores = dataclasses.field(default_factory=Scores)
+    valued: int = 0
     labels: int = 0
-    label_squares: int = 0
     over: int = 0
+    label_powers: tuple[int, int, int] = (0, 0, 0)
+    products: tuple[int, int] = (0, 0)
 
     def update(self, found: Outcomes) -> None:
         """Take outcomes in; those of sign -1 are taken back."""
@@ -55,33 +60,40 @@ class Breakdown:
 
     def measure(self, label: Floats, error: Floats, signs: Ints) -> None:
         """Take in labels and errors, cut and without NaN, shape (n,)."""
-        above = np.maximum(error, 0.0)
-        self.labels += sums.exact_sum(label * signs)
-        self.label_squares += sums.exact_sum(label * label * signs)
-        self.over += sums.exact_sum(above * above * signs)
+        above, square, squares = np.maximum(error, 0.0), label * label, error * error * signs
+        signed = label * signs
+        self._count(
+            int(signs.sum()),
+            sums.exact_sum(signed),
+            sums.exact_sum(above * above * signs),
+            *(sums.exact_sum(signed * power) for power in (label, square, square * label)),
+            *(sums.exact_sum(squares * power) for power in (label, square)),
+        )
 
     def merge(self, other: "Breakdown") -> None:
         """Add another one."""
         self.confusion.merge(other.confusion)
         self.bins.merge(other.bins)
         self.scores.merge(other.scores)
-        self.labels += other.labels
-        self.label_squares += other.label_squares
-        self.over += other.over
+        if other.valued or any(other.totals()):
+            self._count(*other.totals())
 
     def times(self, weight: int) -> "Breakdown":
         """So many of each."""
         parts = (self.confusion.times(weight), self.bins.times(weight), self.scores.times(weight))
-        return Breakdown(*parts, *(weight * x for x in self._sums()))
+        found = Breakdown(*parts)
+        found._count(*(weight * x for x in self.totals()))
+        return found
 
     def __bool__(self) -> bool:
         confusion = self.confusion.pairs or self.confusion.bar is not None
-        return bool(confusion or self.bins.found or any(self._sums()) or self.scores)
+        return bool(confusion or self.bins.found or any(self.totals()) or self.scores)
 
     def to_bytes(self) -> bytes:
         """Compact bytes, equal for equal breakdowns."""
-        packed = [sums.pack(x) for x in self._sums()]
-        parts = (self.confusion.pack(), self.bins.pack(), self.scores.to_bytes(), packed)
+        packed = [sums.pack(x) for x in self.totals()] if any(self.totals()) else []
+        scores = self.scores.to_bytes() if self.scores else b""
+        parts = (self.confusion.pack(), self.bins.pack(), scores, packed)
         return msgspec.msgpack.encode(_Packed(*parts))
 
     @classmethod
@@ -92,9 +104,20 @@ class Breakdown:
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"no sums by class: {error}") from error
         parts = (Confusion.unpack(found.confusion), Bins.unpack(found.bins))
-        if len(found.sums) != 3:
-            raise ValueError(f"{len(found.sums)} sums of labels: must be 3")
-        return cls(*parts, Scores.from_bytes(found.scores), *map(sums.unpack, found.sums))
+        made = cls(*parts, Scores.from_bytes(found.scores) if found.scores else Scores())
+        if len(found.sums) not in (0, SUMS):
+            raise ValueError(f"{len(found.sums)} sums of labels: must be {SUMS}")
+        if found.sums:
+            made._count(*map(sums.unpack, found.sums))
+        return made
 
-    def _sums(self) -> tuple[int, int, int]:
-        return self.labels, self.label_squares, self.over
+    def totals(self) -> tuple[int, ...]:
+        """All of them in one row."""
+        return (self.valued, self.labels, self.over, *self.label_powers, *self.products)
+
+    def _count(self, *more: int) -> None:
+        """Add to the sums."""
+        known = [a + b for a, b in zip(self.totals(), more, strict=True)]
+        self.valued, self.labels, self.over = known[:3]
+        self.label_powers = (known[3], known[4], known[5])
+        self.products = (known[6], known[7])

@@ -12,6 +12,7 @@ from stream import (
     figures,
     gradings,
     judgements,
+    scorecards,
     segments,
     soundness,
 )
@@ -284,6 +285,9 @@ def quality_evaluation(
             *gradings.notes(reference, readings),
         ],
         labels=known.labels,
+        metrics=scorecards.measured(of.settings, reference, tally, known.task, window_s),
+        confusion=scorecards.confused(tally, known.task),
+        tenths=scorecards.by_score(tally),
     )
 
 

@@ -182,7 +182,8 @@ def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, 
         "mmd": wholes(reference, settings),
         "chi-square": [name for name, f in known if f.kind == "category"],
         "missing": [name for name, f in known if f.missing],
-        "quality": [name for name in quality if name in METRICS] * settings.expects_truth,
+        "quality": [name for name in quality if name in METRICS or name in settings.objectives]
+        * settings.expects_truth,
         "detectors": [f"{d.name} of {d.signal}" for d in settings.detectors],
     }
     return {check: [*dict.fromkeys(names)] for check, names in found.items() if names}

@@ -20,6 +20,7 @@ class Grade:
     """One metric of a tally, beside what the reference has and what was promised.
 
     level: of the test against the reference. inflation: None: outcomes are taken for independent.
+    minimum_labels: outcomes without which the objective is not missed; None: `minimum_rows`.
     """
 
     metric: Metric
@@ -29,6 +30,7 @@ class Grade:
     level: float
     settings: ModelSettings
     inflation: Inflation | None = None
+    minimum_labels: int | None = None
 
     def reading(self) -> Reading:
         """The grade in words.
@@ -74,8 +76,8 @@ class Grade:
 
     def _missed(self, figure: Figure | None) -> bool:
         """Whether the whole interval is worse than the objective (of a bias: its largest size)."""
-        goal = self.objective
-        if goal is None or figure is None or not self._enough(figure):
+        goal, least = self.objective, self.minimum_labels or self.settings.minimum_rows
+        if goal is None or figure is None or figure.n < least:
             return False
         match self.metric.direction:
             case "higher":
@@ -90,10 +92,10 @@ class Grade:
     def _verdict(
         self, figure: Figure | None, change: Change | None, needed: int | None, *, missed: bool
     ) -> Verdict:
-        if not self._enough(figure):
-            return "not-enough-data"
         if missed:
             return "moved"
+        if not self._enough(figure):
+            return "not-enough-data"
         if self.metric.direction == "none" and change:
             found: Verdict = "ok"  # an explanation, never a fault
         else:
@@ -110,6 +112,11 @@ class Grade:
         return "insignificant" if large else "ok"
 
     def _needed(self) -> int | None:
+        """Rows without which nothing is said: for the power, and for the objective."""
+        wanted = (self._needed_for_power(), self.minimum_labels)
+        return max((n for n in wanted if n is not None), default=None)
+
+    def _needed_for_power(self) -> int | None:
         """Rows with which a fall as large as the floor is found as often as `power` says.
 
         None where no number follows. Losses vary as those of the window do.
@@ -134,7 +141,7 @@ class Grade:
             return minimums.in_deviations(was, max(was - floor, 0.0))
         now = self.metric.moments(self.tally)
         deviation = math.sqrt(now.variance * now.n)
-        change = floor * abs(was)
+        change = floor if self.metric.most == 1.0 else floor * abs(was)
         if self.metric.direction == "zero":
             error = root_mean_square(self.tally)
             change = floor * (error.value if error else 0.0)

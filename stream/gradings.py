@@ -10,7 +10,7 @@ from stream.checks import holm
 from stream.events import Reading
 from stream.grades import Grade
 from stream.intervals import Inflation
-from stream.quality import METRICS, metrics_for
+from stream.quality import METRICS, Metric, metrics_for, metrics_of
 from stream.references import Reference
 from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
@@ -32,28 +32,42 @@ def graded(
     window_s: int,
 ) -> list[Reading]:
     """A reading of each metric that says something. level: of the whole family."""
-    known = dict(reference.quality) if reference else {}
-    sure = reference.outputs.get(SURE) if reference else None
-    if sure is not None:
-        known[SURE] = sure.mean
-    names = metrics_for(tally, task)
+    known = known_of(reference)
+    metrics = judged_of(settings, window_s)
+    names = metrics_for(tally, task, metrics)
     n = tally.counted().n
     found = {name: inflation_of(reference, settings, name, window_s, n) for name in names}
 
     def read(name: str, at: float) -> Reading:
-        goal, was = settings.objectives.get(name), known.get(name)
-        return Grade(METRICS[name], tally, was, goal, at, settings, found[name]).reading()
+        goal, was = settings.objective(name, window_s), known.get(name)
+        value, least = (goal.value, goal.minimum_labels) if goal else (None, None)
+        grade = Grade(metrics[name], tally, was, value, at, settings, found[name], least)
+        return grade.reading()
 
     judged = [name for name in names if name != SURE]
-    p_values = [_p_value(name, read(name, level), found[name]) for name in judged]
+    p_values = [_p_value(metrics[name], read(name, level), found[name]) for name in judged]
     levels = dict(zip(judged, holm(p_values, level), strict=True))
     return [read(name, levels.get(name) or level) for name in names]
 
 
-def _p_value(name: str, reading: Reading, inflation: Inflation | None) -> float | None:
+def known_of(reference: Reference | None) -> dict[str, float]:
+    """What metrics are on the reference, by name."""
+    known = dict(reference.quality) if reference else {}
+    sure = reference.outputs.get(SURE) if reference else None
+    return known if sure is None else known | {SURE: sure.mean}
+
+
+def judged_of(settings: ModelSettings, window_s: int) -> dict[str, Metric]:
+    """The metrics that are judged in windows of a length: the usual ones, and what is promised."""
+    promised = {name for name in settings.objectives if settings.objective(name, window_s)}
+    known = metrics_of(settings)
+    return {name: m for name, m in known.items() if name in METRICS or name in promised}
+
+
+def _p_value(metric: Metric, reading: Reading, inflation: Inflation | None) -> float | None:
     if reading.p_value is None or inflation is None:
         return reading.p_value
-    return inflation.p_value(reading.p_value, two_sided=METRICS[name].two_sided)
+    return inflation.p_value(reading.p_value, two_sided=metric.two_sided)
 
 
 def inflation_of(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from scipy import special, stats
 
@@ -67,6 +68,19 @@ class Moments:
         return Figure(self.mean, self.n, self.mean - half, self.mean + half)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure, and the variance of its value."""
+
+    figure: Figure
+    variance: float
+
+    @property
+    def moments(self) -> Moments:
+        """The same for a test."""
+        return Moments(self.figure.n, self.figure.value, self.variance)
+
+
 def moments(n: int, total: int, squares: int, worth: float = 1.0) -> Moments:
     """From exact sums: nothing cancels, whatever the size of the mean.
 
@@ -87,12 +101,44 @@ def share(hits: int, n: int, worth: float = 1.0) -> Figure | None:
     """A proportion with Wilson's interval; None without values, or with more taken back than in."""
     if n <= 0 or not 0 <= hits <= n:
         return None
-    p, z2, size = hits / n, Z95 * Z95, n * worth
+    return wilson(hits / n, n * worth).figure
+
+
+def wilson(p: float, size: float) -> Estimate:
+    """A share of so many, whole or not, with Wilson's interval."""
+    z2 = Z95 * Z95
     middle = (p + z2 / (2 * size)) / (1 + z2 / size)
     half = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
-    return Figure(
-        p, max(round(size), 1), max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0)
-    )
+    low, high = max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0)
+    figure = Figure(p, max(round(size), 1), low, high)
+    return Estimate(figure, p * (1 - p) / size)
+
+
+def logit(p: float, n: int, variance: float, size: float) -> Estimate:
+    """A share with an interval that is normal on the scale of log odds.
+
+    size: of how many it is taken for the mean where nothing varies: then it is Wilson's.
+    """
+    if not (0.0 < p < 1.0 and variance > 0.0):
+        found = wilson(p, size)
+        return Estimate(dataclasses.replace(found.figure, n=n), found.variance)
+    half, odds = Z95 * math.sqrt(variance) / (p * (1 - p)), special.logit(p)
+    low, high = (float(special.expit(odds + side * half)) for side in (-1, 1))
+    return Estimate(Figure(p, n, min(low, p), max(high, p)), variance)
+
+
+def mixed(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """A sum of independent estimates times weights, by the method of variance estimates recovery.
+
+    Zou and Donner (2008): each side's distance is the root of the sum of the parts' squares.
+    """
+    pairs = [(weight, part.figure) for weight, part in zip(weights, parts, strict=True)]
+    value = sum(w * f.value for w, f in pairs)
+    below = math.sqrt(sum((w * (f.value - f.low)) ** 2 for w, f in pairs))
+    above = math.sqrt(sum((w * (f.high - f.value)) ** 2 for w, f in pairs))
+    variance = sum(w * w * part.variance for w, part in zip(weights, parts, strict=True))
+    n = sum(f.n for _, f in pairs)
+    return Estimate(Figure(value, n, value - below, value + above), variance)
 
 
 def widened(found: Figure, inflation: float, *, most: float = math.inf) -> Figure:

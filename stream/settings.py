@@ -7,6 +7,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+from stream import objectives
+from stream.objectives import Objective, objective_of
+
 Task = Literal["auto", "classification", "regression"]
 Seasonality = Literal["none", "hour-of-day", "hour-of-week"]
 Against = Literal["fixed", "previous-window"]
@@ -43,7 +46,11 @@ class ModelSettings:
     task: Task = "auto"
     """What the model does; `auto`: seen from its answers."""
     positive: str = "1"
-    """The class that `score` is the probability of."""
+    """The class that `score` is the probability of. Where both of two classes have a probability,
+    or none has, and neither is called so, the last of them by name is."""
+    quantile: float | None = None
+    """The quantile that answers which are numbers are to be, such as 0.9: then `quantile_loss` is
+    measured too."""
     pane_s: int = 3_600
     """The smallest slot of event time; an evaluation is made at the end of each."""
     windows_s: tuple[int, ...] = (DAY_S,)
@@ -125,8 +132,11 @@ class ModelSettings:
     """Names of segments that are watched by themselves, such as a site: each value of a name is
     compared with the reference's rows of that value. The reference must have been made with them;
     half of the budget is theirs. A value with fewer than `minimum_rows` says "not enough data"."""
-    objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Metric name to the value that is promised; without one, the reference's own value counts."""
+    objectives: Mapping[str, float | Objective] = dataclasses.field(default_factory=dict)
+    """Metric name to the value that is promised, or to a table with `value`, `window_s` and
+    `minimum_labels`. Without any, `accuracy`, `log_loss`, `brier`, `mae`, `rmse` and `bias` are
+    judged by the reference's own value, and other metrics are told and not judged. Each one that an
+    objective adds to those is judged beside them: the more there are, the surer each must be."""
     detectors: tuple[DetectorSettings, ...] = ()
     """Online detectors beside the checks."""
     # alerts
@@ -176,6 +186,12 @@ class ModelSettings:
         """How far back an evaluation of inputs looks at most, with what it is compared with."""
         return max(self.windows_s) * (1 if self.reference == "fixed" else 2)
 
+    def objective(self, metric: str, window_s: int) -> Objective | None:
+        """What is promised of a metric in windows of a length."""
+        known = self.objectives.get(metric)
+        found = None if known is None else objective_of(known)
+        return found if found and found.window_s in (None, window_s) else None
+
     @property
     def evaluations_a_month(self) -> float:
         """Of inputs, or of quality, whatever the length of their windows."""
@@ -191,8 +207,10 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
     pane_s = max(s.pane_s, 1)
     windows = bool(s.windows_s) and all(w > 0 and w % pane_s == 0 for w in s.windows_s)
     shares = "more than 0 and at most 1"
+    promised = objectives.complaint(s.objectives, s.windows_s, s.task, s.quantile)
     hourly = s.seasonality == "none" or HOUR_S % pane_s == 0
     return [
+        ("quantile", s.quantile is None or 0 < s.quantile < 1, "more than 0 and less than 1"),
         ("pane_s", s.pane_s > 0, "more than 0 seconds"),
         ("windows_s", windows, f"one or more multiples of pane_s = {s.pane_s}"),
         ("reach_back", 1 <= s.reach_back <= MOST_REACH, f"between 1 and {MOST_REACH}"),
@@ -240,6 +258,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("estimate", s.estimate in ("auto", "off"), "auto or off"),
         ("effect_floor_estimate", 0 <= s.effect_floor_estimate <= 1, "between 0 and 1"),
         ("effect_floor_data", 0 <= s.effect_floor_data <= 1, "between 0 and 1"),
+        ("objectives", not promised, promised or "of metrics with a better side"),
         ("hold", s.hold >= 1, "1 or more"),
         ("clear", s.clear >= 1, "1 or more"),
         ("cooldown_s", s.cooldown_s >= 0, "0 seconds or more"),

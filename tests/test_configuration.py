@@ -71,7 +71,7 @@ def test_a_variable_sets_its_key(key: keys.Key, monkeypatch: pytest.MonkeyPatch)
 def test_a_default_in_the_page_is_the_default(tmp_path: Path) -> None:
     lines = []
     for table, _, found in keys.sections():
-        if not table.startswith("["):
+        if not table.startswith("[") and "NAME" not in table:
             shown = [key for key in found if key in WRITTEN]
             lines += [f"[{table}]", *(f"{key.name} = {key.default.strip('`')}" for key in shown)]
     path = tmp_path / "driftline.toml"

@@ -122,6 +122,33 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     completed: list[CohortFigures] = []
 
 
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric's value with its 95% interval, and what it is on the reference."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    reference: float | None = None
+
+
+class Confused(msgspec.Struct, frozen=True, kw_only=True):
+    """How often an answer was given to a label."""
+
+    label: str
+    answer: str
+    n: int
+
+
+class Tenth(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenth of the rows by score. captured: positives in it and in those of higher scores."""
+
+    rows: float
+    positives: float
+    lift: float
+    captured: float
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad.
 
@@ -143,6 +170,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     labels: Labels | None = None
     segments: list[Reading] = []
+    metrics: dict[str, Measured] = {}
+    confusion: list[Confused] = []
+    tenths: list[Tenth] = []
 
     @property
     def judged(self) -> list[Reading]:
