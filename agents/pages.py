@@ -43,6 +43,32 @@ million. While a checkpoint is written, what changed since the last one is there
 """
 
 
+LATE_TRUTH = """\
+Truth that comes early is seldom like the rest of it: loans that end first, claims that are plain.
+So every evaluation of quality says in `labels` what its figures rest on:
+
+* **A cohort** is all predictions of one pane, or of several once they are older than 48 panes. It
+  is complete once `complete_coverage` of its predictions have their truth, once it is as old as
+  `complete_age_s`, or once less than the rest of its truth came in the second half of its age, so
+  that a model of which only some predictions are ever labelled does not wait for the horizon.
+* **Figures of a window are provisional** until complete cohorts make up that share of its outcomes,
+  or were there when the window began: from then on slow truth comes beside the quick, and a window
+  has of both what a cohort has. Provisional figures are shown, and are neither judged nor a reason
+  to retrain (`judge_provisional`, `retrain_on_provisional`). So what is known early is never
+  compared with a reference, all of whose truth is known.
+* **Coverage by age and delays** are estimated from all cohorts that are remembered, up to
+  `horizon_s`, by the method of Kaplan and Meier: a young prediction counts up to its own age. A
+  delay is null where the truth of so many has not come yet, or never does.
+* **By the time of prediction**: the figures of each cohort are told once, when it is complete
+  (`completed`). What becomes known later changes windows of label time alone.
+
+Where traffic grows or ends, a window of label time has more quick truth, or more slow, than a
+cohort has; the figures of cohorts do not mind. Truth that no prediction ever came for is counted
+once the horizon has passed: `driftline_rows_total`, outcome `orphan-truths`. That truth has stopped
+coming altogether is not told: event time of a model's truth stands still then, as
+`driftline_watermark_delay_seconds` of `quality` shows.
+"""
+
 SILENCE = """\
 Event time comes from rows, so a model that falls silent stands still: its last pane stays open,
 and nothing is evaluated. That no rows come is told all the same, once for each length of
@@ -119,6 +145,8 @@ def operation() -> str:
             table(("when", "then"), AWAY.items()),
             "## Silence\n",
             SILENCE,
+            "## Late truth\n",
+            LATE_TRUTH,
             "## Repair\n",
             REPAIR,
             "## Crash points\n",
