@@ -20,6 +20,7 @@ from stream.settings import ModelSettings
 from stream.shares import Share
 
 ESTIMATED = "estimated-accuracy"
+ACCURACY = "accuracy"
 PROPER = "positive"  # whose probability scores are, where they say more than an accuracy
 Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
 
@@ -53,7 +54,7 @@ class _Estimate:
     def reading(self) -> Reading:
         """The estimate in words."""
         found = self.live.figures()
-        figure, was = found.get("accuracy"), self.known.moments[0]
+        figure, was = found.get(ACCURACY), self.known.moments[0]
         n, p = self.live.n, self._p_value()
         fall = was - figure.value if figure else 0.0
         verdict = self._verdict(fall, p)
@@ -118,10 +119,10 @@ class _Estimate:
             "reference": was,
             "calibrated_by": "the reference's labels",
         }
-        if "accuracy" in found:
-            told |= {"low": found["accuracy"].low, "high": found["accuracy"].high}
+        if ACCURACY in found:
+            told |= {"low": found[ACCURACY].low, "high": found[ACCURACY].high}
         if self.of == PROPER:
-            told |= {name: figure.value for name, figure in found.items() if name != "accuracy"}
+            told |= {name: figure.value for name, figure in found.items() if name != ACCURACY}
         if self.inflation is not None:
             told["variance_inflation"] = self.inflation.times
         return told

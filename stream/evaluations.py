@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from stream import (
+    blindness,
     comparisons,
     effects,
     estimates,
@@ -262,10 +263,15 @@ def quality_evaluation(
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     window_s = (of.end_ms - of.start_ms) // 1000
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
-    level *= 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
-    readings = graded(of.settings, reference, tally, known.task, level, window_s)
+    rest = 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
+    readings = graded(of.settings, reference, tally, known.task, level * rest, window_s)
+    part = level * judgements.ESTIMATE / 2
+    gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s)
     if sound and known.labels is not None and known.labels.provisional:
-        readings = gradings.provisional(readings, judged=of.settings.judge_provisional)
+        readings, gaps = (
+            gradings.provisional(some, judged=of.settings.judge_provisional)
+            for some in (readings, gaps)
+        )
     sure = _confidence_moved(readings)
     quality = moved([r for r in readings if r.check != SURE], ("quality",))
     return Evaluation(
@@ -277,7 +283,7 @@ def quality_evaluation(
         subject="quality",
         window=of.window(),
         rows=tally.counted().n,
-        readings=readings,
+        readings=[*readings, *gaps],
         verdict=judge(known.inputs, known.outputs, quality, sure),
         notes=[
             *_coverage(of, cohorts, known, tally),

@@ -159,6 +159,13 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Look at the inputs that moved, and label some recent predictions by hand. No retraining "
         "on this alone.",
     ),
+    "estimate-gap": (
+        "Labels say something else than the scores let expect: what is true for the same inputs "
+        "has changed, or how it is labelled, and the scores do not know it. The estimated accuracy "
+        "is blind to it.",
+        "Do not trust the estimated accuracy of later windows. Go by the labels, until a version "
+        "with a new reference runs.",
+    ),
 }
 
 

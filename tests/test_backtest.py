@@ -167,7 +167,7 @@ def test_a_report_needs_nothing_else(
     assert "<b>" not in page
     for said in ("Somebody would have been paged", "reference and the last window", "accuracy"):
         assert said in page
-    features, metrics = 4, 5  # x, c, prediction, confidence; one metric is estimated
+    features, metrics = 4, 6  # x, c, prediction, confidence; one metric is estimated, one its gap
     assert page.count("<svg") == 1 + metrics + 2 * features
     told(capsys, *words)
     assert path.read_text(encoding="utf-8") == page

@@ -198,3 +198,15 @@ def test_the_truth_says_that_the_concept_drifted(policies: Account) -> None:
     assert policies.pages
     assert {alarm.alert.verdict.kind for alarm in policies.pages} == {"concept-drift"}
     assert policies.requests[0].verdict.kind == "concept-drift"
+
+
+def test_where_scores_are_blind_the_estimate_is_said_to_be(policies: Account) -> None:
+    """Accuracy falls from .88 to .53, and the model is as sure of itself as before."""
+    estimates = [reading for _, reading in policies.readings["quality", "estimated-accuracy"]]
+    assert {reading.verdict for reading in estimates} <= {"ok", "small"}
+    assert min(reading.statistic or 0.0 for reading in estimates) > 0.85
+    gaps = {month(end): r for end, r in policies.readings["quality", "estimate-gap"]}
+    assert {gap.details["trusted"] for at, gap in gaps.items() if at <= 8} == {"yes"}
+    assert {gap.details["trusted"] for at, gap in gaps.items() if at >= 13} == {"no"}
+    assert "not to be trusted" in gaps[max(gaps)].reason
+    assert any(alert.reading.check == "estimate-gap" for alert in policies.findings.alerts.values())

@@ -1,0 +1,217 @@
+"""Blindness: whether labels, once they are there, say what the scores had let expect.
+
+Where what is true for the same inputs changes, scores do not know it: the estimate stays, and
+quality falls. Then it is said that the estimate is not to be trusted.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from stream import figures, intervals, judgements, sums
+from stream.cohorts import Cohorts
+from stream.estimates import ACCURACY, Judged
+from stream.events import Effect, Reading
+from stream.gradings import inflation_of
+from stream.intervals import Figure, Inflation, Moments
+from stream.odds import Odds
+from stream.references import Reference
+from stream.scores import NO, YES, middles
+from stream.settings import ModelSettings
+from stream.stamps import stamp
+from stream.tallies import Tally
+
+GAP = "estimate-gap"
+MOST_COHORTS = 24  # told one by one: the newest
+Detail = float | int | str | list[float | int | str | None] | None
+
+
+def gaps(
+    reference: Reference | None,
+    cohorts: Cohorts,
+    tally: Tally,
+    settings: ModelSettings,
+    level: float,
+    window_s: int,
+) -> list[Reading]:
+    """The gap between estimated and realised accuracy of a window's outcomes, and by cohort.
+
+    tally: of all of them. level: of this reading alone.
+    """
+    if reference is None or not judgements.estimated(reference, settings):
+        return []
+    whole = _Gap.of(reference, tally)
+    if whole is None:
+        return []
+    inflation = inflation_of(reference, settings, ACCURACY, window_s, whole.n)
+    found = _Found(whole, settings, level, inflation, reference)
+    return [found.reading(_by_cohort(reference, cohorts, settings))]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Gap:
+    """Outcomes, how many of them are right, how many were expected to be, and the mean square of
+    what was expected of each less what came.
+    """
+
+    n: int
+    right: float
+    expected: float
+    square: float
+    worth: float = 1.0
+
+    @classmethod
+    def of(cls, reference: Reference, tally: Tally) -> "_Gap | None":
+        """None where no outcomes have scores."""
+        assert reference.odds is not None
+        if reference.odds.of == "positive":
+            return _of_scores(reference.odds, tally)
+        return _of_confidence(reference, tally)
+
+    @property
+    def gap(self) -> float:
+        """Estimated less realised accuracy."""
+        return (self.expected - self.right) / self.n
+
+    def moments(self) -> Moments:
+        """Of what was expected of each less what came."""
+        variance = max(0.0, self.square - self.gap**2) / max(1.0, self.n * self.worth - 1)
+        return Moments(self.n, self.gap, variance)
+
+
+def _of_scores(odds: Odds, tally: Tally) -> _Gap | None:
+    """By the chance that the reference's labels give each cell of scores."""
+    p = np.interp(middles(), odds.places, odds.curve.chance)
+    table = tally.breakdown.scores.table()
+    square = right = expected = 0.0
+    for answer, chance in ((YES, p), (NO, 1 - p)):
+        hits, misses = table[:, answer, answer], table[:, answer, YES + NO - answer]
+        right += float(hits.sum())
+        expected += float(((hits + misses) * chance).sum())
+        square += float((hits * (1 - chance) ** 2 + misses * chance**2).sum())
+    n = int(table[:, [NO, YES]][:, :, [NO, YES]].sum())
+    if n <= 0:
+        return None
+    return _Gap(n, right, expected, square / n, tally.worth("sure_hits", "sure_misses"))
+
+
+def _of_confidence(reference: Reference, tally: Tally) -> _Gap | None:
+    """By the mean confidence, less what the reference's labels took off it."""
+    assert reference.odds is not None
+    n = tally.sure_hits + tally.sure_misses
+    if n <= 0 or not tally.sound():
+        return None
+    told = reference.odds.score.mean
+    off = told - reference.odds.expected.moments[0]
+    total = sums.to_float(tally.hit_confidence + tally.miss_confidence)
+    squares = sums.to_float(tally.hit_confidence_squares + tally.miss_confidence_squares)
+    square = squares - 2 * sums.to_float(tally.hit_confidence) + tally.sure_hits
+    gap = (total - tally.sure_hits) / n
+    spread = square / n - gap**2  # the same with `off` or without
+    worth = tally.worth("sure_hits", "sure_misses")
+    return _Gap(n, tally.sure_hits, total - n * off, spread + (gap - off) ** 2, worth)
+
+
+def _by_cohort(
+    reference: Reference, cohorts: Cohorts, settings: ModelSettings
+) -> dict[str, Detail]:
+    """Estimated and realised accuracy of the newest cohorts that have outcomes enough."""
+    found: list[tuple[int, _Gap]] = []
+    for pane, tally in sorted(cohorts.cells.items()):
+        gap = _Gap.of(reference, tally)
+        if gap is not None and gap.n >= settings.minimum_rows:
+            found.append((pane, gap))
+    newest = found[-MOST_COHORTS:]
+    return {
+        "cohorts": [stamp(pane) for pane, _ in newest],
+        "cohorts_estimated": [gap.expected / gap.n for _, gap in newest],
+        "cohorts_realised": [gap.right / gap.n for _, gap in newest],
+    }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Found:
+    """A gap, and what makes it one."""
+
+    whole: _Gap
+    settings: ModelSettings
+    level: float
+    inflation: Inflation | None
+    reference: Reference
+
+    def reading(self, cohorts: Mapping[str, Detail]) -> Reading:
+        """The gap in words."""
+        figure, p, n = self._figure(), self._p_value(), self.whole.n
+        verdict = self._verdict(p)
+        floor = self.settings.effect_floor_estimate
+        size = abs(self.whole.gap)
+        return Reading(
+            check=GAP,
+            subject=GAP,
+            role="quality",
+            statistic=self.whole.gap,
+            p_value=p,
+            level=self._level(),
+            effect=Effect(name="gap", value=size, floor=floor, unit="share"),
+            n=n,
+            n_reference=self.reference.rows,
+            verdict=verdict,
+            reason=self._reason(verdict),
+            details={
+                "estimated": self.whole.expected / n,
+                "realised": self.whole.right / n,
+                "low": figure.low if figure else None,
+                "high": figure.high if figure else None,
+                "trusted": "no" if verdict == "moved" else "yes" if self._enough() else "not known",
+                **cohorts,
+                **({"variance_inflation": self.inflation.times} if self.inflation else {}),
+            },
+        )
+
+    def _figure(self) -> Figure | None:
+        found = self.whole.moments().figure()
+        if found is None or self.inflation is None:
+            return found
+        times = math.sqrt(max(1.0, self.inflation.times))
+        low, high = (found.value + times * (x - found.value) for x in (found.low, found.high))
+        return dataclasses.replace(found, low=low, high=high)
+
+    def _p_value(self) -> float:
+        """Of a gap so large on either side, were there none: the curve is uncertain too."""
+        now = self.whole.moments()
+        known = 0.0 if self.inflation is not None else now.variance * now.n / self._labels()
+        return intervals.p_of_mean(now, Moments(0, 0.0, known), larger_only=False)
+
+    def _labels(self) -> int:
+        odds = self.reference.odds
+        return int(odds.labelled.sum()) if odds is not None else 1
+
+    def _level(self) -> float:
+        if self.inflation is None:
+            return self.level
+        return self.inflation.level(self.level, two_sided=True)
+
+    def _enough(self) -> bool:
+        return self.whole.n >= self.settings.minimum_rows
+
+    def _verdict(self, p: float) -> Judged:
+        if not self._enough():
+            return "not-enough-data"
+        large = abs(self.whole.gap) >= self.settings.effect_floor_estimate
+        if p < self._level() or p == 0.0:
+            return "moved" if large else "small"
+        return "insignificant" if large else "ok"
+
+    def _reason(self, verdict: Judged) -> str:
+        n = self.whole.n
+        values = figures.pair(self.whole.expected / n, self.whole.right / n)
+        said = f"estimated accuracy {values[0]}, realised {values[1]} on {n:,} labelled predictions"
+        if verdict == "moved":
+            return (
+                f"{said}: the estimate is not to be trusted, the scores do not know of the change"
+            )
+        if verdict == "not-enough-data":
+            return f"{said}; {self.settings.minimum_rows:,} are needed"
+        return f"{said}: no gap beyond chance" if verdict == "ok" else said
