@@ -28,6 +28,7 @@ BENCHES: dict[str, str] = {
 SIMULATIONS = {  # of months: an hour or more, and the same on every machine; run by name alone
     "decisions": "bench.decisions",
     "seasons": "bench.seasons",
+    "vectors": "bench.vectors",
 }
 ALL = BENCHES | SIMULATIONS
 
