@@ -18,6 +18,7 @@ from stream.pages import Pages
 from stream.panes import BEFORE_ALL
 from stream.references import Reference
 from stream.samples import Sample, count_rows
+from stream.segments import Key
 from stream.settings import ModelSettings, Task
 from stream.shares import Share, Source
 from stream.signals import Kind, Quiet, Series, ShareName
@@ -208,6 +209,7 @@ class Book:
             page = self.quality.page(pane, Cohorts).sample(exponent)
             tally = page.cell(cohort) if first == pane else page.correction(first, cohort)
             tally.update(found)
+            self._settle_segments((pane, first, cohort, exponent), rows, found)
             back = int((found.signs < 0).sum())
             self.total("outcomes", len(rows) - back)
             self.total("outcomes-taken-back", back)
@@ -215,6 +217,20 @@ class Book:
             if watched:
                 self.add_series("error", _errors(rows, found))
         self.outcomes = {}
+
+    def _settle_segments(
+        self, cell: tuple[int, int, int, int], rows: list[Known], found: Outcomes
+    ) -> None:
+        """Count outcomes by the segments of their predictions too."""
+        own: dict[Key, list[int]] = {}
+        for i, known in enumerate(rows):
+            for key in known.outcome.forecast.segments:
+                own.setdefault(key, []).append(i)
+        pane, first, cohort, exponent = cell
+        for key, places in own.items():
+            page = self.quality.page(pane, Cohorts).segment(key).sample(exponent)
+            tally = page.cell(cohort) if first == pane else page.correction(first, cohort)
+            tally.update(found.take(np.array(places)))
 
     def seal(
         self, label_watermark_ms: int, told: Mapping[int, Cohorts]

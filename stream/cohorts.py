@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stream.quality import Tally
+from stream.segments import Key
 from stream.shares import Source
 from stream.weights import weighted
 
@@ -15,6 +16,7 @@ class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     earlier: list[tuple[int, int, bytes]]
     sources: list[tuple[str, int, int, int]]
     samples: list[tuple[int, bytes]] = []
+    segments: list[tuple[str, str, bytes]] = []
 
 
 @dataclasses.dataclass(slots=True)
@@ -24,12 +26,14 @@ class Cohorts:
     earlier: corrections of outcomes that were first known in an earlier pane of label time, by that
     pane and the prediction's: what was taken back, and what was added in its place.
     samples: the same of predictions of which one in 2**k was joined, by k (`stream.thinning`).
+    segments: all of it once more, of the predictions of each segment, without their sources.
     """
 
     cells: dict[int, Tally] = dataclasses.field(default_factory=dict)
     earlier: dict[tuple[int, int], Tally] = dataclasses.field(default_factory=dict)
     sources: dict[Source, tuple[int, int]] = dataclasses.field(default_factory=dict)
     samples: "dict[int, Cohorts]" = dataclasses.field(default_factory=dict)
+    segments: "dict[Key, Cohorts]" = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -49,6 +53,10 @@ class Cohorts:
     def sample(self, exponent: int) -> "Cohorts":
         """Outcomes that are known of one prediction in 2**exponent."""
         return self.samples.setdefault(exponent, Cohorts()) if exponent else self
+
+    def segment(self, key: Key) -> "Cohorts":
+        """Outcomes of the predictions of a segment."""
+        return self.segments.setdefault(key, Cohorts())
 
     def strata(self) -> "dict[int, Cohorts]":
         """The outcomes by the exponent of the sample that they are of, 0 where all were joined."""
@@ -77,6 +85,8 @@ class Cohorts:
             self.came_from(source, first, last)
         for exponent, sample in other.samples.items():
             self.sample(exponent).merge(sample)
+        for key, own in other.segments.items():
+            self.segment(key).merge(own)
 
     def since(self, start: int) -> "Cohorts":
         """What is known of outcomes that were first known from a pane on, with corrections."""
@@ -95,6 +105,8 @@ class Cohorts:
             self.came_from(source, first, last)
         for exponent, sample in other.samples.items():
             self.sample(exponent).merge_since(sample, start)
+        for key, own in other.segments.items():
+            self.segment(key).merge_since(own, start)
 
     def total(self) -> Tally:
         """All cohorts together, with all corrections, by their weights."""
@@ -118,10 +130,12 @@ class Cohorts:
         cells = [(pane, tally.to_bytes()) for pane, tally in sorted(self.cells.items())]
         earlier = [(*panes, tally.to_bytes()) for panes, tally in sorted(self.earlier.items())]
         sources = [(*source, *offsets) for source, offsets in sorted(self.sources.items())]
-        if not self.samples:
-            return msgspec.msgpack.encode((cells, earlier, sources))
-        samples = [(k, sample.to_bytes()) for k, sample in sorted(self.samples.items())]
-        return msgspec.msgpack.encode((cells, earlier, sources, samples))
+        found: list[object] = [cells, earlier, sources]
+        if self.samples or self.segments:
+            found.append([(k, sample.to_bytes()) for k, sample in sorted(self.samples.items())])
+        if self.segments:
+            found.append([(*key, own.to_bytes()) for key, own in sorted(self.segments.items())])
+        return msgspec.msgpack.encode(found)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Cohorts":
@@ -135,4 +149,5 @@ class Cohorts:
             {(first, pane): Tally.from_bytes(tally) for first, pane, tally in packed.earlier},
             {(topic, part): (first, last) for topic, part, first, last in packed.sources},
             {k: cls.from_bytes(sample) for k, sample in packed.samples},
+            {(name, value): cls.from_bytes(own) for name, value, own in packed.segments},
         )

@@ -12,14 +12,17 @@ import msgspec
 
 from stream import effects, figures, soundness
 from stream.checks import Against, check_share
+from stream.cohorts import Cohorts
 from stream.events import Reading, Segment
+from stream.gradings import SURE, graded
 from stream.importances import UNMEASURED, weight_of
 from stream.judgements import outside_detectors
 from stream.leisure import ALWAYS, Leisure
+from stream.memberships import judged
 from stream.previous import Previous
 from stream.references import Reference
 from stream.segments import Key, called, part_of_each, watched
-from stream.settings import ModelSettings
+from stream.settings import ModelSettings, Task
 from stream.shares import SEGMENT, Share
 
 NAMED = 3  # features of a segment named beside the first, and segments in a verdict
@@ -53,12 +56,47 @@ def compared(
     return sorted(found, key=lambda r: (-ORDER.index(r.verdict), -_weight(r, reference)))
 
 
+def graded_apart(
+    reference: Reference | None,
+    cohorts: Cohorts,
+    level: float,
+    settings: ModelSettings,
+    task: Task,
+    window_s: int,
+) -> list[Reading]:
+    """The worst metric of each segment whose quality the reference knows, worst segments first.
+
+    The others' values are in its details. level: of the family of all segments together. A segment
+    of which more was taken back than the window itself brought has none.
+    """
+    if reference is None:
+        return []
+    found: list[Reading] = []
+    known, several = judged(reference, settings), len(watched(reference, settings))
+    for key, own in known.items():
+        tally = cohorts.segments.get(key, Cohorts()).total()
+        if tally.sound():
+            allotted = _allotted(reference, own, settings)
+            readings = graded(allotted, own, tally, task, level / several, window_s)
+            metrics = [r for r in readings if r.check != SURE]
+            found += _worst(key, metrics or [_unlabelled(own)], reference)
+    return sorted(found, key=lambda r: (-ORDER.index(r.verdict), -_weight(r, reference)))
+
+
+def _unlabelled(own: Reference) -> Reading:
+    name = min(own.quality)
+    reason = f"{name}: no labelled predictions"
+    return Reading(
+        check=name, subject=name, role="quality", n=0, verdict="not-enough-data", reason=reason
+    )
+
+
 def _allotted(whole: Reference, own: Reference, settings: ModelSettings) -> ModelSettings:
     """The settings with what of the budget one segment may spend."""
     month = settings.false_alarms_per_month * outside_detectors(whole, settings)
     month *= part_of_each(whole, settings)
-    judged = settings.expects_truth and whole.quality and not settings.objectives
-    if judged and not own.quality:
+    graded_too = settings.expects_truth and whole.quality and not settings.objectives
+    if graded_too and not own.quality:
         month /= 2  # quality is judged where it can be, with the other half
     return dataclasses.replace(settings, false_alarms_per_month=month, detectors=())
 
@@ -66,7 +104,7 @@ def _allotted(whole: Reference, own: Reference, settings: ModelSettings) -> Mode
 def _worst(key: Key, readings: Iterable[Reading], whole: Reference) -> list[Reading]:
     kept = soundness.without_notices(readings)
     found = []
-    for role in ("input", "output", "data"):
+    for role in ("input", "output", "data", "quality"):
         own = [r for r in kept if r.role == role]
         own.sort(key=lambda r: (-ORDER.index(r.verdict), -_weight(r, whole)))
         if own:
@@ -78,11 +116,12 @@ def _of_segment(key: Key, own: list[Reading]) -> Reading:
     """The first of a segment's readings, which tells of the others that moved too."""
     first = own[0]
     also = [r.subject for r in own[1:] if r.verdict == "moved"]
+    others = {r.subject: r.statistic for r in own[1:] if r.role == "quality"}
     return msgspec.structs.replace(
         first,
         segment=Segment(name=key[0], value=key[1]),
         reason=f"{called(key)}: {first.reason}{_also(also)}",
-        details=first.details | ({"also_moved": [*also]} if also else {}),
+        details=others | first.details | ({"also_moved": [*also]} if also else {}),
     )
 
 

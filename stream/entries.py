@@ -6,6 +6,8 @@ a forecast goes on: class (2) and probability (8) where it is `LONE`; else the n
 or 255 and 4 more) and 10 for each
 a label goes on: revision (4)
 an item of a sample has `SAMPLED` (1) and its exponent (1) before it
+a forecast with segments has `SEGMENTED` (1), their number (1), and of each its name (2) and its
+value (2) before it, behind what it has of a sample
 
 Where every number of an item is below 256 it is `SHORT`: subject, answer, class and revision take
 one byte each. `entry_bytes` is the same as a formula.
@@ -22,10 +24,12 @@ from stream.names import Names
 FORECAST, LABEL, WORD, MISSING, RETRACTED, CONTROL_GROUP = 1, 2, 4, 8, 16, 32
 LONE = RETRACTED  # of a forecast: one score, and no count of them
 SAMPLED = RETRACTED  # where an item's flags would be: an item is never of this kind alone
+SEGMENTED = CONTROL_GROUP  # the same
 WHOLE, SHORT = 64, 128  # a number from 0 to 65,535 as an integer; one byte for two
 ALLOWED = {FORECAST: FORECAST | LONE | CONTROL_GROUP, LABEL: LABEL | RETRACTED}
 MANY = 255  # the number of scores follows in four bytes
 CHECKSUM_BYTES = 2
+Segments = tuple[tuple[str, str], ...]
 
 _HEAD = struct.Struct("<BHIH")
 _SHORT_HEAD = struct.Struct("<BBIH")
@@ -34,6 +38,7 @@ _WORD = struct.Struct("<H")
 _NUMBER = struct.Struct("<d")
 _U32 = struct.Struct("<I")
 _SCORE = struct.Struct("<Hd")
+_SEGMENT = struct.Struct("<HH")
 _SHORT_SCORE = struct.Struct("<Bd")
 _USUAL = struct.Struct("<BHIHHHd")  # a forecast of a word or whole number with a lone score
 _SHORT_USUAL = struct.Struct("<BBIHBBd")
@@ -56,9 +61,9 @@ class Tables(msgspec.Struct):
 def pack_entry(entry: Entry, words: Names) -> bytes:
     """Bytes of an entry."""
     if len(entry.forecasts) == 1 and not entry.labels:
-        body = _marked(entry.forecasts[0], _pack_forecast(entry.forecasts[0], words))
+        body = _marked(entry.forecasts[0], _packed(entry.forecasts[0], words))
     else:
-        forecasts = [_marked(f, _pack_forecast(f, words)) for f in entry.forecasts]
+        forecasts = [_marked(f, _packed(f, words)) for f in entry.forecasts]
         labels = [_marked(label, _pack_label(label, words)) for label in entry.labels]
         body = b"".join(forecasts + labels)
     return _WORD.pack(binascii.crc_hqx(body, 0)) + body
@@ -86,21 +91,34 @@ def entry_bytes(
     short: bool = True,
     coded: bool = True,
     sampled: int = 0,
+    segmented: int = 0,
+    segments: int = 0,
 ) -> int:
     """Bytes of an entry: so many forecasts of `scores` scores each, and labels.
 
     short: fewer than 256 model versions and words in the partition. coded: answers are words or
     whole numbers up to 65,535; any other number takes 8 bytes. sampled: items of a sample.
+    segmented: forecasts that are of segments; segments: how many, of all of them together.
     """
     code = 1 if short else 2
     item = 1 + code + 6 + (code if coded else 8)
     sure = code + 8 if scores == 1 else 1 + 10 * scores + (4 if scores >= MANY else 0)
+    apart = 2 * segmented + _SEGMENT.size * segments
     labelled = labels * (item + (1 if short else 4))
-    return CHECKSUM_BYTES + forecasts * (item + sure) + labelled + 2 * sampled
+    return CHECKSUM_BYTES + forecasts * (item + sure) + labelled + 2 * sampled + apart
 
 
 def _marked(item: Forecast | Label, packed: bytes) -> bytes:
     return bytes((SAMPLED, item.exponent)) + packed if item.exponent else packed
+
+
+def _packed(f: Forecast, words: Names) -> bytes:
+    """A forecast, behind its segments."""
+    packed = _pack_forecast(f, words)
+    if not f.segments:
+        return packed
+    pairs = [_SEGMENT.pack(words.number(name), words.number(value)) for name, value in f.segments]
+    return bytes((SEGMENTED, len(pairs))) + b"".join(pairs) + packed
 
 
 def _pack_forecast(f: Forecast, words: Names) -> bytes:
@@ -162,9 +180,12 @@ def _entry(raw: bytes, tables: Tables) -> Entry:
     forecasts: list[Forecast] = []
     labels: list[Label] = []
     at, end, exponent = CHECKSUM_BYTES, len(raw), 0
+    segments: Segments = ()
     while at < end:
         if raw[at] == SAMPLED and not exponent:
             exponent, at = raw[at + 1], at + 2
+        if raw[at] == SEGMENTED:
+            segments, at = _unpack_segments(raw, at + 1, tables.words)
         head = _SHORT_HEAD if raw[at] & SHORT else _HEAD
         flags, subject, low, high = head.unpack_from(raw, at)
         _check(flags, subject, tables)
@@ -173,14 +194,18 @@ def _entry(raw: bytes, tables: Tables) -> Entry:
         if flags & FORECAST:
             scores, at = _unpack_scores(raw, at, flags, tables.words)
             control = bool(flags & CONTROL_GROUP)
-            forecasts.append(Forecast(subject, time_ms, answer, scores, control, exponent))
+            forecasts.append(
+                Forecast(subject, time_ms, answer, scores, control, exponent, segments)
+            )
+        elif segments:
+            raise ValueError("a label of segments")
         else:
             size = _BYTE if flags & SHORT else _U32
             (revision,) = size.unpack_from(raw, at)
             at += size.size
             retracted = bool(flags & RETRACTED)
             labels.append(Label(subject, time_ms, answer, revision, retracted, exponent))
-        exponent = 0
+        exponent, segments = 0, ()
     if not forecasts and not labels:
         raise ValueError("nothing in it")
     return Entry(forecasts, labels)
@@ -203,6 +228,15 @@ def _unpack_answer(raw: bytes, at: int, flags: int, words: Names) -> tuple[Answe
     size = _BYTE if flags & SHORT else _WORD
     (code,) = size.unpack_from(raw, at)
     return words.word(code) if flags & WORD else float(code), at + size.size
+
+
+def _unpack_segments(raw: bytes, at: int, words: Names) -> tuple[Segments, int]:
+    count, at = raw[at], at + 1
+    end = at + count * _SEGMENT.size
+    if end > len(raw) or not count:
+        raise ValueError("segments are cut short")
+    found = (_SEGMENT.unpack_from(raw, i) for i in range(at, end, _SEGMENT.size))
+    return tuple((words.word(name), words.word(value)) for name, value in found), end
 
 
 def _unpack_scores(raw: bytes, at: int, flags: int, words: Names) -> tuple[Scores, int]:

@@ -265,15 +265,18 @@ def quality_evaluation(
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
     rest = 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
     readings = graded(of.settings, reference, tally, known.task, level * rest, window_s)
+    own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)
     part = level * judgements.ESTIMATE / 2
     gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s)
     if sound and known.labels is not None and known.labels.provisional:
-        readings, gaps = (
+        readings, gaps, own = (
             gradings.provisional(some, judged=of.settings.judge_provisional)
-            for some in (readings, gaps)
+            for some in (readings, gaps, own)
         )
     sure = _confidence_moved(readings)
-    quality = moved([r for r in readings if r.check != SURE], ("quality",))
+    quality = moved([r for r in [*readings, *own] if r.check != SURE], ("quality",))
+    verdict = judge(known.inputs, known.outputs, quality, sure)
+    whole = [r for r in readings if r.check != SURE]
     return Evaluation(
         id=of.id("evaluation", "quality"),
         time=stamp(of.end_ms),
@@ -284,7 +287,8 @@ def quality_evaluation(
         window=of.window(),
         rows=tally.counted().n,
         readings=[*readings, *gaps],
-        verdict=judge(known.inputs, known.outputs, quality, sure),
+        verdict=_told(verdict, comparisons.alone(whole, own)),
+        segments=own,
         notes=[
             *_coverage(of, cohorts, known, tally),
             *([] if sound else [TAKEN_BACK]),

@@ -19,7 +19,8 @@ Rank = tuple[int, int, bool, str]
 class Forecast(msgspec.Struct, frozen=True, gc=False):
     """A prediction that waits for truth, or has met it. scores: (class, probability) pairs.
 
-    exponent: it is one of a sample of one in 2**exponent (`stream.thinning`).
+    exponent: it is one of a sample of one in 2**exponent (`stream.thinning`). segments: those that
+    its truth is counted by, names and values.
     """
 
     subject: int
@@ -28,6 +29,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     scores: Scores = ()
     control_group: bool = False
     exponent: int = 0
+    segments: tuple[tuple[str, str], ...] = ()
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):

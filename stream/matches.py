@@ -15,6 +15,7 @@ from stream.changes import Changes
 from stream.columns import Bools, Hashes, Ints
 from stream.entries import Tables, pack_entry, unpack_entry
 from stream.joins import MAX_ITEMS, Entry, Forecast, Label
+from stream.memberships import Keys, memberships
 from stream.names import FULL
 from stream.packed import packed_forecasts
 from stream.panes import BEFORE_ALL
@@ -68,9 +69,13 @@ class Matches:
         model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
         most, full = book.settings.max_pending, 0
-        others = self._pack(book, block, subject, exponent)  # nearly always none
-        rest = rows_of(block, others)
-        answered = self._answered(rest, book.settings.positive, exponent)
+        own = memberships(block, book.settings, book.reference_of, self.tables.words)
+        if own is None:
+            others = self._pack(book, block, subject, exponent)  # nearly always none
+            rest = rows_of(block, others)
+        else:
+            others, rest = fresh.copy(), block
+        answered = self._answered(rest, book.settings.positive, exponent, own)
         for i, (key, *values) in zip(np.flatnonzero(others).tolist(), answered, strict=True):
             forecast = Forecast(subject, *values)
             if not (key in self.changed or key in self.found or key in self.packed):
@@ -139,11 +144,15 @@ class Matches:
         """Those of ids whose entries are not in memory; each of them once."""
         return np.unique(ids[~self._in_memory(ids)])
 
-    def _answered(self, block: Block, positive: str, exponent: int) -> Iterator[tuple[Any, ...]]:
-        """Of each row: id hash, time, answer, scores, whether it is of the control group, k."""
+    def _answered(
+        self, block: Block, positive: str, exponent: int, own: list[Keys] | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Of each row: id hash, time, answer, scores, if of the control group, k, segments."""
         words, ids, times = self.tables.words, block.ids.tolist(), block.times_ms.tolist()
         given, sure = answers(block.prediction, len(block), words), scores(block, positive, words)
-        return zip(ids, times, given, sure, _flags(block), [exponent] * len(block), strict=True)
+        of = [()] * len(block) if own is None else own
+        same = [exponent] * len(block)
+        return zip(ids, times, given, sure, _flags(block), same, of, strict=True)
 
     def _add(self, key: int, entry: Entry, forecast: Forecast, most: int) -> bool:
         """Add a forecast to its entry; False where there is no room to remember it."""

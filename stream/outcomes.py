@@ -60,7 +60,7 @@ class Outcomes:
             return 1.0 - self.hit
         return np.full(len(self), np.nan) if self.error is None else np.abs(self.error)
 
-    def take(self, rows: slice) -> "Outcomes":
+    def take(self, rows: slice | Ints) -> "Outcomes":
         """Some of them."""
         held = {name: getattr(self, name) for name in _ARRAYS}
         some = {name: None if x is None else x[rows] for name, x in held.items()}

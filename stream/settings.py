@@ -130,8 +130,9 @@ class ModelSettings:
     """Features that are not watched; a vector's name stands for all of its numbers."""
     segments: tuple[str, ...] = ()
     """Names of segments that are watched by themselves, such as a site: each value of a name is
-    compared with the reference's rows of that value. The reference must have been made with them;
-    half of the budget is theirs. A value with fewer than `minimum_rows` says "not enough data"."""
+    compared with the reference's rows of that value, quality too where these have predictions and
+    labels. The reference must have been made with them; half of the budget is theirs. A value with
+    fewer than `minimum_rows` says "not enough data"."""
     objectives: Mapping[str, float | Objective] = dataclasses.field(default_factory=dict)
     """Metric name to the value that is promised, or to a table with `value`, `window_s` and
     `minimum_labels`. Without any, `accuracy`, `log_loss`, `brier`, `mae`, `rmse` and `bias` are

@@ -53,3 +53,26 @@ def test_equal_content_is_equal_bytes_in_any_order() -> None:
 def test_foreign_bytes_are_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match="damaged"):
         Cohorts.from_bytes(raw)
+
+
+@given(told, st.lists(st.tuples(st.sampled_from("xy"), told), max_size=3), st.integers(0, 3))
+def test_segments_merge_come_back_and_change_nothing_else(
+    some: list[tuple[int, float, int, int]],
+    apart: list[tuple[str, list[tuple[int, float, int, int]]]],
+    start: int,
+) -> None:
+    plain, found = cohorts_of(some), cohorts_of(some)
+    parts = [cohorts_of(some)]
+    for value, own in apart:
+        found.segment(("site", value)).merge(cohorts_of(own))
+        part = Cohorts()
+        part.segment(("site", value)).merge(cohorts_of(own))
+        parts.append(part)
+    assert Cohorts.merged(parts[::-1]).to_bytes() == found.to_bytes()
+    again = Cohorts.from_bytes(found.to_bytes())
+    assert again.to_bytes() == found.to_bytes()
+    assert again.total() == plain.total()
+    assert again.rows == plain.rows
+    later = found.since(start)
+    for key, known in found.segments.items():
+        assert later.segments[key].total() == known.since(start).total()

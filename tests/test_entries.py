@@ -16,7 +16,8 @@ answers = st.one_of(st.none(), numbers, st.sampled_from(["a", "b", "x"]))
 subjects = st.integers(0, 2)
 times = st.integers(0, 2**47)
 pairs = st.lists(st.tuples(st.sampled_from(["a", "b"]), numbers), max_size=3).map(tuple)
-forecasts = st.builds(Forecast, subjects, times, answers, pairs, st.booleans())
+own = st.lists(st.tuples(st.just("a"), st.sampled_from(["a", "b"])), max_size=3).map(tuple)
+forecasts = st.builds(Forecast, subjects, times, answers, pairs, st.booleans(), segments=own)
 labels = st.builds(Label, subjects, times, answers, st.integers(0, 2**32 - 1), st.booleans())
 entries = st.builds(Entry, st.lists(forecasts, max_size=3), st.lists(labels, max_size=3)).filter(
     lambda e: bool(e.forecasts or e.labels)
@@ -104,6 +105,18 @@ def test_the_formula_is_the_size(
 def test_what_was_packed_without_short_numbers_is_still_read(packed: str, entry: Entry) -> None:
     known = Tables(Names(["a", "b"]), Names(["m", "m\0001"]))
     assert unpack_entry(bytes.fromhex(packed), known) == entry
+
+
+def test_segments_take_what_the_formula_says_and_others_nothing() -> None:
+    known = tables()
+    score, sites = (("a", 0.5),), (("site", "Lyon"), ("region", "south"))
+    plain = Entry([Forecast(1, 5, "a", score), Forecast(2, 6, "b", score)])
+    size = len(pack_entry(plain, known.words))
+    assert size == entry_bytes(2, 1, 0)
+    segmented = Entry([Forecast(1, 5, "a", score, exponent=3, segments=sites), plain.forecasts[1]])
+    raw = pack_entry(segmented, known.words)
+    assert len(raw) == entry_bytes(2, 1, 0, sampled=1, segmented=1, segments=2) == size + 12
+    assert unpack_entry(raw, known) == segmented
 
 
 @pytest.mark.parametrize("count", [0, 1, MANY - 1, MANY, 2_000])

@@ -33,4 +33,7 @@ def rows() -> list[tuple[str, str, str]]:
         "truth that came before its prediction": (0, 0, 1),
     }
     sizes = {what: entry_bytes(*numbers) for what, numbers in examples.items()}
+    sizes["a prediction with a score, of a site and a region"] = entry_bytes(
+        1, 1, 0, segmented=1, segments=2
+    )
     return [(what, str(size), f"{redis_bytes(size):.0f}") for what, size in sizes.items()]
