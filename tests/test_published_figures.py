@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agents import commands
+from tests import packages
 
 DETECTORS = """
 [models.m]
@@ -175,14 +176,14 @@ def scored(path: Path, to: Path) -> str:
     return str(to)
 
 
-def test_estimated_quality_is_what_nannymls_test_of_cbpe_says(data: Path, tmp_path: Path) -> None:
-    folder = data / "nannyml"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder}: synthetic_sample_*.csv of the package nannyml (0.13.1)")
-    rows, known, truth = (
-        scored(folder / f"synthetic_sample_{name}.csv", tmp_path / f"{name}.csv")
-        for name in ("analysis", "reference", "analysis_gt")
-    )
+def test_estimated_quality_is_what_nannymls_test_of_cbpe_says(tmp_path: Path) -> None:
+    parts = ("analysis", "reference", "analysis_gt")
+    names = tuple(f"synthetic_sample_{part}.csv" for part in parts)
+    try:
+        folder = packages.files_of("nannyml==0.13.1", "nannyml/datasets/data", names)
+    except packages.NotThere as error:
+        pytest.skip(str(error))
+    rows, known, truth = (scored(folder / name, tmp_path / name) for name in names)
     found = [
         {**reading["details"], "accuracy": reading["statistic"]}
         for event in events(rows, "--reference", known, "--truth", truth, *OF_SCORES)
