@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import redis
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.errors import GroupCoordinatorNotAvailableError  # type: ignore[import-untyped]
 from aiokafka.protocol.group import LeaveGroupRequest  # type: ignore[import-untyped]
 
 from agents.complaints import BadSettings
@@ -157,13 +158,25 @@ async def _bury(d: Deployment) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=d.kafka.bootstrap)
     await admin.start()
     try:
-        (answer,) = await admin.describe_consumer_groups([d.name])
+        answer = await _described(admin, d.name)
         coordinator = await admin.find_coordinator(d.name)
         for group in answer.groups:
             for member in group[5]:
                 await admin._send_request(LeaveGroupRequest(d.name, member[0]), coordinator)
     finally:
         await admin.close()
+
+
+async def _described(admin: AIOKafkaAdminClient, group: str) -> Any:
+    """What a broker knows of a group; one that has only just started makes coordinators first."""
+    for _ in range(100):
+        try:
+            (answer,) = await admin.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(0.2)
+        else:
+            return answer
+    raise AssertionError(f"no coordinator for {group}")
 
 
 def play(point: str, d: Deployment, nursery: Nursery) -> None:
