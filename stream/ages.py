@@ -5,6 +5,7 @@ what is kept depends on the horizon alone. Delays are counted in bins of panes (
 """
 
 import dataclasses
+from bisect import bisect_left
 
 import msgspec
 import numpy as np
@@ -59,12 +60,11 @@ class Census:
 
     def within(self, start: int, end: int) -> slice:
         """The places of the cohorts that start within [start, end)."""
-        first, stop = np.searchsorted(np.array(self.starts, dtype=np.int64), [start, end])
-        return slice(int(first), int(stop))
+        return slice(bisect_left(self.starts, start), bisect_left(self.starts, end))
 
     def at(self, start: int) -> int | None:
         """The place of a cohort."""
-        place = int(np.searchsorted(np.array(self.starts, dtype=np.int64), start))
+        place = bisect_left(self.starts, start)
         known = place < len(self.starts) and self.starts[place] == start
         return place if known else None
 
@@ -118,12 +118,10 @@ class Ages:
     def add(self, pane: int, outcomes: Cohorts) -> None:
         """Count outcomes that became known in a pane of label time; those taken back as well."""
         self._last = None
-        for exponent, found in outcomes.strata().items():
-            cells = [(pane, made, tally.n) for made, tally in found.cells.items()]
-            cells += [(first, made, tally.n) for (first, made), tally in found.earlier.items()]
-            for first, made, n in cells:
-                if n and self.knows(made):
-                    self._count(made, max(0, (first - made) // self.pane_ms), n << exponent)
+        for exponent, earlier, made, tally in outcomes.parts():
+            if tally.n and self.knows(made):
+                first = pane if earlier is None else earlier
+                self._count(made, max(0, (first - made) // self.pane_ms), tally.n << exponent)
         self.touched = True
 
     def knows(self, pane: int) -> bool:

@@ -1,7 +1,7 @@
 """Cohorts: quality as it became known in one pane of label time, by the pane of the prediction."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -61,6 +61,17 @@ class Cohorts:
     def strata(self) -> "dict[int, Cohorts]":
         """The outcomes by the exponent of the sample that they are of, 0 where all were joined."""
         return {0: Cohorts(self.cells, self.earlier), **self.samples}
+
+    def parts(self) -> Iterator[tuple[int, int | None, int, Tally]]:
+        """Each tally with the exponent of its sample and the pane of its predictions.
+
+        Between them the earlier pane in which its outcomes were first known; None: they are new.
+        """
+        for exponent, some in self.strata().items():
+            for made, tally in some.cells.items():
+                yield exponent, None, made, tally
+            for (earlier, made), tally in some.earlier.items():
+                yield exponent, earlier, made, tally
 
     def cell(self, pane: int) -> Tally:
         """The tally of one cohort."""

@@ -53,7 +53,7 @@ def compared(
             own, share.segment(key), level / len(segments), allotted, leisure, window_s, before
         )
         found += _worst(key, readings, reference)
-    return sorted(found, key=lambda r: (-ORDER.index(r.verdict), -_weight(r, reference)))
+    return _worst_first(found, reference)
 
 
 def graded_apart(
@@ -80,7 +80,7 @@ def graded_apart(
             readings = graded(allotted, own, tally, task, level / several, window_s)
             metrics = [r for r in readings if r.check != SURE]
             found += _worst(key, metrics or [_unlabelled(own)], reference)
-    return sorted(found, key=lambda r: (-ORDER.index(r.verdict), -_weight(r, reference)))
+    return _worst_first(found, reference)
 
 
 def _unlabelled(own: Reference) -> Reading:
@@ -106,10 +106,13 @@ def _worst(key: Key, readings: Iterable[Reading], whole: Reference) -> list[Read
     found = []
     for role in ("input", "output", "data", "quality"):
         own = [r for r in kept if r.role == role]
-        own.sort(key=lambda r: (-ORDER.index(r.verdict), -_weight(r, whole)))
         if own:
-            found.append(_of_segment(key, own))
+            found.append(_of_segment(key, _worst_first(own, whole)))
     return found
+
+
+def _worst_first(readings: Iterable[Reading], whole: Reference) -> list[Reading]:
+    return sorted(readings, key=lambda r: (-ORDER.index(r.verdict), -_weight(r, whole)))
 
 
 def _of_segment(key: Key, own: list[Reading]) -> Reading:

@@ -80,7 +80,7 @@ def labels_of(
 def _by_age(census: Census, pane_s: int) -> list[Coverage]:
     """At ages that double from one pane on, and at the highest that anything is known of."""
     ends, delays = census.delays.ends, census.delays
-    doubled = 1 << np.arange(64, dtype=np.int64)[:62]
+    doubled = 1 << np.arange(62, dtype=np.int64)
     places = np.unique(np.searchsorted(ends, doubled[doubled <= ends.max(initial=0)]))
     last = [len(ends) - 1] if len(ends) else []
     return [

@@ -47,8 +47,7 @@ def divided(
         codes = dimension.codes(column)
         dimensions[name] = dimension
         for place, value in enumerate(dimension.names):
-            own = make(np.flatnonzero(codes == place), reference)
-            found[name, value] = own
+            found[name, value] = make(np.flatnonzero(codes == place), reference)
     segments = dict(sorted(found.items()))
     return dataclasses.replace(reference, dimensions=dimensions, segments=segments)
 

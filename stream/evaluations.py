@@ -273,10 +273,9 @@ def quality_evaluation(
             gradings.provisional(some, judged=of.settings.judge_provisional)
             for some in (readings, gaps, own)
         )
-    sure = _confidence_moved(readings)
-    quality = moved([r for r in [*readings, *own] if r.check != SURE], ("quality",))
-    verdict = judge(known.inputs, known.outputs, quality, sure)
     whole = [r for r in readings if r.check != SURE]
+    quality = moved([*whole, *own], ("quality",))
+    verdict = judge(known.inputs, known.outputs, quality, _confidence_moved(readings))
     return Evaluation(
         id=of.id("evaluation", "quality"),
         time=stamp(of.end_ms),

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from stream import curves
 from stream.columns import Floats, Ints
 from stream.intervals import Z95, Figure
 
@@ -118,8 +119,4 @@ class Expected:
         rows = self.negative + self.positive
         ups = rows * self.curve.chance
         downs = rows - ups
-        total = float(ups.sum() * downs.sum())
-        if total <= 0:
-            return None
-        below = np.cumsum(downs) - downs
-        return float((ups * (below + downs / 2)).sum()) / total
+        return curves.area(ups, downs) if ups.sum() * downs.sum() > 0 else None

@@ -1,10 +1,12 @@
 """Firsts: a model's own first rows as its reference, where nobody registered one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from stream.answers import answers, confidence
+from stream.batches import Block
 from stream.columns import Column, Floats, Ints, column_of
 from stream.divisions import Rows, divided, part_of
 from stream.joins import Answer
@@ -55,25 +57,25 @@ def reference_events(reference: Reference, since: str) -> list[dict[str, Any]]:
     return [part | {"source": FIRST_PANES} for part in parts]
 
 
+def _values(
+    sample: Sample, order: np.ndarray, part: Callable[[Block], Column | None]
+) -> list[Answer]:
+    """A part of each row, None where it is lacking."""
+    values = [value for block in sample.blocks for value in answers(part(block), len(block))]
+    return [values[i] for i in order.tolist()]
+
+
 def _feature(sample: Sample, name: str, order: np.ndarray) -> Column:
-    values: list[Answer] = []
-    for block in sample.blocks:
-        values += answers(block.features.get(name), len(block))
-    return column_of([values[i] for i in order.tolist()])
+    return column_of(_values(sample, order, lambda block: block.features.get(name)))
 
 
 def _segment(sample: Sample, name: str, order: np.ndarray) -> Column:
-    values: list[Answer] = []
-    for block in sample.blocks:
-        values += answers((block.segments or {}).get(name), len(block))
-    return column_of([values[i] for i in order.tolist()])
+    return column_of(_values(sample, order, lambda block: (block.segments or {}).get(name)))
 
 
 def _prediction(sample: Sample, order: np.ndarray) -> Column | None:
-    values: list[Answer] = []
-    for block in sample.blocks:
-        values += answers(block.prediction, len(block))
-    return None if all(v is None for v in values) else column_of([values[i] for i in order])
+    values = _values(sample, order, lambda block: block.prediction)
+    return None if all(value is None for value in values) else column_of(values)
 
 
 def _confidence(sample: Sample, order: np.ndarray, positive: str) -> Floats | None:

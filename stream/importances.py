@@ -36,14 +36,6 @@ def part(weights: Mapping[str, float], features: Collection[str]) -> dict[str, A
     return {"weights": own} if weights else {}
 
 
-def whole(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The weights that the events of a reference make up."""
-    found: dict[str, float] = {}
-    for event in events:
-        found |= event.get("weights") or {}
-    return {"weights": found} if found else {}
-
-
 def weight_of(weights: Mapping[str, float], name: str) -> float:
     """The weight of a feature; what has none weighs as much as the others do in the mean.
 

@@ -20,7 +20,6 @@ from stream.settings import ModelSettings
 from stream.vectors import left_out
 
 MMD = "mmd"
-
 ESTIMATE = 0.1  # of quality's half of the budget: what its estimate may spend, where there is one
 
 

@@ -60,9 +60,3 @@ def lift(t: Tally) -> Estimate | None:
     first = curves.captured(*counts, PARTS)[0]
     found = intervals.wilson(min(first / positives, 1.0), positives * t.worth("judged"))
     return intervals.mixed([found], [float(PARTS)])
-
-
-def tenths(t: Tally) -> list[float]:
-    """Positives in each tenth of the rows, the highest scores first; none without scores."""
-    counts = counts_of(t)
-    return [] if counts is None else curves.captured(*counts, PARTS)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -307,16 +307,22 @@ class Parts:
 
 
 def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
-    features: dict[str, Any] = {}
-    for event in events:
-        features |= event.get("features", {})
-    given = calibrations.whole(events) | importances.whole(events) | wholes.together(events)
-    given |= segments.whole(events)
+    features = _united(events, "features")
+    given = calibrations.whole(events) | segments.whole(events)
+    given |= {name: own for name in ("weights", "wholes") if (own := _united(events, name))}
     reference = Reference.from_document(events[0] | {"features": features} | given)
     raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
     if claimed and not raw and reference.id != claimed:
         raise ValueError(f"reference {claimed}: its content has the id {reference.id}")
     return reference
+
+
+def _united(events: Iterable[Mapping[str, Any]], section: str) -> dict[str, Any]:
+    """A section that the events of a reference share out among them."""
+    found: dict[str, Any] = {}
+    for event in events:
+        found |= event.get(section) or {}
+    return found
 
 
 def _feature(name: str, document: Mapping[str, Any], kind: Kind | None) -> FeatureReference:

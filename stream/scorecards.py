@@ -3,11 +3,12 @@
 They are told. What is judged of them, and may raise an alert, are readings (`stream.gradings`).
 """
 
+from stream import curves
 from stream.confusions import OTHER
 from stream.events import Confused, Measured, Tenth
 from stream.gradings import inflation_of, known_of
 from stream.quality import figures_for, metrics_of
-from stream.rankings import counts_of, tenths
+from stream.rankings import PARTS, counts_of
 from stream.references import Reference
 from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
@@ -59,9 +60,11 @@ def by_score(tally: Tally) -> list[Tenth]:
         return []
     rows, positives = int((counts[0] + counts[1]).sum()), int(counts[0].sum())
     found, so_far = [], 0.0
-    for true in tenths(tally):
+    for true in curves.captured(*counts, PARTS):
         so_far += true
         share = true / positives
-        part = Tenth(rows=rows / 10, positives=true, lift=10 * share, captured=so_far / positives)
+        part = Tenth(
+            rows=rows / PARTS, positives=true, lift=PARTS * share, captured=so_far / positives
+        )
         found.append(part)
     return found

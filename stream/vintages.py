@@ -11,7 +11,7 @@ import msgspec
 from stream.ages import Ages, Census
 from stream.cohorts import Cohorts
 from stream.events import CohortFigure, CohortFigures
-from stream.quality import METRICS, metrics_for
+from stream.quality import figures_for
 from stream.settings import Task
 from stream.stamps import stamp
 from stream.tallies import Tally
@@ -34,16 +34,13 @@ class Vintages:
 
     def add(self, outcomes: Cohorts, ages: Ages) -> None:
         """Take in outcomes that became known in a pane of label time."""
-        for exponent, some in outcomes.strata().items():
-            cells = [*some.cells.items()]
-            cells += [(made, tally) for (_, made), tally in some.earlier.items()]
-            for made, tally in cells:
-                start = made - made % self.length_ms
-                known = self.found.get(start, {})
-                if known is not None and start >= ages.since_ms and ages.knows(made):
-                    known.setdefault(exponent, Tally()).merge(tally)
-                    self.found[start] = known
-                    self.changed.add(start)
+        for exponent, _, made, tally in outcomes.parts():
+            start = made - made % self.length_ms
+            known = self.found.get(start, {})
+            if known is not None and start >= ages.since_ms and ages.knows(made):
+                known.setdefault(exponent, Tally()).merge(tally)
+                self.found[start] = known
+                self.changed.add(start)
 
     def complete(self, end_ms: int, census: Census, task: Task) -> list[CohortFigures]:
         """Those that have become complete, in order; each is told of once."""
@@ -91,9 +88,7 @@ class Vintages:
 
 
 def _figures(tally: Tally, task: Task) -> Iterator[CohortFigure]:
-    for name in metrics_for(tally, task) if tally.sound() else ():
-        found = METRICS[name].get(tally)
-        if found is not None:
-            yield CohortFigure(
-                metric=name, value=found.value, low=found.low, high=found.high, n=found.n
-            )
+    for name, found in figures_for(tally, task).items() if tally.sound() else ():
+        yield CohortFigure(
+            metric=name, value=found.value, low=found.low, high=found.high, n=found.n
+        )

@@ -243,14 +243,6 @@ def part(found: Mapping[str, Whole], features: Collection[str]) -> dict[str, Any
     return {"wholes": own} if found else {}
 
 
-def together(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The wholes that the events of a reference make up."""
-    found: dict[str, Any] = {}
-    for event in events:
-        found |= event.get("wholes") or {}
-    return {"wholes": found} if found else {}
-
-
 def read(
     documents: Mapping[str, object],
     elements: Elements,

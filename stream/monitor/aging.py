@@ -71,8 +71,8 @@ def _by_cohort(m: Memory, outcomes: Cohorts) -> dict[int, int]:
     """Outcomes by the cohort of their predictions."""
     assert m.ages is not None
     found: dict[int, int] = {}
-    for exponent, some in outcomes.strata().items():
-        for pane, tally in some.cells.items():
-            start = m.ages.start_of(pane)
+    for exponent, earlier, made, tally in outcomes.parts():
+        if earlier is None:
+            start = m.ages.start_of(made)
             found[start] = found.get(start, 0) + (tally.n << exponent)
     return found
