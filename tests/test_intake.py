@@ -95,13 +95,14 @@ def test_bad_records_become_dead_letters_and_the_stream_goes_on(deploy: Deploy) 
 
 
 SENT = ("predictions", "ground-truth", "control")
+LETTERS = jsonschema.Draft202012Validator(schemas.load("dead-letter.v1"))
 
 
 def check_letter(
     d: Deployment, letter: Read, originals: Mapping[tuple[str, int, int], Read]
 ) -> None:
     told = {k: v.decode() for k, v in letter.headers.items() if k.startswith("driftline-")}
-    jsonschema.validate(told, schemas.load("dead-letter.v1"), jsonschema.Draft202012Validator)
+    LETTERS.validate(told)
     topic = told["driftline-topic"].removeprefix(f"{d.name}.")
     original = originals[topic, int(told["driftline-partition"]), int(told["driftline-offset"])]
     assert (letter.key, letter.value) == (original.key, original.value)

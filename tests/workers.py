@@ -35,6 +35,7 @@ SCHEMAS = {
     "alerts": "alert.v1",
     "retrain-requests": "retrain-request.v1",
 }
+VALIDATORS = {t: jsonschema.Draft202012Validator(schemas.load(n)) for t, n in SCHEMAS.items()}
 EXPECTED = (None, 0, -9, EXIT_CRASHED)  # exit codes that are no surprise
 ENTRY = ["agents.commands"]  # the module that is started, and its first arguments
 LOOK_S = 0.1
@@ -413,8 +414,7 @@ class Deployment:
 def _check(read: Read) -> None:
     """Valid against its schema, and with the same attributes in its headers."""
     event = read.event
-    name = SCHEMAS[read.topic]
-    jsonschema.validate(event, schemas.load(name), jsonschema.Draft202012Validator)
+    VALIDATORS[read.topic].validate(event)
     told = {key: read.headers[key].decode() for key in ("ce_id", "ce_type", "ce_time")}
     assert told == {"ce_id": event["id"], "ce_type": event["type"], "ce_time": event["time"]}
     assert read.headers["ce_specversion"] == b"1.0"
