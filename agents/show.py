@@ -20,6 +20,7 @@ from rich.text import Text
 from agents.bars import Bar
 from agents.findings import NEVER, Finding, Output
 from stream import figures
+from stream.disparities import SELECTION
 from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
 
 WIDE = 110  # characters; with fewer the table becomes a list
@@ -169,7 +170,9 @@ def sureness(alert: Alert) -> str:
     """The size of the change beside the size that matters, and how many rows were looked at."""
     sure = alert.how_sure
     parts = [] if sure.effect is None else [effect_text(sure.effect)]
-    return ", ".join([*parts, f"{sure.n:,} {COUNTED.get(alert.reading.role, 'rows')}"])
+    of_answers = alert.reading.check.startswith(SELECTION)
+    counted = "predictions" if of_answers else COUNTED.get(alert.reading.role, "rows")
+    return ", ".join([*parts, f"{sure.n:,} {counted}"])
 
 
 def effect_text(effect: Effect) -> str:

@@ -16,7 +16,8 @@ from agents.security import kafka_config
 from agents.settings import Settings
 from agents.show import STATES, sureness
 from agents.store import Unusable
-from stream.events import Alert, Evaluation, RetrainRequest, rfc3339
+from stream import figures
+from stream.events import Alert, Disparity, Evaluation, RetrainRequest, rfc3339
 
 MOST = 500  # records of one read
 POLL_S = 0.5
@@ -181,8 +182,19 @@ def evaluation_text(found: Evaluation) -> str:
     lines += [f"    {reading.reason}" for reading in [*bad, *apart[:MOST_SEGMENTS]]]
     if apart[MOST_SEGMENTS:]:
         lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
+    lines += [f"    {disparity_text(one)}" for one in found.disparities]
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)
+
+
+def disparity_text(found: Disparity) -> str:
+    """A gap between groups, and where each of them is."""
+    groups = [f"{one.group} {figures.number(one.value)}" for one in found.groups]
+    ends = f"{figures.number(found.low)} to {figures.number(found.high)}"
+    return (
+        f"{found.metric} by {found.segment}: {figures.number(found.value)} ({ends}):"
+        f" {figures.listed(groups, MOST_SEGMENTS)}"
+    )
 
 
 def letter_text(record: Record) -> str:

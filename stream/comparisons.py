@@ -95,7 +95,7 @@ def _allotted(whole: Reference, own: Reference, settings: ModelSettings) -> Mode
     """The settings with what of the budget one segment may spend."""
     month = settings.false_alarms_per_month * outside_detectors(whole, settings)
     month *= part_of_each(whole, settings)
-    graded_too = settings.expects_truth and whole.quality and not settings.objectives
+    graded_too = settings.expects_truth and whole.quality and not settings.promises_quality
     if graded_too and not own.quality:
         month /= 2  # quality is judged where it can be, with the other half
     return dataclasses.replace(settings, false_alarms_per_month=month, detectors=())

@@ -8,6 +8,7 @@ import msgspec
 from stream import (
     blindness,
     comparisons,
+    disparities,
     effects,
     estimates,
     figures,
@@ -110,6 +111,8 @@ def inputs_evaluation(
         reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
     own = reach.told(own)
+    apart = disparities.of_inputs(reference, merged.share, of.settings, reach.window_s)
+    promised = reach.told(disparities.readings(apart, of.settings, window_s))
     everything = [*readings, *own]
     inputs = moved(soundness.without_notices(everything), ("input", "data"))
     data = moved(soundness.faults(everything), ("data",))
@@ -123,14 +126,16 @@ def inputs_evaluation(
         subject="inputs",
         window=of.window(),
         rows=reach.rows if reach.further else merged.share.rows,
-        readings=readings,
+        readings=[*readings, *promised],
         verdict=_told(verdict, comparisons.alone(readings, own)),
         segments=own,
+        disparities=disparities.events(apart),
         notes=[
             *_of_first_rows(first_of_ms),
             *reach.notes(reference, of.settings),
             *_left_out(merged),
             *comparisons.notes(reference, merged.share, of.settings),
+            *disparities.notes(reference, of.settings),
             *judgements.notes(reference, of.settings),
             *effects.notes(of.settings.effect_floors, _called(reference)),
         ],
@@ -268,6 +273,8 @@ def quality_evaluation(
     own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)
     part = level * judgements.ESTIMATE / 2
     gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s)
+    apart = disparities.of_quality(reference, cohorts, of.settings, window_s)
+    gaps += disparities.readings(apart, of.settings, window_s)
     if sound and known.labels is not None and known.labels.provisional:
         readings, gaps, own = (
             gradings.provisional(some, judged=of.settings.judge_provisional)
@@ -297,6 +304,7 @@ def quality_evaluation(
         metrics=scorecards.measured(of.settings, reference, tally, known.task, window_s),
         confusion=scorecards.confused(tally, known.task),
         tenths=scorecards.by_score(tally),
+        disparities=disparities.events(apart),
     )
 
 

@@ -6,9 +6,11 @@ import msgspec
 
 from stream import effects, figures
 from stream.calibrations import promise, promises_of
+from stream.disparities import RATIO
 from stream.evaluations import level_of
 from stream.features import FeatureReference, Role
 from stream.judgements import allowed_of, beside, wholes
+from stream.objectives import OF_GROUPS
 from stream.prospects import SHIFTS_SD, Found, limits, prospect
 from stream.pulses import causes, laws_of, level_of_pulses, month_of
 from stream.quality import METRICS
@@ -149,7 +151,19 @@ def _segments(reference: Reference | None, settings: ModelSettings) -> list[str]
         part = figures.share(part_of_each(reference, settings))
         values = figures.listed(dimension.names, NAMED)
         found.append(f"{name}: {values}; each by itself, with {part} of the budget")
+        found += [_gaps(name, settings)] if name in settings.protected else []
     return found
+
+
+def _gaps(name: str, settings: ModelSettings) -> str:
+    """What is promised of the gaps between protected groups."""
+    promised = [
+        f"{metric} {'at least' if metric == RATIO else 'at most'} {figures.number(goal.value)}"
+        for metric in OF_GROUPS
+        if (goal := settings.promised(metric)) is not None
+    ]
+    said = figures.listed(promised, NAMED) if promised else "told and not judged, for no objective"
+    return f"{name}: protected, gaps between its groups: {said}"
 
 
 def _weights(reference: Reference | None) -> dict[str, float]:
@@ -176,13 +190,14 @@ def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, 
     if reference is None:
         return {}
     known = [(_called(reference, role, f), f) for role, f in reference.watched(settings.ignore)]
-    quality = dict.fromkeys([*reference.quality, *settings.objectives])
+    promised = [name for name in settings.objectives if name not in OF_GROUPS]
+    quality = dict.fromkeys([*reference.quality, *promised])
     found = {
         "ks": [name for name, f in known if f.kind == "number"],
         "mmd": wholes(reference, settings),
         "chi-square": [name for name, f in known if f.kind == "category"],
         "missing": [name for name, f in known if f.missing],
-        "quality": [name for name in quality if name in METRICS or name in settings.objectives]
+        "quality": [name for name in quality if name in METRICS or name in promised]
         * settings.expects_truth,
         "detectors": [f"{d.name} of {d.signal}" for d in settings.detectors],
     }

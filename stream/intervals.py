@@ -104,11 +104,11 @@ def share(hits: int, n: int, worth: float = 1.0) -> Figure | None:
     return wilson(hits / n, n * worth).figure
 
 
-def wilson(p: float, size: float) -> Estimate:
-    """A share of so many, whole or not, with Wilson's interval."""
-    z2 = Z95 * Z95
+def wilson(p: float, size: float, z: float = Z95) -> Estimate:
+    """A share of so many, whole or not, with Wilson's interval of so many deviations."""
+    z2 = z * z
     middle = (p + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
+    half = z * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
     low, high = max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0)
     figure = Figure(p, max(round(size), 1), low, high)
     return Estimate(figure, p * (1 - p) / size)

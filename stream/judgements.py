@@ -66,7 +66,7 @@ def shares(reference: Reference, settings: ModelSettings) -> tuple[float, float]
     what is not share by their number, a vector being one: features with values missing are checked
     for that too.
     """
-    judged = settings.expects_truth and (reference.quality or settings.objectives)
+    judged = settings.expects_truth and (reference.quality or settings.promises_quality)
     part = 0.5 if judged else 1 - (ESTIMATE / 2 if estimated(reference, settings) else 0)
     month = settings.false_alarms_per_month * part * beside(reference, settings)
     known = [*reference.watched(settings.ignore)]

@@ -21,12 +21,12 @@ from stream.events import (
 )
 from stream.reaches import LOOKS_BACK
 from stream.stamps import span, stamp
-from stream.verdicts import ADVICE
+from stream.verdicts import ADVICE, sort_of
 
 Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
-PAGED = "quality"  # the role whose alerts wake somebody
+PAGED = ("quality", "groups")  # alerts that wake somebody: quality fell, or a promise is broken
 NAMED = 3  # parts named in a summary beside the first
 MOST_PARTS = 100  # of an alert: more would not fit a message
 
@@ -59,7 +59,7 @@ def alert(
         previous=change.previous,
         reason=change.reason,
         since=stamp(since_ms),
-        severity="page" if reading.role == PAGED and reading.check not in ADVICE else "notice",
+        severity="page" if sort_of(reading) in PAGED else "notice",
         summary=_summary(of, change, parts),
         how_sure=_sureness(reading),
         meaning=meaning,

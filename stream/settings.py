@@ -133,6 +133,11 @@ class ModelSettings:
     compared with the reference's rows of that value, quality too where these have predictions and
     labels. The reference must have been made with them; half of the budget is theirs. A value with
     fewer than `minimum_rows` says "not enough data"."""
+    protected: tuple[str, ...] = ()
+    """Those names in `segments` whose groups are held against each other: how often each gets the
+    positive answer and, once truth is there, how often rightly and wrongly, and whether scores mean
+    the same. Groups with fewer than `minimum_rows` are left out. Gaps are told, and judged where
+    `objectives` name them."""
     objectives: Mapping[str, float | Objective] = dataclasses.field(default_factory=dict)
     """Metric name to the value that is promised, or to a table with `value`, `window_s` and
     `minimum_labels`. Without any, `accuracy`, `log_loss`, `brier`, `mae`, `rmse` and `bias` are
@@ -189,9 +194,18 @@ class ModelSettings:
 
     def objective(self, metric: str, window_s: int) -> Objective | None:
         """What is promised of a metric in windows of a length."""
-        known = self.objectives.get(metric)
-        found = None if known is None else objective_of(known)
+        found = self.promised(metric)
         return found if found and found.window_s in (None, window_s) else None
+
+    def promised(self, metric: str) -> Objective | None:
+        """What is promised of a metric, in whichever windows."""
+        known = self.objectives.get(metric)
+        return None if known is None else objective_of(known)
+
+    @property
+    def promises_quality(self) -> bool:
+        """Whether anything is promised of all rows, gaps between groups left aside."""
+        return any(name not in objectives.OF_GROUPS for name in self.objectives)
 
     @property
     def evaluations_a_month(self) -> float:
@@ -208,7 +222,10 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
     pane_s = max(s.pane_s, 1)
     windows = bool(s.windows_s) and all(w > 0 and w % pane_s == 0 for w in s.windows_s)
     shares = "more than 0 and at most 1"
-    promised = objectives.complaint(s.objectives, s.windows_s, s.task, s.quantile)
+    promised = objectives.complaint(
+        s.objectives, s.windows_s, s.task, s.quantile, protected=bool(s.protected)
+    )
+    protected = len(set(s.protected)) == len(s.protected) and {*s.protected} <= {*s.segments}
     hourly = s.seasonality == "none" or HOUR_S % pane_s == 0
     return [
         ("quantile", s.quantile is None or 0 < s.quantile < 1, "more than 0 and less than 1"),
@@ -252,6 +269,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
             not s.segments or s.seasonality == "none",
             f"empty where seasonality = {s.seasonality}",
         ),
+        ("protected", protected, "names in `segments`, each of them once"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),

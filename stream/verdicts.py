@@ -6,7 +6,8 @@ sentence speaks of inputs, outputs or quality only where its row asks for them.
 
 import dataclasses
 
-from stream.events import Verdict
+from stream.events import Reading, Verdict
+from stream.objectives import OF_GROUPS
 
 Moved = bool | None
 LETTERS: dict[Moved, str] = {True: "T", False: "F", None: "?"}
@@ -152,7 +153,7 @@ USUAL = Rule(
 )
 
 # what estimates mean and ask for, by check: they say nothing of what moved
-ADVICE: dict[str, tuple[str, str]] = {
+ESTIMATES: dict[str, tuple[str, str]] = {
     "estimated-accuracy": (
         "By its own scores the model is less often right than in the reference: it is asked "
         "about cases of which it is less sure. Labels have yet to confirm it.",
@@ -167,6 +168,22 @@ ADVICE: dict[str, tuple[str, str]] = {
         "with a new reference runs.",
     ),
 }
+# what a gap between groups means and asks for: whether all rows together are as they should be or
+# not, it may be there
+GAP = (
+    "Groups of a protected attribute are treated more differently than was promised. Whether that "
+    "is just depends on what the groups are like; the figures say that it is no chance.",
+    "Look at the groups' figures in the evaluation, and since when they are so; ask who "
+    "decides with the answers. Retraining alone seldom closes a gap.",
+)
+ADVICE: dict[str, tuple[str, str]] = ESTIMATES | dict.fromkeys(OF_GROUPS, GAP)
+
+
+def sort_of(reading: Reading) -> str:
+    """Which alerts a reading belongs to: those of its role, of estimates, or of gaps of groups."""
+    if reading.check in ESTIMATES:
+        return "estimate"
+    return "groups" if reading.check in OF_GROUPS else reading.role
 
 
 def judge(

@@ -149,6 +149,33 @@ class Tenth(msgspec.Struct, frozen=True, kw_only=True):
     captured: float
 
 
+class GroupFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """The figure of one group of a protected name, with its 95% interval, over n of its rows."""
+
+    group: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Disparity(msgspec.Struct, frozen=True, kw_only=True):
+    """How far apart the groups of a protected `segment` are in one metric, at most.
+
+    low, high: 95% interval of the largest difference, or the smallest ratio. n: rows of `groups`;
+    left_out: groups with too few rows, or whose answers cannot be told.
+    """
+
+    metric: str
+    segment: str
+    value: float
+    low: float
+    high: float
+    n: int
+    groups: list[GroupFigure]
+    left_out: list[str] = []
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad.
 
@@ -173,6 +200,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Measured] = {}
     confusion: list[Confused] = []
     tenths: list[Tenth] = []
+    disparities: list[Disparity] = []
 
     @property
     def judged(self) -> list[Reading]:

@@ -13,7 +13,7 @@ from stream.monitor.telling import News, Sight, tell, tell_all
 from stream.notices import Evidence, ranges, retrain_request, subject_of
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
-from stream.verdicts import ADVICE
+from stream.verdicts import sort_of
 
 
 def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> None:
@@ -118,8 +118,7 @@ def consider(m: Memory, of: Subject, found: Evaluation) -> None:
 def _counts(m: Memory, reading: Reading) -> bool:
     """Whether a reading is a reason to retrain."""
     provisional = PROVISIONAL in reading.details and not m.settings.retrain_on_provisional
-    realised = reading.role == "quality" and reading.check not in ADVICE
-    return realised and not provisional
+    return sort_of(reading) == "quality" and not provisional
 
 
 def _limits(m: Memory) -> Limits:

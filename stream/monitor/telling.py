@@ -14,7 +14,7 @@ from stream.groups import UNEASY, Group, Move, regroup
 from stream.importances import explains, ranked
 from stream.monitor.memory import Memory, Shown
 from stream.notices import alert
-from stream.verdicts import ADVICE
+from stream.verdicts import sort_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,8 +80,7 @@ def _group_of(m: Memory, news: News) -> str | None:
     own = next((name for name, group in m.groups.items() if sight.cause in group.members), None)
     if own is not None or news.change == "resolved":
         return own
-    sort = "estimate" if sight.reading.check in ADVICE else sight.reading.role
-    return f"{sort}{suffix_of(m.settings, sight.window_s)}"
+    return f"{sort_of(sight.reading)}{suffix_of(m.settings, sight.window_s)}"
 
 
 def _tell_together(
@@ -131,9 +130,15 @@ def _uneasy(
         return cause in new, explains(m.shown[cause].reading, weights), cause
 
     return [
-        Part(cause=cause, new=cause in new, share=share, reading=m.shown[cause].reading)
+        _part(cause, cause in new, share, m.shown[cause].reading)
         for cause, share in ranked(same, key)
     ]
+
+
+def _part(cause: str, new: bool, share: float, reading: Reading) -> Part:
+    """Gaps between groups explain nothing of what moved: each is a promise of its own."""
+    told = None if sort_of(reading) == "groups" else share
+    return Part(cause=cause, new=new, share=told, reading=reading)
 
 
 def _over(group: Group, moves: Sequence[Move], seen: Mapping[str, Reading]) -> list[Part]:
