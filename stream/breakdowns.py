@@ -66,7 +66,8 @@ class Breakdown:
             int(signs.sum()),
             sums.exact_sum(signed),
             sums.exact_sum(above * above * signs),
-            *(sums.exact_sum(signed * power) for power in (label, square, square * label)),
+            sums.exact_square_sum(label, signs),
+            *(sums.exact_sum(signed * power) for power in (square, square * label)),
             *(sums.exact_sum(squares * power) for power in (label, square)),
         )
 

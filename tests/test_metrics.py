@@ -159,6 +159,24 @@ def test_numbers_equal_scikit_learn(seed: int, n: int, scale: float) -> None:
     assert "quantile_loss" not in metrics_for(tally, metrics=metrics_of(ModelSettings()))
 
 
+@pytest.mark.parametrize("size", [0.55, 1e3, 1e6, 1e8, -3e8])
+def test_labels_that_are_large_beside_their_spread(size: float) -> None:
+    rng = np.random.default_rng(4)
+    label = size + rng.normal(size=300)
+    answer = label + rng.normal(size=300) / 2
+    found = ALL["r2"].get(numbered(label, answer))
+    assert found is not None
+    assert found.value == pytest.approx(oracle.r2_score(label, answer), rel=1e-9)
+    assert found.low < found.value - 0.01 < found.value + 0.01 < found.high
+    assert ALL["r2"].get(numbered(np.full(300, size), answer)) is None
+
+
+def numbered(label: Floats, answer: Floats) -> Tally:
+    found = Tally()
+    found.update(outcomes(column_of(label), column_of(answer), task="regression"))
+    return found
+
+
 @pytest.mark.parametrize("name", MORE)
 def test_nothing_known_is_no_figure(name: str) -> None:
     metric = ALL[name]

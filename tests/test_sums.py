@@ -22,6 +22,17 @@ def test_a_sum_is_the_exact_one_wherever_it_was_split(values: list[float], cut: 
     assert whole == sums.exact_sum(x[::-1])
 
 
+@given(st.lists(st.floats(-(2.0**500), 2.0**500).filter(lambda x: not 0 < abs(x) < 2.0**-450)))
+def test_squares_are_not_rounded(values: list[float]) -> None:
+    x, signs = np.array(values, dtype=np.float64), np.ones(len(values), dtype=np.int64)
+    signs[::3] = -1
+    wanted = sum(
+        (Fraction(v) ** 2 * int(sign) for v, sign in zip(values, signs, strict=True)), Fraction(0)
+    )
+    assert Fraction(sums.exact_square_sum(x, signs), 1 << sums.UNIT_BITS) == wanted
+    assert sums.exact_square_sum(x, signs) == -sums.exact_square_sum(-x, -signs)
+
+
 def test_more_than_a_block_and_the_ends_of_the_range() -> None:
     x = np.random.default_rng(1).normal(size=3 * sums.BLOCK + 5) * 10.0 ** np.arange(-5, 0).sum()
     assert sums.to_float(sums.exact_sum(x)) == math.fsum(x.tolist())
