@@ -112,6 +112,10 @@ class Ages:
             self.cohorts[start] = Cohort(self._panes(start), zeros)
         return self.cohorts[start]
 
+    def end_of(self, start: int) -> int:
+        """Where a cohort ends, by its start."""
+        return start + self._panes(start) * self.pane_ms
+
     def _panes(self, start: int) -> int:
         return self.width if start + self.whole_ms <= self.coarse_ms else 1
 

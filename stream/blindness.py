@@ -11,12 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from stream import figures, intervals, judgements, sums
+from stream.bins import ANSWER
 from stream.cohorts import Cohorts
 from stream.estimates import ACCURACY, Judged
 from stream.events import Effect, Reading
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation, Moments
 from stream.odds import Odds
+from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.scores import NO, YES, middles
 from stream.settings import ModelSettings
@@ -35,23 +37,28 @@ def gaps(
     settings: ModelSettings,
     level: float,
     window_s: int,
+    learnt: Learnt | None = None,
 ) -> list[Reading]:
     """The gap between estimated and realised accuracy of a window's outcomes, and by cohort.
 
-    tally: of all of them. level: of this reading alone.
+    tally: of all of them. level: of this reading alone. learnt: what scores mean, which is held
+    against outcomes that it was not learnt from.
     """
     if reference is None or not judgements.estimated(reference, settings):
         return []
-    whole = _Gap.of(reference, tally)
+    if learnt is not None:
+        cohorts = cohorts.made_since(learnt.until_ms)
+        tally = cohorts.total()
+    whole = Gap.of(reference, tally, learnt)
     if whole is None:
         return []
     inflation = inflation_of(reference, settings, ACCURACY, window_s, whole.n)
-    found = _Found(whole, settings, level, inflation, reference)
-    return [found.reading(_by_cohort(reference, cohorts, settings))]
+    found = _Found(whole, settings, level, inflation, reference, learnt)
+    return [found.reading(_by_cohort(reference, cohorts, settings, learnt))]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Gap:
+class Gap:
     """Outcomes, how many of them are right, how many were expected to be, and the mean square of
     what was expected of each less what came.
     """
@@ -63,12 +70,12 @@ class _Gap:
     worth: float = 1.0
 
     @classmethod
-    def of(cls, reference: Reference, tally: Tally) -> "_Gap | None":
+    def of(cls, reference: Reference, tally: Tally, learnt: Learnt | None) -> "Gap | None":
         """None where no outcomes have scores."""
         assert reference.odds is not None
         if reference.odds.of == "positive":
-            return _of_scores(reference.odds, tally)
-        return _of_confidence(reference, tally)
+            return _of_scores(reference.odds, tally, learnt)
+        return _of_tenths(tally, learnt) if learnt else _of_confidence(reference, tally)
 
     @property
     def gap(self) -> float:
@@ -81,9 +88,12 @@ class _Gap:
         return Moments(self.n, self.gap, variance)
 
 
-def _of_scores(odds: Odds, tally: Tally) -> _Gap | None:
-    """By the chance that the reference's labels give each cell of scores."""
-    p = np.interp(middles(), odds.places, odds.curve.chance)
+def _of_scores(odds: Odds, tally: Tally, learnt: Learnt | None) -> Gap | None:
+    """By the chance that labels give each cell of scores: the reference's, or live ones."""
+    if learnt is None:
+        p = np.interp(middles(), odds.places, odds.curve.chance)
+    else:
+        p = learnt.curve(middles()).chance
     table = tally.breakdown.scores.table()
     square = right = expected = 0.0
     for answer, chance in ((YES, p), (NO, 1 - p)):
@@ -94,10 +104,10 @@ def _of_scores(odds: Odds, tally: Tally) -> _Gap | None:
     n = int(table[:, [NO, YES]][:, :, [NO, YES]].sum())
     if n <= 0:
         return None
-    return _Gap(n, right, expected, square / n, tally.worth("sure_hits", "sure_misses"))
+    return Gap(n, right, expected, square / n, tally.worth("sure_hits", "sure_misses"))
 
 
-def _of_confidence(reference: Reference, tally: Tally) -> _Gap | None:
+def _of_confidence(reference: Reference, tally: Tally) -> Gap | None:
     """By the mean confidence, less what the reference's labels took off it."""
     assert reference.odds is not None
     n = tally.sure_hits + tally.sure_misses
@@ -111,16 +121,29 @@ def _of_confidence(reference: Reference, tally: Tally) -> _Gap | None:
     gap = (total - tally.sure_hits) / n
     spread = square / n - gap**2  # the same with `off` or without
     worth = tally.worth("sure_hits", "sure_misses")
-    return _Gap(n, tally.sure_hits, total - n * off, spread + (gap - off) ** 2, worth)
+    return Gap(n, tally.sure_hits, total - n * off, spread + (gap - off) ** 2, worth)
+
+
+def _of_tenths(tally: Tally, learnt: Learnt) -> Gap | None:
+    """By the chance that live labels give to the confidence of answers: counted by its tenths."""
+    bins = tally.breakdown.bins.of(ANSWER)
+    rows, hits = (np.array([b[i] for b in bins], dtype=np.float64) for i in (0, 1))
+    n = int(rows.sum())
+    if n <= 0 or not tally.sound():
+        return None
+    p = learnt.curve(np.array([mean for _, _, mean in bins])).chance
+    square = float((hits * (1 - p) ** 2 + (rows - hits) * p**2).sum())
+    worth = tally.worth("sure_hits", "sure_misses")
+    return Gap(n, float(hits.sum()), float((rows * p).sum()), square / n, worth)
 
 
 def _by_cohort(
-    reference: Reference, cohorts: Cohorts, settings: ModelSettings
+    reference: Reference, cohorts: Cohorts, settings: ModelSettings, learnt: Learnt | None
 ) -> dict[str, Detail]:
     """Estimated and realised accuracy of the newest cohorts that have outcomes enough."""
-    found: list[tuple[int, _Gap]] = []
+    found: list[tuple[int, Gap]] = []
     for pane, tally in sorted(cohorts.cells.items()):
-        gap = _Gap.of(reference, tally)
+        gap = Gap.of(reference, tally, learnt)
         if gap is not None and gap.n >= settings.minimum_rows:
             found.append((pane, gap))
     newest = found[-MOST_COHORTS:]
@@ -135,11 +158,12 @@ def _by_cohort(
 class _Found:
     """A gap, and what makes it one."""
 
-    whole: _Gap
+    whole: Gap
     settings: ModelSettings
     level: float
     inflation: Inflation | None
     reference: Reference
+    learnt: Learnt | None = None
 
     def reading(self, cohorts: Mapping[str, Detail]) -> Reading:
         """The gap in words."""
@@ -164,6 +188,7 @@ class _Found:
                 "realised": self.whole.right / n,
                 "low": figure.low if figure else None,
                 "high": figure.high if figure else None,
+                **({"calibrated_by": self.learnt.words} if self.learnt else {}),
                 "trusted": "no" if verdict == "moved" else "yes" if self._enough() else "not known",
                 **cohorts,
                 **({"variance_inflation": self.inflation.times} if self.inflation else {}),
@@ -185,6 +210,8 @@ class _Found:
         return intervals.p_of_mean(now, Moments(0, 0.0, known), larger_only=False)
 
     def _labels(self) -> int:
+        if self.learnt is not None:
+            return self.learnt.labels
         odds = self.reference.odds
         return int(odds.labelled.sum()) if odds is not None else 1
 

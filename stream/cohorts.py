@@ -119,6 +119,14 @@ class Cohorts:
         for key, own in other.segments.items():
             self.segment(key).merge_since(own, start)
 
+    def made_since(self, start: int) -> "Cohorts":
+        """What is known of predictions made from a time on, all rows of them."""
+        return Cohorts(
+            {pane: tally for pane, tally in self.cells.items() if pane >= start},
+            {panes: tally for panes, tally in self.earlier.items() if panes[1] >= start},
+            samples={k: sample.made_since(start) for k, sample in self.samples.items()},
+        )
+
     def total(self) -> Tally:
         """All cohorts together, with all corrections, by their weights."""
         if self.samples:

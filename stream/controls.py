@@ -6,9 +6,17 @@ import msgspec
 
 from stream.batches import Batch, ControlRow
 from stream.changes import Changes, OutMessage
-from stream.events import Limits, ReferencePart, Rejected, Watermark, decode_control
+from stream.events import (
+    Limits,
+    Recalibration,
+    ReferencePart,
+    Rejected,
+    Watermark,
+    decode_control,
+)
 from stream.firsts import FIRST_PANES
 from stream.hashes import id_hash
+from stream.recalibrations import Learnt
 from stream.references import Parts
 from stream.seasons import unfit
 from stream.shelves import Shelf
@@ -42,6 +50,8 @@ class Controls:
             case Watermark():
                 known = _watermark(event, shelf)
             case _:
+                if isinstance(event, Recalibration):
+                    _check(event)
                 known = self._tell(event, raw, shelf)
         return event.model if known else None
 
@@ -76,6 +86,13 @@ class Controls:
             book.control.append(raw)
             book.touched = book.news = True
         return True
+
+
+def _check(event: Recalibration) -> None:
+    try:
+        Learnt.of(event)
+    except ValueError as error:
+        raise Rejected("bad-recalibration", str(error)) from error
 
 
 def _watermark(event: Watermark, shelf: Shelf) -> bool:

@@ -15,6 +15,7 @@ from stream.events import Effect, Reading
 from stream.expectations import Expected
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation
+from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -26,23 +27,32 @@ Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no
 
 
 def estimated(
-    reference: Reference, share: Share, settings: ModelSettings, level: float, window_s: int
+    reference: Reference,
+    share: Share,
+    settings: ModelSettings,
+    level: float,
+    window_s: int,
+    learnt: Learnt | None = None,
 ) -> list[Reading]:
     """The estimate of a window's accuracy, where the reference knows what scores mean.
 
-    level: of this reading alone.
+    level: of this reading alone. learnt: what live scores mean; the reference's own rows keep the
+    meaning that its labels gave them.
     """
     live = share.expected()
     if live is None or reference.odds is None or not judgements.estimated(reference, settings):
         return []
     inflation = inflation_of(reference, settings, ESTIMATED, window_s, live.n)
     known = reference.odds.expected
-    return [_Estimate(live, known, settings, level, inflation, reference.odds.of).reading()]
+    if learnt is not None:
+        live = dataclasses.replace(live, curve=learnt.over(reference.odds))
+    of = reference.odds.of
+    return [_Estimate(live, known, settings, level, inflation, of, learnt).reading()]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Estimate:
-    """A window's rows and the reference's, by the same curve."""
+    """A window's rows and the reference's: by the same curve, where none was learnt since."""
 
     live: Expected
     known: Expected
@@ -50,6 +60,7 @@ class _Estimate:
     level: float
     inflation: Inflation | None
     of: str
+    learnt: Learnt | None = None
 
     def reading(self) -> Reading:
         """The estimate in words."""
@@ -82,7 +93,9 @@ class _Estimate:
         (now, spread), (was, usual) = self.live.moments, self.known.moments
         n, known = self.live.n, self.known.n if self.inflation is None else math.inf
         spread = max(spread, usual)  # few sure answers: the reference's own spread is no excuse
-        deviation = math.sqrt(spread / n + spread / known)
+        # of one curve the error is in both
+        doubt = 0.0 if self.learnt is None else self.live.doubt + self.known.doubt
+        deviation = math.sqrt(spread / n + spread / known + doubt)
         if deviation == 0:
             return 1.0
         return float(special.ndtr((now - was) / deviation))
@@ -106,6 +119,8 @@ class _Estimate:
             f"estimated accuracy {' -> '.join(dict.fromkeys(values))} by the scores of "
             f"{figure.n:,} predictions (95% interval {ends[0]} to {ends[1]}), no labels needed"
         )
+        if self.learnt is not None:
+            said += f"; calibrated by {self.learnt.words}"
         if verdict == "moved" and p is not None:
             chance = p if self.inflation is None else self.inflation.p_value(p)
             often = figures.months(chance * self.settings.evaluations_a_month)
@@ -117,7 +132,7 @@ class _Estimate:
     ) -> dict[str, float | int | str | list[float | int | str | None] | None]:
         told: dict[str, float | int | str | list[float | int | str | None] | None] = {
             "reference": was,
-            "calibrated_by": "the reference's labels",
+            "calibrated_by": self.learnt.words if self.learnt else "the reference's labels",
         }
         if ACCURACY in found:
             told |= {"low": found[ACCURACY].low, "high": found[ACCURACY].high}

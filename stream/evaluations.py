@@ -25,6 +25,7 @@ from stream.events import Evaluation, Labels, Reading, Verdict, Window, event_id
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.reaches import Reach
+from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.seasons import REPAIR
 from stream.settings import ModelSettings, Task
@@ -90,12 +91,13 @@ def inputs_evaluation(
     leisure: Leisure = ALWAYS,
     traffic: Traffic | None = None,
     reach: Reach | None = None,
+    learnt: Learnt | None = None,
 ) -> Evaluation:
     """The periodic checks of a window's features and outputs. Raises leisure's Interrupted.
 
     first_of_ms: where the reference is the model's own first rows, the time up to which.
     traffic: what is known of the number of rows. reach: of `merged`; no further than the window
-    unless given.
+    unless given. learnt: what scores mean, where it is not what the reference says.
     """
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
     window_s = (of.end_ms - of.start_ms) // 1000
@@ -106,7 +108,7 @@ def inputs_evaluation(
     readings = reach.told(readings)
     readings += traffic_readings(traffic, of.settings) if traffic else []
     part = level * judgements.ESTIMATE / 2
-    readings += estimates.estimated(reference, merged.share, of.settings, part, window_s)
+    readings += estimates.estimated(reference, merged.share, of.settings, part, window_s, learnt)
     own = comparisons.compared(
         reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
@@ -245,7 +247,8 @@ class Known:
 
     inputs, outputs: of the newest window up to this one's end. predictions: made in the panes
     that the outcomes are of; 0 where not all of those panes are remembered. gone: rows of the
-    window whose outcomes were not kept. labels: how the truth has come.
+    window whose outcomes were not kept. labels: how the truth has come. learnt: what scores mean,
+    where it is not what the reference says.
     """
 
     inputs: Moved = None
@@ -254,6 +257,7 @@ class Known:
     task: Task = "auto"
     gone: int = 0
     labels: Labels | None = None
+    learnt: Learnt | None = None
 
 
 def quality_evaluation(
@@ -272,7 +276,7 @@ def quality_evaluation(
     readings = graded(of.settings, reference, tally, known.task, level * rest, window_s)
     own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)
     part = level * judgements.ESTIMATE / 2
-    gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s)
+    gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s, known.learnt)
     apart = disparities.of_quality(reference, cohorts, of.settings, window_s)
     gaps += disparities.readings(apart, of.settings, window_s)
     if sound and known.labels is not None and known.labels.provisional:

@@ -69,6 +69,13 @@ class Expected:
         p = self.curve.chance
         return float((self.positive * p).sum() + (self.negative * (1 - p)).sum())
 
+    @property
+    def doubt(self) -> float:
+        """The variance of the mean chance, for the curve was learnt from so many outcomes."""
+        p, n = self.curve.chance, max(1, self.n)
+        pull = (self.positive - self.negative).astype(np.float64)
+        return self._of_plateaus(pull, p * (1 - p)) / (n * n)
+
     def figures(self) -> dict[str, Figure]:
         """Metric to its expectation; where a denominator is 0, there is none."""
         p = self.curve.chance

@@ -21,6 +21,7 @@ from stream.signals import Kind, ShareName, Signals
 from stream.watch import Watch
 
 LOST = "lost-signals"
+TOLD = ("retraining-", "model-registered", "recalibration")  # control events that a watch keeps
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _content(kind: Kind, raw: bytes, references: Mapping[str, Reference]) -> tup
 def concerns(event: Mapping[str, object], book: Book) -> bool:
     """Whether a control event is one that the watch of a model version is told of."""
     own = event.get("model") == book.model and event.get("version") == book.version
-    return own and str(event.get("type", "")).startswith(("retraining-", "model-registered"))
+    return own and str(event.get("type", "")).startswith(TOLD)
 
 
 def key_of(field: str) -> str:

@@ -503,7 +503,7 @@ def test_state_of_another_format_is_refused() -> None:
     pipeline = tales.play(days_of(GOOD), PLAIN, Way())
     state = msgspec.msgpack.decode(pipeline.watched.fields["monitor/m/1"], strict=False)
     pipeline.watched.fields["monitor/m/1"] = msgspec.msgpack.encode(state | {"format": 99})
-    with pytest.raises(ValueError, match="of format 99, not 2"):
+    with pytest.raises(ValueError, match="of format 99, not 3"):
         pipeline.restart()
 
 

@@ -145,4 +145,5 @@ def test_only_what_concerns_a_model_version_is_told_again() -> None:
     event = {"type": "retraining-accepted", "model": "m", "version": "1"}
     assert concerns(event, book)
     assert not concerns(event | {"version": "2"}, book)
+    assert concerns(event | {"type": "recalibration"}, book)
     assert not concerns(event | {"type": "reference"}, book)

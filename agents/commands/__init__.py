@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from agents import registration, spools, supervisor
-from agents.commands import backtesting, bridging, explaining, operating, repairing, replaying
+from agents.commands import (
+    backtesting,
+    bridging,
+    explaining,
+    operating,
+    recalibrating,
+    repairing,
+    replaying,
+)
 from agents.commands.arguments import (
     INTERRUPTED,
     Config,
@@ -39,6 +47,7 @@ from agents.registration import Roles
 from agents.settings import STAGES, Settings, Stage, load
 from agents.store import Damaged, Unusable
 from agents.tables import BadTable
+from stream.lessons import Unfit
 from stream.references import Reference
 
 OK, FAILED, USAGE, UNAVAILABLE, INTERNAL, LATE = 0, 1, 2, 69, 70, 75
@@ -58,6 +67,7 @@ FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
     (BadSettings, USAGE, ""),
     (BadTable, FAILED, ""),
     (Unknown, FAILED, ""),
+    (Unfit, FAILED, ""),
     (CannotEmbed, UNAVAILABLE, ""),
     (Unusable, UNAVAILABLE, ""),
     (Damaged, UNAVAILABLE, ""),
@@ -208,6 +218,7 @@ app.add_typer(repairing.repair_commands, name="repair")
 app.command("embedded")(operating.embedded_command)
 app.command("status")(operating.status_command)
 app.command("explain")(explaining.explain_command)
+app.command("recalibrate")(recalibrating.recalibrate_command)
 app.command("bridge")(bridging.bridge_command)
 
 

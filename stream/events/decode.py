@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from stream.events.inputs import Control, FeatureValue, Prediction, ReferencePart, Scalar, Truth
+from stream.events.inputs import (
+    Control,
+    FeatureValue,
+    Prediction,
+    Recalibration,
+    ReferencePart,
+    Scalar,
+    Truth,
+)
 from stream.events.rejections import Limits, Rejected, rejection
 from stream.events.times import FIRST_MS, LAST_MS, milliseconds
 
@@ -58,6 +66,8 @@ FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 YEAR_MS = 366 * 86_400_000
 MAX_REVISION = 2**53
 LEFT_BRACKET = ord("[")
+NO_LIMIT_MS = LAST_MS
+SPANS = ("learnt_from", "learnt_until", "active_from")  # of a recalibration, which is a plan
 
 
 def decode_prediction(
@@ -129,9 +139,11 @@ def decode_control(
     if not isinstance(document, dict):
         raise Rejected("wrong-type", "Expected `object`")
     _check_depth(document, limits.max_depth)
-    for name in ("time", "active_from"):
+    planned = document.get("type") == Recalibration.type
+    for name in ("time", *(SPANS if planned else ("active_from",))):
         if document.get(name) is not None:
-            document[name] = _any_time(document[name], record_ms, limits.max_ahead_ms)
+            ahead_ms = NO_LIMIT_MS if planned and name != "time" else limits.max_ahead_ms
+            document[name] = _any_time(document[name], record_ms, ahead_ms)
     try:
         event: Control = msgspec.convert(document, Control)
     except FAILURES as failure:

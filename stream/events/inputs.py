@@ -97,6 +97,29 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True, tag="watermark"):
     id: str | None = None
 
 
+class Recalibration(msgspec.Struct, frozen=True, kw_only=True, tag="recalibration"):
+    """What scores mean by live labels: see `stream.recalibrations`, which checks it.
+
+    scores, labelled, right: of each score, how many predictions have a label, and of how many it is
+    what the score is the probability of. learnt_from, learnt_until: when these were made.
+    active_from: event time from which it counts, None: from the event's own time.
+    """
+
+    type: ClassVar[str] = "recalibration"
+    model: str
+    version: str
+    time: int
+    reference_id: str
+    scores: list[float]
+    labelled: list[int]
+    right: list[int]
+    learnt_from: int
+    learnt_until: int
+    id: str | None = None
+    active_from: int | None = None
+    source: str | None = None
+
+
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
     """A retraining system's answer to the retrain request `request_id`."""
 
@@ -138,6 +161,7 @@ Control = (
     ModelRegistered
     | ReferencePart
     | Watermark
+    | Recalibration
     | RetrainingAccepted
     | RetrainingStarted
     | RetrainingFinished

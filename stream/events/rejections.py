@@ -30,6 +30,7 @@ REASONS: dict[str, str] = {
     "not-arrow": "the value is not one complete, uncompressed Arrow IPC stream",
     "too-many-rows": "an Arrow message has more rows than one message may have",
     "bad-reference": "the parts of a reference do not make one",
+    "bad-recalibration": "what a recalibration says of scores contradicts itself",
     "duplicate": "the id was seen with other content",
     "not-a-batch": "a record of the internal log is damaged, or was written by somebody else",
     "not-a-signal": "a record of the signals is damaged, or was written by somebody else",

@@ -165,6 +165,7 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
     if kind == "quality":
         cohorts = m.windows["quality"].cohorts(of.end_ms, window_ms)
         return quality_evaluation(of, reference, cohorts, _known(m, of, window_s, cohorts))
+    learnt = m.learnt_at(of.end_ms - m.pane_ms)
     if reference is None:
         return _unreferenced(m, of)
     reach = m.reach(of.end_ms, window_s)
@@ -173,7 +174,7 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
         return unjudged_evaluation(of, windows.rows_in(of.end_ms, window_ms), merged)
     own = m.first[0] if m.first and m.first[1] == reference.id else None
     traffic = traffic_of(windows, of.end_ms, window_ms, m.kept_ms)
-    return inputs_evaluation(of, reference, merged, own, leisure, traffic, reach)
+    return inputs_evaluation(of, reference, merged, own, leisure, traffic, reach, learnt)
 
 
 def _compared(m: Memory, of: Subject, window_ms: int, reference: Reference) -> Merged | str:
@@ -203,7 +204,8 @@ def _known(m: Memory, of: Subject, window_s: int, cohorts: Cohorts) -> Known:
     task = aging.task_of(m, end - m.pane_ms)
     gone = m.windows["quality"].gone(end, window_s * 1000)
     labels = aging.labels(m, of, cohorts, aging.census(m, end))
-    return Known(inputs, outputs, _predictions(m, end, cohorts), task, gone, labels)
+    predictions, learnt = _predictions(m, end, cohorts), m.learnt_at(end - m.pane_ms)
+    return Known(inputs, outputs, predictions, task, gone, labels, learnt)
 
 
 def _predictions(m: Memory, end: int, cohorts: Cohorts) -> int:

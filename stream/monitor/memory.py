@@ -14,6 +14,7 @@ from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
 from stream.pulses import causes
 from stream.reaches import Needs, Reach, chosen, needs_of
+from stream.recalibrations import Learnt, Recalibrations
 from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
@@ -77,6 +78,7 @@ class Memory:
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     ages: how the truth of its cohorts has come, where truth is expected. vintages: quality by the
     time of prediction. completed: of which it was known with the pane that ends then.
+    learnt: what scores mean by live labels, in the order in which they count.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -102,8 +104,8 @@ class Memory:
         self.ages = Ages(settings) if settings.expects_truth else None
         self.vintages = Vintages(self.ages) if self.ages is not None else None
         self.completed: tuple[int, list[CohortFigures]] = BEFORE_ALL, []
-        self.owner = settings.owner
-        self.owner_ms = -1
+        self.learnt = Recalibrations()
+        self.owner, self.owner_ms = settings.owner, -1
         self.counts: dict[str, int] = {}
         self.needs: dict[tuple[str, int], Needs] = {}
         self.reached_ms = 0
@@ -200,6 +202,11 @@ class Memory:
         """The reference that counts for a pane."""
         ref = self._named_at(pane)
         return None if ref is None else self.references[ref]
+
+    def learnt_at(self, pane: int) -> Learnt | None:
+        """What scores mean for a pane, where it is not what the reference says."""
+        ref = self._named_at(pane)
+        return None if ref is None else self.learnt.at(pane, ref)
 
     def _named_at(self, pane: int) -> str | None:
         return next((ref for since, ref in reversed(self.active) if since <= pane), None)

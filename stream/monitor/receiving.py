@@ -5,7 +5,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stream.events import Limits, ModelRegistered, Rejected, Retraining, decode_control
+from stream.events import (
+    Limits,
+    ModelRegistered,
+    Recalibration,
+    Rejected,
+    Retraining,
+    decode_control,
+)
 from stream.monitor.memory import KINDS, Memory
 from stream.retraining import RANKS, Answer, Progress, answered
 from stream.signals import Kind, ShareName, Signals
@@ -98,3 +105,5 @@ def _control(m: Memory, raw: bytes) -> None:
         said: Progress = event.type.removeprefix("retraining-")  # type: ignore[assignment]
         assert said in RANKS
         m.retraining = answered(m.retraining, Answer(event.request_id, said, event.time))
+    elif isinstance(event, Recalibration):
+        m.learnt.update(event, m.kept_from("inputs"))

@@ -27,6 +27,7 @@ from stream.vintages import Vintages
 
 FORMAT = 1
 COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
+TAUGHT = 3  # with what scores mean by live labels: an earlier release would go on with the old ones
 
 
 def note_fact(m: Memory, kind: Kind, pane: int) -> None:
@@ -84,6 +85,8 @@ def save(m: Memory) -> Changes:
             changes.put(f"vintage/{m.key}/{start}", raw)
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
+    if m.learnt.changed:
+        changes.put(f"learnt/{m.key}", m.learnt.to_bytes())
     m.touched = m.judged = False
     return changes
 
@@ -110,7 +113,7 @@ def _progress(m: Memory) -> dict[str, Any]:
     return (
         ({"silence": silent} if any(silent) else {})
         | {
-            "format": COUNTED if counted else FORMAT,
+            "format": TAUGHT if m.learnt.known else COUNTED if counted else FORMAT,
             "model": m.model,
             "version": m.version,
             "pane_ms": m.pane_ms,
@@ -213,10 +216,10 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_ages(m, raw)
     elif kind == "vintage":
         _load_vintage(m, int(rest), raw)
+    elif kind == "learnt":
+        m.learnt.load(raw)
     elif kind == "held":
-        at, held = tuple(map(int, rest.split("-"))), decode_signals(raw).series
-        for one in KINDS:
-            m.tracks[one].hold(at[0], at[1], held, again=True)
+        _load_held(m, rest, raw)
     elif kind.startswith("names-"):
         rows = msgspec.msgpack.decode(raw)
         m.windows[_kind(kind)].name(ShareName(*row) for row in rows)
@@ -226,6 +229,12 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         first, last, sources = msgspec.msgpack.decode(raw)
         told = {(topic, part): (a, b) for topic, part, a, b in sources}
         m.progress[_kind(kind)].facts[int(rest)] = Fact(told, first, last)
+
+
+def _load_held(m: Memory, rest: str, raw: bytes) -> None:
+    at, held = tuple(map(int, rest.split("-"))), decode_signals(raw).series
+    for one in KINDS:
+        m.tracks[one].hold(at[0], at[1], held, again=True)
 
 
 def _load_detector(m: Memory, cause: str, raw: bytes) -> None:
@@ -262,6 +271,6 @@ def _decoded(raw: bytes) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.msgpack.decode(raw, strict=False)
     except msgspec.DecodeError as error:
         raise ValueError(f"damaged state of a monitor: {error}") from error
-    if found.get("format") not in (FORMAT, COUNTED):
-        raise ValueError(f"state of a monitor of format {found.get('format')}, not {COUNTED}")
+    if found.get("format") not in (FORMAT, COUNTED, TAUGHT):
+        raise ValueError(f"state of a monitor of format {found.get('format')}, not {TAUGHT}")
     return found
