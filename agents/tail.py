@@ -12,6 +12,7 @@ import msgspec
 
 from agents.clusters import ADMIN_S
 from agents.findings import MOST_SEGMENTS
+from agents.scorecards import scorecard
 from agents.security import kafka_config
 from agents.settings import Settings
 from agents.show import STATES, sureness
@@ -164,7 +165,7 @@ def request_text(request: RetrainRequest) -> str:
 
 
 def evaluation_text(found: Evaluation) -> str:
-    """One line a window, and one for each reading that is not as it should be."""
+    """One line a window, one for each reading that is not as it should be, and its scorecard."""
     head = (
         f"{_day(found.window.start)} to {_day(found.window.end)}  {found.model} {found.version}"
         f"  {found.subject:9} {found.rows:>8,} rows"
@@ -182,6 +183,7 @@ def evaluation_text(found: Evaluation) -> str:
     lines += [f"    {reading.reason}" for reading in [*bad, *apart[:MOST_SEGMENTS]]]
     if apart[MOST_SEGMENTS:]:
         lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
+    lines += [f"    {one}" for one in scorecard(found, _day)]
     lines += [f"    {disparity_text(one)}" for one in found.disparities]
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)
