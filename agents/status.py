@@ -31,7 +31,7 @@ STAGES = {
     "ledger": ("events",),
     "watch": ("signals",),
 }
-FIELDS = "[am][lo]*"  # monitor/..., alerts/...; not the names and facts of every pane
+FIELDS = "[aml][loe]*"  # monitor/..., alerts/..., learnt/...; not what there is of every pane
 
 
 class StageLag(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,11 +70,21 @@ class ReferenceStanding(msgspec.Struct, frozen=True, kw_only=True):
     features: int | None = None
 
 
+class Recalibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """What scores mean by live labels. since: from which event time it counts."""
+
+    reference: str
+    since: str
+    labels: int
+    learnt_from: str
+    learnt_until: str
+
+
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One model version. Watermarks: no event before them is expected; None: not known yet.
 
     evaluated: the end of the last window of inputs and of quality. counts: rows that were late,
-    too old and the like.
+    too old and the like. recalibrated: what scores mean by live labels, the newest last.
     """
 
     model: str
@@ -87,6 +97,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[AlertStanding]
     retraining: Retraining
     counts: dict[str, int]
+    recalibrated: list[Recalibrated] = []
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,11 +144,10 @@ async def _models(
     for number in range(partitions):
         fields = await store.partition("watch", number).load(FIELDS, damaged)
         for field in sorted(f for f in fields if f.startswith("monitor/")):
-            alerts = f"alerts/{field.removeprefix('monitor/')}"
+            key = field.removeprefix("monitor/")
+            own = [f"{kind}/{key}" for kind in ("monitor", "alerts", "learnt")]
             try:
-                memories.append(
-                    memory_of(settings, {f: fields[f] for f in (field, alerts) if f in fields})
-                )
+                memories.append(memory_of(settings, {f: fields[f] for f in own if f in fields}))
             except (ValueError, KeyError, TypeError) as error:
                 damaged.append(f"{field} of watch {number}: {error}")
     ids = sorted({ref for memory in memories for _, ref in memory.active})
@@ -189,6 +199,16 @@ def _model(memory: Memory, references: Mapping[str, Reference | None]) -> ModelS
             changed=rfc3339(told.changed_ms) if told.request_id else None,
         ),
         counts=memory.counts | _left_out(memory),
+        recalibrated=[
+            Recalibrated(
+                reference=one.event.reference_id,
+                since=rfc3339(one.since_ms),
+                labels=one.labels,
+                learnt_from=rfc3339(one.event.learnt_from),
+                learnt_until=rfc3339(one.until_ms),
+            )
+            for one in memory.learnt.known
+        ],
     )
 
 
@@ -247,6 +267,7 @@ def _model_text(model: ModelStatus) -> Group:
         "watermark": f"{day(model.watermark)}; of the truth {day(model.label_watermark)}",
         "evaluated": ", ".join(evaluated) or "nothing yet",
         "retraining": _retraining_text(model.retraining),
+        "scores": "; ".join(map(_recalibrated_text, model.recalibrated[-1:])),
         "counts": ", ".join(f"{n:,} {name}" for name, n in sorted(model.counts.items()) if n),
     }
     grid = Table.grid(padding=(0, 2))
@@ -272,6 +293,11 @@ def _reference_text(one: ReferenceStanding) -> str:
     size = "" if one.rows is None else f", {one.rows:,} rows of {one.features} features"
     since = "" if one.since is None else f", from {day(one.since)}"
     return f"{one.id[:12]}{size}{since}"
+
+
+def _recalibrated_text(one: Recalibrated) -> str:
+    span = f"{day(one.learnt_from)} to {day(one.learnt_until)}"
+    return f"mean from {day(one.since)} on what {one.labels:,} labels of {span} say"
 
 
 def _retraining_text(told: Retraining) -> str:

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.cohorts import Cohorts
@@ -76,3 +76,28 @@ def test_segments_merge_come_back_and_change_nothing_else(
     later = found.since(start)
     for key, known in found.segments.items():
         assert later.segments[key].total() == known.since(start).total()
+
+
+@settings(max_examples=30)
+@given(told, told, told, st.integers(0, 4), st.integers(0, 12))
+def test_what_is_known_of_predictions_since_a_time_is_that_of_no_others(
+    some: list[tuple[int, float, int, int]],
+    sampled: list[tuple[int, float, int, int]],
+    corrected: list[tuple[int, float, int, int]],
+    start: int,
+    cut: int,
+) -> None:
+    def made(least: int) -> Cohorts:
+        def of(rows: list[tuple[int, float, int, int]]) -> list[tuple[int, float, int, int]]:
+            return [row for row in rows if row[0] >= least]
+
+        found = cohorts_of(of(some))
+        found.sample(2).merge(cohorts_of(of(sampled)))
+        for pane, label, sign, at in of(corrected):
+            row = outcomes_of_rows([label], [1.0], [()], [sign])
+            found.correction(at, pane).update(row)
+        return found
+
+    assert made(0).made_since(start).total() == made(start).total()
+    parts = [made(0).since(cut).made_since(start), made(0).made_since(start).since(cut)]
+    assert parts[0].total() == parts[1].total()

@@ -92,12 +92,16 @@ def test_what_labels_teach_is_shown_sent_and_used_from_the_next_pane_on(
         assert "9,999 are needed" in err
         assert run(["recalibrate", "m", "--version", "1", "--yes", *config]) == 0
         out = capsys.readouterr().out
+        d.until_idle()
+        assert run(["status", *config]) == 0
+        status = capsys.readouterr().out
         for hour in range(3, 6):
             send(d, hour)
         d.until(lambda: len(d.evaluations("quality")) >= 6)
         found = estimates(d)
     assert "so far scores mean what the reference's labels said" in out
     assert "realised 0.700" in out
+    assert "mean from 2025-01-01 04:00:00 on what 900 labels of 2025-01-01 to" in status
     assert f"counts for windows from {stamp(START_MS + 4 * HOUR_MS)} on" in out
     for hour in range(1, 7):
         estimate = found[stamp(START_MS + hour * HOUR_MS)]
