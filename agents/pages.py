@@ -71,6 +71,32 @@ coming altogether is not told: event time of a model's truth stands still then, 
 `driftline_watermark_delay_seconds` of `quality` shows.
 """
 
+RETRAINED = """\
+A request to retrain is closed when it is known what came of it. Where `retraining-finished` names a
+`new_version`, its predictions of `retrain_trial_s` (four weeks) from the first one on are compared
+with what was asked, metric by metric, also of single segments:
+
+* **What it was to be** is the objective, or without one the old version's value on its own
+  reference, less what begins to matter (`effect_floor_quality`).
+* **What was before** is the old version's value in the window that the request was made for.
+* **Retraining worked** where the whole 95% interval of the new value is as good as it was to be,
+  and the change against before is for the better beyond its own. **It did not** where the interval
+  lies wholly beyond, or the change is for the worse. All else is **not known**, also with fewer
+  than `minimum_rows` labels. Of several metrics each must work, and one that did not decides.
+
+There is one look, for each more is a chance for chance: once the truth of `complete_coverage` of
+these predictions is in, or `complete_age_s` (`horizon_s`) after the last of them. It is told once,
+by an evaluation of the new version with `retrained` and no readings; where it did not work, by an
+alert too (`retraining`). That is a notice and wakes nobody: where quality is bad, the new version's
+own alerts of quality do. It costs nothing of `false_alarms_per_month`: for a version that is as
+good as promised it takes a fall by the floor beyond an interval of 95%, at most once a request.
+Nothing that comes later could make it untrue, so it ends after `evidence_s`.
+
+All of it follows from sealed panes, whenever the answer comes, as long as the version's first panes
+are remembered (`panes_kept`); what came late is not in it. A version that keeps its name
+(`new_version` missing, or the same) cannot be told from what it was, and is not compared.
+"""
+
 SILENCE = """\
 Event time comes from rows, so a model that falls silent stands still: its last pane stays open,
 and nothing is evaluated. That no rows come is told all the same, once for each length of
@@ -149,6 +175,8 @@ def operation() -> str:
             SILENCE,
             "## Late truth\n",
             LATE_TRUTH,
+            "## Whether retraining worked\n",
+            RETRAINED,
             "## Repair\n",
             REPAIR,
             "## Crash points\n",

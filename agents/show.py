@@ -21,7 +21,7 @@ from agents.bars import Bar
 from agents.findings import NEVER, Finding, Output
 from stream import figures
 from stream.disparities import SELECTION
-from stream.events import Alert, Effect, Evaluation, Reading, RetrainRequest, encode
+from stream.events import Alert, Effect, Evaluation, Reading, Retrained, RetrainRequest, encode
 
 WIDE = 110  # characters; with fewer the table becomes a list
 STATES = {
@@ -92,7 +92,7 @@ class Screen:
         self._bar.move(done, total, text, f"{text}: {done:,} of {total:,} predictions")
 
     def event(self, event: Output) -> None:
-        """Print an alert or a retrain request; evaluations wait for the table."""
+        """Print an alert, a retrain request or what became of one; the rest waits for the table."""
         match event:
             case Alert():
                 self._alerted[event.id] = self.when(event.window.start)
@@ -100,6 +100,8 @@ class Screen:
             case RetrainRequest():
                 known = [self._alerted[name] for name in event.alert_ids if name in self._alerted]
                 self.console.print(request_panel(event, known[-1] if known else event.time))
+            case Evaluation() if event.retrained:
+                self.console.print(closing_line(event, event.retrained, self.when))
             case Evaluation():
                 pass
 
@@ -213,6 +215,16 @@ def request_panel(request: RetrainRequest, when: str) -> Panel:
         grid.add_row(Text(name, style="bold"), Text(value))
     title = f"{when}: retrain request for {request.model} {request.version}"
     return Panel(grid, title=Text(title), border_style="magenta")
+
+
+def closing_line(event: Evaluation, told: Retrained, when: When) -> Table:
+    """What became of a retrain request, and what to do."""
+    style = {"worked": "green", "did-not": "bold red"}.get(told.verdict, "yellow")
+    line = Text(f"{event.model} {event.version}: {told.reason}", style=style)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_row(Text(when(event.window.start)), line.append(f" {event.verdict.action}", "dim"))
+    return grid
 
 
 def table(findings: list[Finding]) -> Table:

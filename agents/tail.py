@@ -175,6 +175,8 @@ def evaluation_text(found: Evaluation) -> str:
     bad = [r for r in found.readings if r.verdict == "moved"]
     fine = len(found.readings) - len(bad)
     said = f"{len(bad)} moved, {fine} not" if found.readings else "nothing to judge"
+    if found.retrained:
+        said = found.verdict.kind
     apart = [r for r in found.segments if r.verdict == "moved"]
     if found.segments:
         several = len({(r.segment.name, r.segment.value) for r in found.segments if r.segment})

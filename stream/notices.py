@@ -26,6 +26,8 @@ from stream.verdicts import ADVICE, sort_of
 Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
+# of alerts that end by themselves, by check
+ENDS = {"retraining": ("It was told; nothing that came later could make it untrue.", "See above.")}
 PAGED = ("quality", "groups")  # alerts that wake somebody: quality fell, or a promise is broken
 NAMED = 3  # parts named in a summary beside the first
 MOST_PARTS = 100  # of an alert: more would not fit a message
@@ -48,7 +50,8 @@ def alert(
     reading = parts[0].reading
     resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
-    meaning, action = (RESOLVED_MEANING, RESOLVED_ACTION) if resolved else _advice(reading, verdict)
+    ending = ENDS.get(reading.check, (RESOLVED_MEANING, RESOLVED_ACTION))
+    meaning, action = ending if resolved else _advice(reading, verdict)
     return Alert(
         id=of.id("alert", cause, change.change),
         time=stamp(of.end_ms),

@@ -166,6 +166,10 @@ class ModelSettings:
     """By when a request asks to be answered."""
     retrain_minimum_labels: int = 500
     """Labelled rows that a request must be able to offer."""
+    retrain_trial_s: int = 28 * DAY_S
+    """For how long from its first predictions on the version that answers a request is compared
+    with what was asked. It is told once, when the truth of `complete_coverage` of them is in, or as
+    soon as it must be (`complete_age_s`): whether retraining worked. 0: that is not told."""
     # limits
     max_categories: int = 1_000
     """Categories of one feature that are counted by name; the others are one."""
@@ -288,6 +292,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ),
         ("evidence_s", s.evidence_s > 0, "more than 0 seconds"),
         ("retrain_minimum_labels", s.retrain_minimum_labels >= 0, "0 or more"),
+        ("retrain_trial_s", s.retrain_trial_s >= 0, "0 seconds or more"),
         ("max_categories", s.max_categories >= 2, "2 or more"),
         ("max_segments", s.max_segments >= 1, "1 or more"),
         ("max_sample_rows", s.max_sample_rows >= s.minimum_rows, "minimum_rows or more"),

@@ -176,11 +176,42 @@ GAP = (
     "Look at the groups' figures in the evaluation, and since when they are so; ask who "
     "decides with the answers. Retraining alone seldom closes a gap.",
 )
-ADVICE: dict[str, tuple[str, str]] = ESTIMATES | dict.fromkeys(OF_GROUPS, GAP)
+# what a request to retrain came to where that was nothing good
+RETRAINED: dict[str, tuple[str, str]] = {
+    "retraining": (
+        "The version that was trained because quality fell is not as good as it was to be.",
+        "Do not train the same way once more. Look at what the new version was trained on, whether "
+        "its labels are right, and whether what the inputs say of the truth has changed for good. "
+        "Consider the old version, a simpler rule, or another objective.",
+    ),
+}
+ADVICE: dict[str, tuple[str, str]] = ESTIMATES | dict.fromkeys(OF_GROUPS, GAP) | RETRAINED
+# what became of a request to retrain, by what is said of it
+CLOSED: dict[str, Rule] = {
+    "worked": Rule(
+        "****",
+        "retraining-worked",
+        "The version that was trained because quality fell is as good as it was to be.",
+        "Nothing to do.",
+    ),
+    "did-not": Rule("****", "retraining-failed", *RETRAINED["retraining"]),
+    "not-known": Rule(
+        "****",
+        "retraining-not-known",
+        "Too little is known of the new version to tell, or it is within chance of what it was to "
+        "be.",
+        "Go by the evaluations of the new version, and by your own comparison where it matters.",
+    ),
+}
 
 
 def sort_of(reading: Reading) -> str:
-    """Which alerts a reading belongs to: those of its role, of estimates, or of gaps of groups."""
+    """Which alerts a reading belongs to: those of its role, of estimates, or of gaps of groups.
+
+    What became of a request to retrain is told by itself.
+    """
+    if reading.check in RETRAINED:
+        return reading.check
     if reading.check in ESTIMATES:
         return "estimate"
     return "groups" if reading.check in OF_GROUPS else reading.role
@@ -212,6 +243,11 @@ def silent() -> Verdict:
 def usual_sign() -> Verdict:
     """The verdict of a detector that fired no more often than chance makes it."""
     return _verdict(USUAL, None, None, None)
+
+
+def closed(kept: str) -> Verdict:
+    """The verdict of what became of a request to retrain. It says nothing of inputs or outputs."""
+    return _verdict(CLOSED[kept], None, None, {"worked": False, "did-not": True}.get(kept))
 
 
 def _fits(pattern: str, seen: list[str]) -> bool:

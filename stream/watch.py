@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from stream.books import model_key
 from stream.changes import Changes
 from stream.leisure import ALWAYS, Interrupted, Leisure
-from stream.monitor import Monitor
+from stream.monitor import Monitor, closing
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.signals import ShareName, decode_signals
@@ -30,6 +30,7 @@ class Watch:
         self.monitors: dict[str, Monitor] = {}
         self.stirred: dict[str, None] = {}
         self._unsaved: dict[str, None] = {}
+        self._expected: dict[str, str] = {}  # versions that answer a request: of which one
 
     def receive(self, raw: bytes) -> None:
         """Take in one message. Raises ValueError on damaged bytes, stream.clocks.Gap on a hole."""
@@ -37,6 +38,18 @@ class Watch:
         monitor = self.open(signals.model, signals.version)
         if monitor.receive(signals):
             self.stir(monitor.key)
+            self._expect(monitor)
+
+    def _expect(self, monitor: Monitor) -> None:
+        """Begin the trial of a version that answers another's request, once both are there."""
+        asked = monitor.memory.loop.asked
+        if asked is not None and asked.answer:
+            self._expected[model_key(monitor.memory.model, asked.answer)] = monitor.key
+        for key in [key for key in self._expected if key in self.monitors]:
+            old = self._expected.pop(key)
+            closing.hand_over(self.monitors[old].memory, self.monitors[key].memory)
+            self.stir(old)
+            self.stir(key)
 
     def open(self, model: str, version: str) -> Monitor:
         """The monitor of a model version, made where there is none."""
@@ -132,3 +145,5 @@ class Watch:
             if key not in self.monitors:
                 raise ValueError(f"state of {key} without its monitor")
             self.monitors[key].load_field(kind, last, raw)
+        for monitor in [*self.monitors.values()]:
+            self._expect(monitor)

@@ -3,11 +3,14 @@
 import io
 import json
 
+import msgspec
 import pytest
 from rich.console import Console
 
+import schemas
 from agents.findings import Findings, Output
 from agents.show import Json, Screen, Show
+from stream.events import Evaluation
 from tests.test_findings import alert, evaluation, month_of, reading, request
 
 
@@ -105,3 +108,13 @@ def test_json_is_one_event_a_line() -> None:
         "retrain-request",
         "alert",
     ]
+
+
+def test_what_became_of_a_request_is_shown() -> None:
+    event = next(e for e in schemas.load("evaluation.v1")["examples"] if "retrained" in e)
+    out = io.StringIO()
+    screen = Screen(lambda time: time[:10], Console(file=out, width=200, highlight=False))
+    screen.event(msgspec.convert(event, Evaluation))
+    text = " ".join(out.getvalue().split())
+    assert text.startswith("2026-05-01 claims-frequency 8: retraining worked (version 8,")
+    assert text.endswith("at least 0.85 was promised Nothing to do.")

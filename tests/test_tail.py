@@ -97,6 +97,13 @@ def test_an_evaluation_names_what_moved_and_counts_the_rest() -> None:
     assert "note: late rows" in (text or "")
 
 
+def test_what_became_of_a_request_is_said_in_words() -> None:
+    event = next(e for e in schemas.load("evaluation.v1")["examples"] if "retrained" in e)
+    head, *notes = (line("evaluations", record(event), None, as_json=False) or "").split("\n")
+    assert head.endswith("4,096 rows  retraining-worked")
+    assert notes == [f"    note: {event['retrained']['reason']}"]
+
+
 def test_a_dead_letter_says_why_and_where() -> None:
     text = line("dead-letters", LETTER, "m", as_json=False)
     assert text is not None

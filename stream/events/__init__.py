@@ -38,7 +38,6 @@ from stream.events.outputs import (
     Part,
     Reading,
     RetrainRequest,
-    Segment,
     Sureness,
     Tenth,
     Verdict,
@@ -47,12 +46,14 @@ from stream.events.outputs import (
     event_id,
     headers,
 )
+from stream.events.parts import Changed, Kept, Promised, Retrained, Segment, Valued
 from stream.events.rejections import REASONS, Limits, Rejected
 from stream.events.times import milliseconds, rfc3339
 
 __all__ = [
     "REASONS",
     "Alert",
+    "Changed",
     "CohortFigure",
     "CohortFigures",
     "Confused",
@@ -64,6 +65,7 @@ __all__ = [
     "Evaluation",
     "FeatureValue",
     "GroupFigure",
+    "Kept",
     "Labels",
     "Limits",
     "Measured",
@@ -71,11 +73,13 @@ __all__ = [
     "OffsetRange",
     "Part",
     "Prediction",
+    "Promised",
     "Reading",
     "Recalibration",
     "ReferencePart",
     "Rejected",
     "RetrainRequest",
+    "Retrained",
     "Retraining",
     "RetrainingAccepted",
     "RetrainingFinished",
@@ -86,6 +90,7 @@ __all__ = [
     "Sureness",
     "Tenth",
     "Truth",
+    "Valued",
     "Verdict",
     "Watermark",
     "Window",

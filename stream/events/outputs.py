@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from stream.events.parts import Retrained, Segment
+
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:driftline:events")
 Detail = float | int | str | list[float | int | str | None] | None
 
@@ -22,13 +24,6 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     floor: float | None = None
     unit: str
-
-
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows whose segment of a `name` has this `value`."""
-
-    name: str
-    value: str
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +174,8 @@ class Disparity(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad.
 
-    segments: the worst of each segment, worst segments first.
+    segments: the worst of each segment, worst segments first. retrained: where it is about a whole
+    request to retrain, and not about a window alone; else it is not written.
     """
 
     id: str
@@ -201,6 +197,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     confusion: list[Confused] = []
     tenths: list[Tenth] = []
     disparities: list[Disparity] = []
+    retrained: Retrained | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def judged(self) -> list[Reading]:

@@ -13,6 +13,7 @@ from stream.monitor.telling import News, Sight, tell, tell_all
 from stream.notices import Evidence, ranges, retrain_request, subject_of
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
+from stream.trials import asked_of
 from stream.verdicts import sort_of
 
 
@@ -113,6 +114,8 @@ def consider(m: Memory, of: Subject, found: Evaluation) -> None:
         request = retrain_request(of, told, found, m.owner)
         m.retraining = requested(request.id, of.end_ms)
         m.publish(request)
+        if m.settings.retrain_trial_s:
+            m.loop.ask(asked_of(request, of.end_ms))
 
 
 def _counts(m: Memory, reading: Reading) -> bool:

@@ -22,7 +22,7 @@ from stream.evaluations import (
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
-from stream.monitor import aging, alarms, sensing, silences, state
+from stream.monitor import aging, alarms, closing, sensing, silences, state
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
@@ -56,6 +56,7 @@ def wanted(m: Memory) -> list[ShareName]:
     for kind in KINDS:
         for end in [*late(m, kind), *due(m, kind)]:
             found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, kind, end))))
+    found.update(dict.fromkeys(closing.wanted(m)))
     return list(found)
 
 
@@ -70,7 +71,7 @@ def _reach(m: Memory, kind: Kind, end: int) -> int:
 
 def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
     """Do what is due. Whether more is due at once. Raises stream.leisure.Interrupted."""
-    more = False
+    more = closing.advance(m)
     for kind in KINDS:
         for end in late(m, kind):
             _again(m, kind, end, leisure)
@@ -81,7 +82,8 @@ def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
     if _advance(m, "inputs", leisure):
         return True
     silences.by_the_clock(m)
-    return _advance(m, "quality", leisure) or more
+    more |= _advance(m, "quality", leisure)
+    return closing.forget(m) or more
 
 
 def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:

@@ -20,6 +20,7 @@ from stream.retraining import RetrainState
 from stream.settings import ModelSettings
 from stream.signals import Kind, Signals
 from stream.tracks import Track, Watched
+from stream.trials import Loop
 from stream.verdicts import Moved
 from stream.vintages import Vintages
 from stream.windows import Ranges, Windows
@@ -79,6 +80,7 @@ class Memory:
     ages: how the truth of its cohorts has come, where truth is expected. vintages: quality by the
     time of prediction. completed: of which it was known with the pane that ends then.
     learnt: what scores mean by live labels, in the order in which they count.
+    loop: from a request to retrain to what became of it.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -93,7 +95,7 @@ class Memory:
         self.alerts: dict[str, AlertState] = {}
         self.shown: dict[str, Shown] = {}
         self.groups: dict[str, Group] = {}
-        self.retraining = RetrainState()
+        self.retraining, self.loop = RetrainState(), Loop()
         self.history: dict[int, dict[int, tuple[Moved, Moved]]] = {}
         self.active: list[tuple[int, str]] = []
         self.references: dict[str, Reference] = {}

@@ -104,6 +104,17 @@ def _control(m: Memory, raw: bytes) -> None:
     elif isinstance(event, Retraining):
         said: Progress = event.type.removeprefix("retraining-")  # type: ignore[assignment]
         assert said in RANKS
-        m.retraining = answered(m.retraining, Answer(event.request_id, said, event.time))
+        before = m.retraining
+        m.retraining = answered(before, Answer(event.request_id, said, event.time))
+        if said == "finished" and m.retraining != before:
+            _answered(m, event.new_version or m.version)
     elif isinstance(event, Recalibration):
         m.learnt.update(event, m.kept_from("inputs"))
+
+
+def _answered(m: Memory, version: str) -> None:
+    """Note which version a request led to. One that kept its name cannot be told from before."""
+    asked = m.loop.asked
+    if asked is not None and asked.request_id == m.retraining.request_id:
+        led = asked.claims and version != m.version
+        m.loop.ask(msgspec.structs.replace(asked, answer=version) if led else None)

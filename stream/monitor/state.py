@@ -23,6 +23,7 @@ from stream.retraining import RetrainState
 from stream.settings import ModelSettings
 from stream.signals import Kind, ShareName, Signals, decode_signals, encode_signals
 from stream.tracks import Pulse
+from stream.trials import Asked, Trial
 from stream.vintages import Vintages
 
 FORMAT = 1
@@ -83,12 +84,24 @@ def save(m: Memory) -> Changes:
             changes.delete(f"vintage/{m.key}/{start}")
         else:
             changes.put(f"vintage/{m.key}/{start}", raw)
+    _save_loop(m, changes)
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
     if m.learnt.changed:
         changes.put(f"learnt/{m.key}", m.learnt.to_bytes())
     m.touched = m.judged = False
     return changes
+
+
+def _save_loop(m: Memory, changes: Changes) -> None:
+    loop = m.loop
+    if loop.changed and loop.asked is not None:
+        changes.put(f"asked/{m.key}", loop.asked.to_bytes())
+    elif loop.changed:
+        changes.delete(f"asked/{m.key}")
+    if loop.trial is not None and loop.trial.touched:
+        changes.put(f"trial/{m.key}", loop.trial.to_bytes())
+    loop.changed = False
 
 
 def _detector_field(m: Memory, cause: str) -> str:
@@ -212,10 +225,10 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_detector(m, urllib.parse.unquote(rest), raw)
     elif kind == "alerts":
         _load_alerts(m, _decoded(raw))
-    elif kind == "ages":
-        _load_ages(m, raw)
-    elif kind == "vintage":
-        _load_vintage(m, int(rest), raw)
+    elif kind in ("ages", "vintage"):
+        _load_ages(m, raw) if kind == "ages" else _load_vintage(m, int(rest), raw)
+    elif kind in ("asked", "trial"):
+        _load_loop(m, kind, raw)
     elif kind == "learnt":
         m.learnt.load(raw)
     elif kind == "held":
@@ -229,6 +242,13 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         first, last, sources = msgspec.msgpack.decode(raw)
         told = {(topic, part): (a, b) for topic, part, a, b in sources}
         m.progress[_kind(kind)].facts[int(rest)] = Fact(told, first, last)
+
+
+def _load_loop(m: Memory, kind: str, raw: bytes) -> None:
+    if kind == "asked":
+        m.loop.asked = Asked.from_bytes(raw)
+    else:
+        m.loop.trial = Trial.from_bytes(raw)
 
 
 def _load_held(m: Memory, rest: str, raw: bytes) -> None:

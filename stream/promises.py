@@ -1,0 +1,158 @@
+"""Promises: whether a new version keeps what the request for it asked, metric by metric.
+
+Kept: the whole 95% interval lies within what was promised, and the change against the old version
+is for the better beyond its own. Broken: the interval lies wholly beyond the promise, or the change
+is for the worse. All else is within chance of both, and is said to be not known.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+from stream import figures
+from stream.events import Changed, Kept, Promised, Segment, Valued
+from stream.intervals import Figure, Inflation
+from stream.quality import Metric, root_mean_square
+from stream.segments import called
+from stream.settings import ModelSettings
+from stream.tallies import Tally
+from stream.trials import ALL, Claim
+
+RANKS: tuple[Kept, ...] = ("worked", "not-known", "did-not")
+BETTER = "better than before, but not as promised"
+NO_BETTER = "not as promised, and no better than before beyond chance"
+Ends = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Promise:
+    """One metric that a request was about. tally: of the new version's outcomes, None: not counted.
+
+    inflation: how much more than independent outcomes these vary, where that is known.
+    """
+
+    claim: Claim
+    metric: Metric
+    tally: Tally | None
+    settings: ModelSettings
+    inflation: Inflation | None = None
+
+    def held(self) -> Promised:
+        """What became of it, with its figures."""
+        now, limit, claim = self._now(), self._limit(), self.claim
+        verdict, why = self._verdict(now, limit)
+        change = _change(_old(claim), now) if now else None
+        return Promised(
+            metric=claim.metric,
+            segment=None
+            if claim.segment == ALL
+            else Segment(name=claim.segment[0], value=claim.segment[1]),
+            verdict=verdict,
+            reason=self._sentence(now, limit, why),
+            before=_told(_old(claim)),
+            now=_told(now) if now else None,
+            change=Changed(value=change.value, low=change.low, high=change.high)
+            if change
+            else None,
+            promised=limit,
+            promised_by=None if limit is None else self._by(),
+        )
+
+    def _by(self) -> Literal["objective", "reference"]:
+        return "reference" if self.claim.objective is None else "objective"
+
+    def _now(self) -> Figure | None:
+        if self.tally is None or not self.tally.sound():
+            return None
+        return self.metric.widened(self.metric.get(self.tally), self.inflation)
+
+    def _limit(self) -> float | None:
+        """The worst value that keeps the promise: the objective; else the reference's own, less
+        what begins to matter.
+        """
+        claim, floor = self.claim, self.settings.effect_floor_quality
+        if claim.objective is not None or claim.reference is None:
+            return claim.objective
+        if self.metric.direction == "zero":
+            error = root_mean_square(self.tally) if self.tally is not None else None
+            return abs(claim.reference) + floor * (error.value if error else 0.0)
+        scale = 1.0 if self.metric.most == 1.0 else abs(claim.reference)
+        worse = floor * scale
+        return claim.reference + (worse if self.metric.direction == "lower" else -worse)
+
+    def _verdict(self, now: Figure | None, limit: float | None) -> tuple[Kept, str]:
+        least = self.settings.minimum_rows
+        if now is None:
+            return "not-known", "it could not be measured"
+        if now.n < least:
+            return "not-known", f"{least:,} labelled predictions are needed"
+        low, high = self._badness(now)
+        change = _ends(_change(self._sized(_old(self.claim)), self._sized(now)), self._sign)
+        bound = math.inf if limit is None else self._sign * limit
+        if change[0] > 0.0:
+            return "did-not", "worse than before"
+        if low > bound:
+            return "did-not", BETTER if change[1] < 0.0 else NO_BETTER
+        if high <= bound and change[1] < 0.0:
+            return "worked", ""
+        return (
+            "not-known",
+            "within chance of it" if high > bound else "no better than before beyond chance",
+        )
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self.metric.direction == "higher" else 1.0
+
+    def _sized(self, figure: Figure) -> Figure:
+        """A figure as it is compared: of a mean error, its size."""
+        if self.metric.direction != "zero":
+            return figure
+        ends = abs(figure.low), abs(figure.high)
+        least = 0.0 if figure.low <= 0.0 <= figure.high else min(ends)
+        return Figure(abs(figure.value), figure.n, least, max(ends))
+
+    def _badness(self, figure: Figure) -> Ends:
+        return _ends(self._sized(figure), self._sign)
+
+    def _sentence(self, now: Figure | None, limit: float | None, why: str) -> str:
+        claim, words = self.claim, self.metric.words
+        of = "" if claim.segment == ALL else f" of {called(claim.segment)}"
+        if now is None:
+            return f"{words}{of} {figures.number(claim.value)} before; {why}"
+        values, ends = figures.pair(claim.value, now.value), figures.pair(now.low, now.high)
+        said = (
+            f"{words}{of} {' -> '.join(values)} on {now.n:,} labelled predictions "
+            f"(95% interval {ends[0]} to {ends[1]})"
+        )
+        if limit is not None:
+            word = "least" if self.metric.direction == "higher" else "most"
+            said += f", at {word} {figures.number(limit)} was promised"
+        return f"{said}: {why}" if why else said
+
+
+def _old(claim: Claim) -> Figure:
+    return Figure(claim.value, claim.n, claim.low, claim.high)
+
+
+def _told(figure: Figure) -> Valued:
+    return Valued(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
+
+
+def _change(old: Figure, new: Figure) -> Figure:
+    """The new less the old, of other rows. Interval: Zou and Donner (2008), as they are apart."""
+    value = new.value - old.value
+    below = math.hypot(new.value - new.low, old.high - old.value)
+    above = math.hypot(new.high - new.value, old.value - old.low)
+    return Figure(value, new.n, value - below, value + above)
+
+
+def _ends(figure: Figure, sign: float) -> Ends:
+    """The ends of an interval where larger is worse."""
+    low, high = sorted((sign * figure.low, sign * figure.high))
+    return low, high
+
+
+def overall(held: list[Promised]) -> Kept:
+    """Of a whole request: it worked where every metric did, and did not where one did not."""
+    return max((one.verdict for one in held), key=RANKS.index, default="not-known")
