@@ -62,7 +62,7 @@ So every evaluation of quality says in `labels` what its figures rest on:
   `horizon_s`, by the method of Kaplan and Meier: a young prediction counts up to its own age. A
   delay is null where the truth of so many has not come yet, or never does.
 * **By the time of prediction**: the figures of each cohort are told once, when it is complete
-  (`completed`). What becomes known later changes windows of label time alone.
+  (`completed`), all metrics of it. What becomes known later changes windows of label time alone.
 
 Where traffic grows or ends, a window of label time has more quick truth, or more slow, than a
 cohort has; the figures of cohorts do not mind. Truth that no prediction ever came for is counted

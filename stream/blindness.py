@@ -169,7 +169,7 @@ class _Found:
         """The gap in words."""
         figure, p, n = self._figure(), self._p_value(), self.whole.n
         verdict = self._verdict(p)
-        floor = self.settings.effect_floor_estimate
+        floor = self.settings.estimate_floor
         size = abs(self.whole.gap)
         return Reading(
             check=GAP,
@@ -226,7 +226,7 @@ class _Found:
     def _verdict(self, p: float) -> Judged:
         if not self._enough():
             return "not-enough-data"
-        large = abs(self.whole.gap) >= self.settings.effect_floor_estimate
+        large = abs(self.whole.gap) >= self.settings.estimate_floor
         if p < self._level() or p == 0.0:
             return "moved" if large else "small"
         return "insignificant" if large else "ok"

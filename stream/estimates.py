@@ -69,7 +69,7 @@ class _Estimate:
         n, p = self.live.n, self._p_value()
         fall = was - figure.value if figure else 0.0
         verdict = self._verdict(fall, p)
-        floor = self.settings.effect_floor_estimate
+        floor = self.settings.estimate_floor
         effect = Effect(name="worse by", value=fall, floor=floor, unit="share")
         return Reading(
             check=ESTIMATED,
@@ -106,7 +106,7 @@ class _Estimate:
     def _verdict(self, fall: float, p: float | None) -> Judged:
         if p is None or self.live.n < self.settings.minimum_rows:
             return "not-enough-data"
-        large = fall > 0 and fall >= self.settings.effect_floor_estimate
+        large = fall > 0 and fall >= self.settings.estimate_floor
         if p < self._level() or p == 0.0:
             return "moved" if large else "small"
         return "insignificant" if large else "ok"

@@ -117,10 +117,10 @@ class ModelSettings:
     estimate: Literal["auto", "off"] = "auto"
     """`auto`: of a classifier whose reference has scores and labels, quality is estimated from the
     scores, before any labels are there. `off`: it is not, and no scores are counted for it."""
-    effect_floor_estimate: float = 0.03
+    effect_floor_estimate: float | None = None
     """Fall of the estimated accuracy that matters, and gap between it and the realised one that
-    says that it is not to be trusted. Smaller than that of quality: an estimate varies less, and
-    sees of a fall only what the scores know."""
+    says that it is not to be trusted. Not given: half of `effect_floor_quality`, for the scores
+    know a part of a fall only, seldom less than half of one that labels confirm."""
     effect_floor_data: float = 0.05
     """Change of the data themselves that matters, as a share of rows: missing values, words among
     numbers, late rows. Smaller than that of a category, for such a change is seldom the world's."""
@@ -195,6 +195,12 @@ class ModelSettings:
     def reach_s(self) -> int:
         """How far back an evaluation of inputs looks at most, with what it is compared with."""
         return max(self.windows_s) * (1 if self.reference == "fixed" else 2)
+
+    @property
+    def estimate_floor(self) -> float:
+        """`effect_floor_estimate`, or what it is where it is not given."""
+        known = self.effect_floor_estimate
+        return min(self.effect_floor_quality / 2, 1.0) if known is None else known
 
     def objective(self, metric: str, window_s: int) -> Objective | None:
         """What is promised of a metric in windows of a length."""
@@ -279,7 +285,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("effect_floors", all(x >= 0 for x in s.effect_floors.values()), "0 or more each"),
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),
         ("estimate", s.estimate in ("auto", "off"), "auto or off"),
-        ("effect_floor_estimate", 0 <= s.effect_floor_estimate <= 1, "between 0 and 1"),
+        ("effect_floor_estimate", 0 <= s.estimate_floor <= 1, "between 0 and 1"),
         ("effect_floor_data", 0 <= s.effect_floor_data <= 1, "between 0 and 1"),
         ("objectives", not promised, promised or "of metrics with a better side"),
         ("hold", s.hold >= 1, "1 or more"),

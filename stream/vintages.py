@@ -4,14 +4,14 @@ A vintage is as long as a cohort of old predictions (`stream.ages`). What become
 told of changes the windows of label time alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from stream.ages import Ages, Census
 from stream.cohorts import Cohorts
 from stream.events import CohortFigure, CohortFigures
-from stream.quality import figures_for
+from stream.quality import METRICS, Metric, figures_for
 from stream.settings import Task
 from stream.stamps import stamp
 from stream.tallies import Tally
@@ -42,17 +42,21 @@ class Vintages:
                 self.found[start] = known
                 self.changed.add(start)
 
-    def complete(self, end_ms: int, census: Census, task: Task) -> list[CohortFigures]:
+    def complete(
+        self, end_ms: int, census: Census, task: Task, metrics: Mapping[str, Metric] = METRICS
+    ) -> list[CohortFigures]:
         """Those that have become complete, in order; each is told of once."""
         told = []
         for start in sorted(start for start, strata in self.found.items() if strata is not None):
             cohorts = census.within(start, start + self.length_ms)
             if start + self.length_ms <= end_ms and census.complete[cohorts].all():
-                told.append(self._told(start, census, cohorts, task))
+                figures = _figures(weighted(self.found[start] or {}), task, metrics)
+                told.append(self._told(start, census, cohorts, [*figures]))
         return told
 
-    def _told(self, start: int, census: Census, cohorts: slice, task: Task) -> CohortFigures:
-        tally = weighted(self.found[start] or {})
+    def _told(
+        self, start: int, census: Census, cohorts: slice, figures: list[CohortFigure]
+    ) -> CohortFigures:
         self.found[start] = None
         self.changed.add(start)
         return CohortFigures(
@@ -60,7 +64,7 @@ class Vintages:
             end=stamp(start + self.length_ms),
             predictions=int(census.made[cohorts].sum()),
             labelled=int(census.labelled[cohorts].sum()),
-            figures=list(_figures(tally, task)),
+            figures=figures,
         )
 
     def forget(self, ages: Ages) -> None:
@@ -87,8 +91,8 @@ class Vintages:
         self.found[start] = {k: Tally.from_bytes(tally) for k, tally in rows} or None
 
 
-def _figures(tally: Tally, task: Task) -> Iterator[CohortFigure]:
-    for name, found in figures_for(tally, task).items() if tally.sound() else ():
+def _figures(tally: Tally, task: Task, metrics: Mapping[str, Metric]) -> Iterator[CohortFigure]:
+    for name, found in figures_for(tally, task, metrics).items() if tally.sound() else ():
         yield CohortFigure(
             metric=name, value=found.value, low=found.low, high=found.high, n=found.n
         )

@@ -84,7 +84,7 @@ def test_doubt_is_seen_and_is_as_large_as_the_labels_say_later() -> None:
     assert isinstance(high, float)
     assert low <= right <= high
     assert told.effect is not None
-    assert told.effect.value >= SETTINGS.effect_floor_estimate
+    assert told.effect.value >= SETTINGS.estimate_floor
     assert "chance does as much" in told.reason
 
 
@@ -99,6 +99,14 @@ def test_a_fall_below_the_floor_is_small_and_one_of_few_rows_is_not_judged() -> 
     assert reading(share(block(p)), coarse).verdict == "small"
     assert reading(share(block(p[:99]))).verdict == "not-enough-data"
     assert reading(share()).verdict == "not-enough-data"
+
+
+def test_unless_set_a_fall_matters_from_half_of_that_of_quality_on() -> None:
+    for quality, estimate, floor in ((0.05, None, 0.025), (3.0, None, 1.0), (0.05, 0.0, 0.0)):
+        floors = {"effect_floor_quality": quality, "effect_floor_estimate": estimate}
+        assert dataclasses.replace(SETTINGS, **floors).estimate_floor == floor  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"estimate = -0\.1: must be between 0 and 1"):
+        dataclasses.replace(SETTINGS, effect_floor_estimate=-0.1)
 
 
 def test_other_figures_are_what_labels_would_say_too() -> None:

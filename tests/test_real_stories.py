@@ -25,11 +25,16 @@ KINDS = {f"driftline.{topic.removesuffix('s')}.v1": kind for topic, kind in TYPE
 
 def account(*words: str) -> Account:
     """What a backtest adds up to."""
+    return Account(events(*words))
+
+
+def events(*words: str) -> list[Output]:
+    """What a backtest publishes."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as said:
         code = commands.run(["backtest", *words, "--format", "json"])
     assert code == 0, said.getvalue()
-    return Account(map(decoded, out.getvalue().splitlines()))
+    return [decoded(line) for line in out.getvalue().splitlines()]
 
 
 def decoded(line: str) -> Output:
@@ -146,9 +151,8 @@ def lines(policies: Policies, answers: Floats, first_ms: int, name: str) -> list
     return found
 
 
-@pytest.fixture(scope="module")
-def policies(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Account:
-    told = story.load(data / "insurance", 36)
+def insured(told: story.Story, folder: Path) -> list[str]:
+    """Words of a command: the months of the story, and what their columns are."""
     known = told.policies
     unseen = classifier.unseen(known.features, known.groups, len(GROUPS), told.seed)
     start = story.START_MS
@@ -157,12 +161,16 @@ def policies(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Account:
         lines(month, told.model.probabilities(month.features), start + i * story.MONTH_MS, f"m{i}")
         for i, month in enumerate(told.months)
     ]
-    folder = tmp_path_factory.mktemp("policies")
     header = ",".join(HEADER)
     (folder / "reference.csv").write_text("\n".join([header, *before]) + "\n")
     (folder / "rows.csv").write_text("\n".join([header, *itertools.chain(*after)]) + "\n")
-    words = [str(folder / "rows.csv"), "--reference", str(folder / "reference.csv")]
-    return account(*words, *POLICIES, *MONTH)
+    return [str(folder / "rows.csv"), "--reference", str(folder / "reference.csv"), *POLICIES]
+
+
+@pytest.fixture(scope="module")
+def policies(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    told = story.load(data / "insurance", 36)
+    return account(*insured(told, tmp_path_factory.mktemp("policies")), *MONTH)
 
 
 def month(alarm_ms: int) -> int:

@@ -39,6 +39,7 @@ def test_a_cohort_is_told_of_once_and_with_what_is_known_by_then() -> None:
         assert accuracy["n"] == len(known)
         assert accuracy["value"] == pytest.approx(np.mean([label == "1" for label in known]))
         assert accuracy["low"] < accuracy["value"] < accuracy["high"]
+        assert {"recall", "auroc", "calibration_error"} <= {f["metric"] for f in cohort["figures"]}
 
 
 def test_the_first_truth_of_all_looks_worse_than_any_whole_cohort() -> None:

@@ -10,6 +10,7 @@ from stream.coverage import labels_of
 from stream.evaluations import Subject
 from stream.events import Labels
 from stream.monitor.memory import Memory
+from stream.quality import metrics_of
 from stream.settings import Task
 
 
@@ -24,7 +25,8 @@ def count(m: Memory, pane: int) -> None:
     m.ages.age(end_ms)
     found = m.ages.census(end_ms, m.settings)
     m.ages.ripen(end_ms, found, m.settings)
-    m.completed = end_ms, m.vintages.complete(end_ms, found, task_of(m, pane))
+    metrics = metrics_of(m.settings)
+    m.completed = end_ms, m.vintages.complete(end_ms, found, task_of(m, pane), metrics)
     m.vintages.forget(m.ages)
 
 
