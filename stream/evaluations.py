@@ -50,6 +50,11 @@ class Subject:
     end_ms: int
     revision: int = 0
 
+    @property
+    def challenges(self) -> bool:
+        """Whether nobody uses its answers: it runs beside the version that is in use."""
+        return self.version in self.settings.challengers
+
     def window(self) -> Window:
         """The window as it stands in events."""
         length_ms = self.end_ms - self.start_ms

@@ -62,7 +62,7 @@ def alert(
         previous=change.previous,
         reason=change.reason,
         since=stamp(since_ms),
-        severity="page" if sort_of(reading) in PAGED else "notice",
+        severity="page" if sort_of(reading) in PAGED and not of.challenges else "notice",
         summary=_summary(of, change, parts),
         how_sure=_sureness(reading),
         meaning=meaning,

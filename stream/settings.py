@@ -157,6 +157,10 @@ class ModelSettings:
     of `pane_s`. 0: alerts from the first window on."""
     evidence_s: int = DAY_S
     """How long a detector's pulse counts as evidence."""
+    challengers: tuple[str, ...] = ()
+    """Versions that answer beside the one whose answers are used (challengers, shadows). They are
+    watched and told of as any version is, but wake nobody: their alerts are notices, and no
+    retraining is asked for because of them. One that is taken into use is named no more."""
     # retraining
     retrain: bool = True
     """Whether retrain requests are made."""
@@ -295,6 +299,11 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
             "burn_in_s",
             s.burn_in_s >= 0 and s.burn_in_s % pane_s == 0,
             f"0 or a multiple of pane_s = {s.pane_s}",
+        ),
+        (
+            "challengers",
+            len(set(s.challengers)) == len(s.challengers),
+            "versions, each of them once",
         ),
         ("evidence_s", s.evidence_s > 0, "more than 0 seconds"),
         ("retrain_minimum_labels", s.retrain_minimum_labels >= 0, "0 or more"),

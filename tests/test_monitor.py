@@ -81,6 +81,22 @@ def offsets_of(told: Tale, wanted: set[int], way: Way) -> list[dict[str, Any]]:
     ]
 
 
+def test_a_challenger_is_told_of_and_wakes_nobody() -> None:
+    """All else is told as of the version in use."""
+    used, beside = (
+        tales.play(tales.tale(), dataclasses.replace(PLAIN, challengers=names), Way())
+        for names in (("2",), ("1",))
+    )
+    severities = [{e["severity"] for e in tales.events(p, "alerts")} for p in (used, beside)]
+    assert severities == [{"page", "notice"}, {"notice"}]
+    assert len(tales.events(used, "retrain-requests")) == 1
+    assert tales.events(beside, "retrain-requests") == []
+    told = [[e | {"severity": ""} for e in tales.events(p, "alerts")] for p in (used, beside)]
+    assert told[0] == told[1]
+    evaluations = [tales.events(p, "evaluations") for p in (used, beside)]
+    assert evaluations[0] == evaluations[1]
+
+
 def test_too_few_labels_are_asked_about_later() -> None:
     asked = {}
     for labels in (50, 150):

@@ -97,7 +97,8 @@ def _remember(m: Memory, sight: Sight, quiet: bool) -> None:
 
 def consider(m: Memory, of: Subject, found: Evaluation) -> None:
     """Ask for retraining where quality alerts fire, and nothing speaks against it."""
-    if found.labels and found.labels.provisional and not m.settings.retrain_on_provisional:
+    provisional = found.labels is not None and found.labels.provisional
+    if of.challenges or (provisional and not m.settings.retrain_on_provisional):
         return
     causes = [
         cause
