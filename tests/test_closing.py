@@ -191,6 +191,23 @@ def test_it_can_be_switched_off() -> None:
     assert loops(pipeline) == []
 
 
+def test_it_can_be_switched_off_while_it_waits() -> None:
+    pipeline = Pipeline(lambda _: WEEK)
+    events = [e for e in story(0.95) if e.time < START_MS + 12 * DAY_MS]
+    for topic, partition, found in tales.chunks(events, Way(chunk=10_000)):
+        pipeline.rows(topic, partition, found, found[-1][1])
+    pipeline.control({"type": "watermark", "model": "m", "time": START_MS + 12 * DAY_MS})
+    pipeline.checkpoint()
+    pipeline.control(answer(asked_about(pipeline)))
+    pipeline.checkpoint()
+    assert loops(pipeline) == ["trial/m/2"]
+    pipeline.settings = lambda _: dataclasses.replace(WEEK, retrain_trial_s=0)
+    pipeline.restart()
+    pipeline.checkpoint()
+    assert loops(pipeline) == []
+    assert told(pipeline) == []
+
+
 def test_what_is_remembered_of_a_request_is_gone_once_it_is_answered() -> None:
     events = [e for e in story(0.95) if e.time < START_MS + 12 * DAY_MS]
     assert loops(play(events, answered_after=40)) == []

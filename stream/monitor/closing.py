@@ -73,6 +73,8 @@ def advance(m: Memory) -> bool:
     m.touched = True
     if trial.fired_ms is not None:
         _over(m, trial)
+    elif not m.settings.retrain_trial_s:
+        _end(m)  # it was switched off meanwhile
     elif trial.start_ms is not None or _begin(m, trial):
         _count(m, trial)
     return bool(_panes(m))
