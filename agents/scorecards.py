@@ -12,6 +12,7 @@ from stream.stamps import span
 
 MOST_COHORTS = 5
 MOST_CONFUSED = 3
+MOST_FIGURES = 4  # of a cohort
 METRICS = metrics_of(ModelSettings())
 SIDES = {"higher": "at least", "lower": "at most", "zero": "at most"}
 When = Callable[[str], str]
@@ -98,6 +99,7 @@ def _cohorts(completed: list[CohortFigures], when: When) -> Iterator[str]:
         ]
         known = f"truth of {one.labelled:,} of {one.predictions:,}"
         cohort = f"predictions from {when(one.start)} to {when(one.end)}"
-        yield f"complete: {cohort}: {', '.join([known, *told])}"
+        said = figures.listed(told, MOST_FIGURES) or "no figures"
+        yield f"complete: {cohort}: {known}; {said}"
     if completed[MOST_COHORTS:]:
         yield f"and {len(completed) - MOST_COHORTS:,} more complete cohorts"
