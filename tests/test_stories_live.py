@@ -56,25 +56,43 @@ def loans(data: Path, folder: Path) -> Played:
 
 def policies(data: Path, folder: Path) -> Played:
     """Months 6 to 9, in which miles are first seen to have moved."""
-    told = story.load(data / "insurance", 9)
+    settings = 'pane_s = "30d"\nwindows_s = ["30d"]'
+    return insured(data, folder, (6, 9), "30d", settings)
+
+
+def late_policies(data: Path, folder: Path) -> Played:
+    """Months 12 and 13, whose truth breaks a promise a year later."""
+    settings = 'pane_s = "30d"\nwindows_s = ["30d"]\nhorizon_s = "400d"'
+    settings += "\nobjectives = { accuracy = 0.85 }"
+    return insured(data, folder, (12, 13), "360d", settings)
+
+
+def insured(data: Path, folder: Path, months: tuple[int, int], delay: str, settings: str) -> Played:
+    """The months from one number to another."""
+    first, last = months
+    told = story.load(data / "insurance", last)
     start = story.START_MS
-    known = told.policies
-    answers = [told.model.probabilities(one.features) for one in (known, *told.months[5:])]
+    known, played = told.policies, told.months[first - 1 :]
+    answers = [told.model.probabilities(one.features) for one in (known, *played)]
     before = stories.lines(known, answers[0], start - story.MONTH_MS, "r")
     after = [
         stories.lines(month, answer, start + i * story.MONTH_MS, f"m{i}")
-        for i, (month, answer) in enumerate(zip(told.months[5:], answers[1:], strict=True))
+        for i, (month, answer) in enumerate(zip(played, answers[1:], strict=True))
     ]
     paths = folder / "known.csv", folder / "rows.csv"
     for path, rows in zip(paths, (before, itertools.chain(*after)), strict=True):
         path.write_text("\n".join([",".join(stories.HEADER), *rows]) + "\n")
     columns = stories.POLICIES[2:]
-    settings = 'pane_s = "30d"\nwindows_s = ["30d"]'
-    more = ["--id", "id", "--label-delay", "30d"]
+    more = ["--id", "id", "--label-delay", delay]
     return settings, [str(paths[1]), *columns, *more], [str(paths[0]), *columns, "--ignore", "id"]
 
 
-@pytest.mark.parametrize("told", [census, loans, policies], ids=lambda told: told.__name__)
+SAID = {late_policies: b"worse than its objective 0.85"}  # in an alert
+
+
+@pytest.mark.parametrize(
+    "told", [census, loans, policies, late_policies], ids=lambda told: told.__name__
+)
 def test_backtest_and_worker_agree_on_a_real_story(
     deploy_real: Deploy, data: Path, tmp_path: Path, told: object
 ) -> None:
@@ -91,4 +109,4 @@ def test_backtest_and_worker_agree_on_a_real_story(
     here = live.lines(said)
     assert published(d) == here
     assert here["evaluations"]
-    assert here["alerts"]
+    assert any(SAID.get(told, b"") in alert for alert in here["alerts"].values())
