@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Self
 
+from stream.settings import CONTROL
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Columns:
@@ -11,7 +13,7 @@ class Columns:
 
     id, time None: the number of the row counts, from 1. delay_ms, or the column label_delay in
     units of delay_unit_ms, or the column label_time say when a truth became known. segments: the
-    column of each segment's name.
+    column of each segment's name. banded: names of those that are numbers, and features too.
     """
 
     id: str | None = None
@@ -27,6 +29,7 @@ class Columns:
     categorical: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     segments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    banded: tuple[str, ...] = ()
 
     def named(self) -> dict[str, str]:
         """Columns that the file must have, and by which option."""
@@ -49,8 +52,11 @@ class Columns:
         return found | {name: option for option, names in many.items() for name in names}
 
     def no_features(self) -> set[str]:
-        """Columns that are something else. A delay and what is categorical are features too."""
-        kept = {self.label_delay, *self.categorical} - {*self.ignore}
+        """Columns that are something else. A delay, what is categorical and what bands are made of
+        are features too.
+        """
+        numbers = {column for name, column in self.segments.items() if name in self.banded}
+        kept = ({self.label_delay, *self.categorical} | numbers) - {*self.ignore}
         return set(self.named()) - kept
 
     def among(self, known: Collection[str]) -> Self:
@@ -73,7 +79,7 @@ class Columns:
             label_delay=one(self.label_delay),
             categorical=tuple(name for name in self.categorical if name in known),
             ignore=tuple(name for name in self.ignore if name in known),
-            segments={name: c for name, c in self.segments.items() if c in known},
+            segments={n: c for n, c in self.segments.items() if c in known or n == CONTROL},
         )
 
     @property

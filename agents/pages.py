@@ -34,8 +34,8 @@ probability; 1 for `score`), and `t` truths of it, an entry has
 where a ledger partition knows fewer than 256 model versions and words, and answers and labels are
 words or whole numbers up to 65,535. Beyond 256: 3 more for each prediction with one score, 2 more
 for others, 5 more for each truth. An answer that is another number: 7 more. A prediction of `g`
-segments whose quality is counted (of `segments`, where the reference knows it, and of `protected`):
-2 + 4 * g more; such predictions are packed one by one, which takes longer. Other segments, and
+segments whose quality is judged (of `segments`, where the reference knows it): 2 + 4 * g more; such
+predictions are packed one by one, which takes longer. Other segments, and
 features, take nothing: they are counted, not kept. Of Redis an entry of `e` bytes takes about
 
     1.1 * (e + 12) + 2   bytes up to e = 64,      1.05 * e + 78   bytes beyond.

@@ -17,6 +17,7 @@ from agents.settings import Settings
 from agents.tables import BadTable, Table
 from stream import divisions
 from stream.answers import missing, named
+from stream.bands import cut
 from stream.calibrations import UNCALIBRATED, promise
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Ints, column_of
@@ -28,7 +29,7 @@ from stream.odds import Odds, odds_of
 from stream.outcomes import outcomes
 from stream.quality import figures_for, metrics_of
 from stream.references import Reference
-from stream.settings import ModelSettings
+from stream.settings import CONTROL, ModelSettings
 from stream.tallies import Tally
 from stream.vectors import left_out
 
@@ -46,7 +47,7 @@ class Roles:
     probabilities: the column of each class. score: that of the positive class. time: the column
     of when each row was, ROW where rows are in order and a second apart, None where they are not.
     weights: how much the changes of features weigh. segments: the column of each segment's name,
-    which is a feature too where it is categorical.
+    which is a feature too where it is categorical, or banded: a number of which bands are made.
     """
 
     prediction: str | None = None
@@ -60,6 +61,7 @@ class Roles:
     time: str | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     segments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    banded: tuple[str, ...] = ()
 
     def named(self) -> set[str]:
         """The columns that are no features."""
@@ -68,7 +70,8 @@ class Roles:
     def used(self) -> set[str]:
         """The columns that are something else."""
         single = {self.prediction, self.score, self.label, self.time} - {None, ROW}
-        segments = {*self.segments.values()} - {*self.categorical}
+        own = {column for name, column in self.segments.items() if name not in self.banded}
+        segments = own - {*self.categorical}
         return {str(name) for name in single} | {*self.probabilities.values()} | segments
 
 
@@ -223,8 +226,18 @@ def _divided(
         )
         return some.calibrated(made, plain, seed)
 
-    names = {name: table.columns[column] for name, column in roles.segments.items()}
+    names = {
+        name: _segment(table, name, column, settings) for name, column in roles.segments.items()
+    }
     return divided(reference, names, settings, own)
+
+
+def _segment(table: Table, name: str, column: str, settings: ModelSettings) -> Column:
+    """The value of each row; of a control group none, for all rows stand for it."""
+    if name == CONTROL:
+        return Column(np.full(table.rows, np.nan))
+    given = table.columns[column]
+    return cut(given, settings.bands[name]) if name in settings.bands else given
 
 
 def _check_times(roles: Roles, settings: ModelSettings) -> None:
@@ -300,6 +313,8 @@ async def _prepare(settings: Settings, topic: str) -> None:
 def _check(table: Table, roles: Roles) -> None:
     known = [*table.columns, *table.names]
     for name in sorted(roles.named() | {*roles.categorical}):
+        if name == roles.segments.get(CONTROL):
+            continue
         if name not in known:
             raise BadTable(f"has no column {name!r}; {complaints.suggest(name, known)}")
         if name not in table.columns and name in roles.used() | {*roles.categorical}:

@@ -63,6 +63,7 @@ Duration = Annotated[float, BeforeValidator(seconds)]
 Whole = Annotated[int, BeforeValidator(whole_seconds)]
 Positive = Annotated[Duration, Field(gt=0)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_listed)]
 
 
 class Table(BaseModel):
@@ -220,9 +221,12 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return dict[str, Annotated[ObjectiveTable, BeforeValidator(_valued)]]
     if field.name.endswith("_s"):
         return Whole if hint is int else Duration
-    if hint == tuple[str, ...]:
-        return Words
-    return dict[str, float] if hint == Mapping[str, float] else hint
+    plain: dict[Any, Any] = {
+        tuple[str, ...]: Words,
+        Mapping[str, float]: dict[str, float],
+        Mapping[str, tuple[float, ...]]: dict[str, Numbers],
+    }
+    return plain.get(hint, hint)
 
 
 def _table(name: str, settings: type) -> type[Table]:

@@ -18,9 +18,11 @@ from agents.files import File, Rows, time_of, word_of
 from agents.labels import Labels
 from agents.mappings import Clock, Columns, Survey
 from agents.tables import BadTable
+from stream.settings import CONTROL
 
 MAX_WAITING = 20_000_000  # truths on their way, about 150 bytes each
 MAX_SORTED = 5_000_000  # predictions of a file that is not in order of time
+FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -191,7 +193,9 @@ class Timeline:
         scores = columns[c.score] if c.score else None
         classes = list(c.probabilities)
         given = [columns[name] for name in c.probabilities.values()]
-        segments = [_words(columns[name]) for name in c.segments.values()]
+        apart = {name: column for name, column in c.segments.items() if name != CONTROL}
+        segments = [_words(columns[name]) for name in apart.values()]
+        flags = columns[c.segments[CONTROL]] if CONTROL in c.segments else None
         for i, row in enumerate(zip(*values, strict=True)):
             event: dict[str, Any] = {
                 "prediction_id": ids[i],
@@ -207,9 +211,18 @@ class Timeline:
             if given:
                 event["probabilities"] = dict(zip(classes, (p[i] for p in given), strict=True))
             if segments:
-                own = zip(c.segments, (words[i] for words in segments), strict=True)
+                own = zip(apart, (words[i] for words in segments), strict=True)
                 event["segments"] = {name: word for name, word in own if word is not None}
+            if flags is not None:
+                event["control_group"] = self._flag(flags[i], rows.first + i)
             yield _encode(event)
+
+    def _flag(self, value: Any, row: int) -> bool:
+        """Whether a row is of the control group; one that says nothing is not."""
+        word = "no" if value is None or value != value else word_of(value).lower()
+        if word not in FLAGS:
+            raise self._bad(row, f"{value!r} is no yes or no (--segments {CONTROL})")
+        return FLAGS[word]
 
     def _truth(self, time_ms: int, _: int, id_: str, label: Any) -> Event:
         event = {"prediction_id": id_, "model": self.model, "version": self.version}

@@ -6,16 +6,17 @@ nothing of the budget of false alarms.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from stream import contrasts, figures
 from stream.cohorts import Cohorts
 from stream.contrasts import Contrast, Group
 from stream.events import Disparity, GroupFigure, Reading
 from stream.objectives import Objective
+from stream.quality import metrics_for
 from stream.references import Reference
 from stream.segments import watched
-from stream.settings import ModelSettings
+from stream.settings import CONTROL, ModelSettings, Task
 from stream.shares import Share
 from stream.standings import ANSWER, RATES, Member, positive_of, selected
 
@@ -29,7 +30,10 @@ WORDS = {
     "false_positive_rate_difference": "share of negatives that are called positive",
     "equalized_odds_difference": "shares of positives found or negatives called positive",
     "calibration_difference": "mean score less share of positives",
+    "accuracy_difference": "accuracy",
+    "mae_difference": "mean absolute error",
 }
+OF_CONTROL = ("accuracy_difference", "mae_difference")
 Standing = dict[str, Group | None]  # by the group's name; None: too few rows, or not known
 
 
@@ -148,6 +152,8 @@ def of_inputs(
     """How often each group gets the positive answer. No truth is needed."""
     found = []
     for name, members in _members(reference, settings, window_s).items():
+        if name not in settings.protected:
+            continue
         standing = {
             value: member.selection(selected(reference, share, (name, value), settings.positive))
             for value, member in members.items()
@@ -159,9 +165,16 @@ def of_inputs(
 
 
 def of_quality(
-    reference: Reference | None, cohorts: Cohorts, settings: ModelSettings, window_s: int
+    reference: Reference | None,
+    cohorts: Cohorts,
+    settings: ModelSettings,
+    window_s: int,
+    task: Task = "auto",
 ) -> list[Gap]:
-    """What came true by group: rates of right and wrong positive answers, and calibration."""
+    """What came true by group: rates of right and wrong positive answers, and calibration.
+
+    Of a control group also how good the answers are, beside those that were acted upon.
+    """
     if reference is None or not settings.expects_truth:
         return []
     total = cohorts.total()
@@ -169,7 +182,44 @@ def of_quality(
     positive = positive_of(names, settings.positive)
     found: list[Gap] = []
     for name, members in _members(reference, settings, window_s).items():
-        found += _of_truth(name, members, cohorts, positive)
+        if name in settings.protected:
+            found += _of_truth(name, members, cohorts, positive)
+        if name == CONTROL:
+            found += _of_control(members, cohorts, metrics_for(total, task))
+    return found
+
+
+def _of_control(
+    members: Mapping[str, Member], cohorts: Cohorts, metrics: Collection[str]
+) -> list[Gap]:
+    reads = {"accuracy": Member.accuracy, "mae": Member.error}
+    metric = next((name for name in reads if name in metrics), None)
+    if metric is None:
+        return []
+    standing = {
+        value: reads[metric](member, cohorts.segments.get((CONTROL, value), Cohorts()).total())
+        for value, member in members.items()
+    }
+    return [Gap(f"{metric}_difference", CONTROL, _contrast(standing), standing)]
+
+
+def notes_of_control(gaps: Sequence[Gap]) -> list[str]:
+    """How good answers are where nobody acted upon them, beside the others: in words."""
+    found = []
+    for gap in gaps:
+        if gap.segment != CONTROL or gap.contrast is None or gap.metric not in OF_CONTROL:
+            continue
+        sides = {group.name: group for group in gap.groups}
+        apart, acted = (sides[side] for side in ("yes", "no"))
+        values = figures.pair(apart.value, acted.value)
+        ends = figures.pair(gap.contrast.low, gap.contrast.high)
+        said = (
+            f"control group: {WORDS[gap.metric]} {values[0]} on {apart.n:,} rows that nobody acted "
+            f"upon, {values[1]} on {acted.n:,} others, difference "
+            f"{figures.number(gap.contrast.value)} (95% interval {ends[0]} to {ends[1]})"
+        )
+        beyond = "; what is acted upon makes its own truth: go by the control group"
+        found.append(said + beyond * (gap.contrast.low > 0))
     return found
 
 
@@ -211,10 +261,10 @@ def _contrast(standing: Standing, families: int = 1) -> Contrast | None:
 def _members(
     reference: Reference, settings: ModelSettings, window_s: int
 ) -> dict[str, dict[str, Member]]:
-    """The groups of each protected name that the reference has, in order."""
+    """The groups of each protected name, and of control, that the reference has, in order."""
     found: dict[str, dict[str, Member]] = {}
     for (name, value), own in watched(reference, settings).items():
-        if name in settings.protected:
+        if name in settings.protected or name == CONTROL:
             found.setdefault(name, {})[value] = Member(value, own, settings, window_s)
     return found
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from stream.bands import SIDES
 from stream.columns import Column, Floats, Ints
 from stream.features import MAX_CATEGORIES, FeatureReference, summarise
 from stream.references import Reference
 from stream.segments import EDGES, Key
-from stream.settings import ModelSettings
+from stream.settings import CONTROL, ModelSettings
 
 Make = Callable[[Ints, Reference], Reference]
 """The reference of some rows (their places), with the kinds of another."""
@@ -39,17 +40,30 @@ def divided(
 
     names: the value of each row, by the segment's name. Of each name the `max_segments` most
     frequent values that have `minimum_rows` are kept.
+    Both sides of a control group are compared with all rows: nobody acted upon the reference's.
     """
     dimensions: dict[str, FeatureReference] = {}
     found: dict[Key, Reference] = {}
     for name, column in names.items():
+        if name == CONTROL:
+            continue
         dimension = _dimension(name, column, settings)
         codes = dimension.codes(column)
         dimensions[name] = dimension
         for place, value in enumerate(dimension.names):
             found[name, value] = make(np.flatnonzero(codes == place), reference)
+    if CONTROL in names:
+        everyone = make(np.arange(reference.rows), reference)
+        dimensions[CONTROL] = _of_control(reference.rows)
+        found |= {(CONTROL, side): everyone for side in SIDES}
     segments = dict(sorted(found.items()))
     return dataclasses.replace(reference, dimensions=dimensions, segments=segments)
+
+
+def _of_control(rows: int) -> FeatureReference:
+    """As if no row of the reference were of a control group."""
+    counts = np.array([rows] + [0] * (len(SIDES) + 1), dtype=np.int64)
+    return FeatureReference(CONTROL, "category", counts, np.zeros(0), SIDES)
 
 
 def _dimension(name: str, column: Column, settings: ModelSettings) -> FeatureReference:
@@ -97,6 +111,8 @@ def notes(reference: Reference) -> list[str]:
     """What of the reference's own rows is in no segment, in words."""
     found = []
     for name, f in reference.dimensions.items():
+        if name == CONTROL:
+            continue
         other, none = (int(n) for n in f.counts[f.cells :])
         told = f"{len(f.names)} values of {name} have a reference of their own"
         rest = [f"{other:,} rows have another value"] if other else []

@@ -282,7 +282,7 @@ def quality_evaluation(
     own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)
     part = level * judgements.ESTIMATE / 2
     gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s, known.learnt)
-    apart = disparities.of_quality(reference, cohorts, of.settings, window_s)
+    apart = disparities.of_quality(reference, cohorts, of.settings, window_s, known.task)
     gaps += disparities.readings(apart, of.settings, window_s)
     if sound and known.labels is not None and known.labels.provisional:
         readings, gaps, own = (
@@ -307,6 +307,7 @@ def quality_evaluation(
         notes=[
             *_coverage(of, cohorts, known, tally),
             *([] if sound else [TAKEN_BACK]),
+            *disparities.notes_of_control(apart),
             *gradings.notes(reference, readings),
         ],
         labels=known.labels,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from stream import states
+from stream.bands import derived
 from stream.batches import Batch, Block
 from stream.batches.blocks import rows_of
 from stream.books import Book
@@ -114,6 +115,7 @@ class Ledger:
             return False
         kept = self._kept(block, book.inputs.oldest_ms)
         book.count("too-old-predictions", len(block) - len(kept))
+        kept = derived(kept, book.settings)
         fresh = rows_of(kept, self._entered(book, kept)) if joined else kept
         book.touched = True
         if len(fresh):

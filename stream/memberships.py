@@ -1,7 +1,6 @@
 """Memberships: the segments of predictions that wait for truth, so that it is counted by them too.
 
-Kept are those that the reference knows the quality of, and protected groups: a bounded set, however
-many values come.
+Kept are those that the reference knows the quality of: a bounded set, however many values come.
 """
 
 from collections.abc import Callable
@@ -49,6 +48,5 @@ def memberships(
 
 
 def _kept(reference: Reference | None, settings: ModelSettings, words: Names) -> set[Key]:
-    known = watched(reference, settings) if settings.expects_truth else {}
-    found = {key for key, own in known.items() if own.quality or key[0] in settings.protected}
+    found = judged(reference, settings)
     return {key for key in found if all(words.canonical(word) == word for word in key)}

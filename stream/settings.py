@@ -4,6 +4,8 @@ The shell reads them from TOML (`agents/settings.py`); tests and backtests make 
 """
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,6 +18,7 @@ Against = Literal["fixed", "previous-window"]
 HOUR_S = 3_600
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
+CONTROL = "control_group"  # the segment of rows by whether the model's answer was acted upon
 MAX_NAMES = 8  # of segments
 MOST_REACH = 31  # of a day a month
 
@@ -132,7 +135,12 @@ class ModelSettings:
     """Names of segments that are watched by themselves, such as a site: each value of a name is
     compared with the reference's rows of that value, quality too where these have predictions and
     labels. The reference must have been made with them; half of the budget is theirs. A value with
-    fewer than `minimum_rows` says "not enough data"."""
+    fewer than `minimum_rows` says "not enough data". `control_group`: whether predictions say that
+    they were not acted upon, both sides compared with all rows of the reference."""
+    bands: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    """Names in `segments` that are numbers, to the rising edges that they are cut at: `age = [25,
+    40]` gives "below 25", "25 to 40" (25 and what is below 40), "40 or more" and "missing". The
+    number is what predictions say in their `segments` or else their feature of that name."""
     protected: tuple[str, ...] = ()
     """Those names in `segments` whose groups are held against each other: how often each gets the
     positive answer and, once truth is there, how often rightly and wrongly, and whether scores mean
@@ -239,6 +247,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
     promised = objectives.complaint(
         s.objectives, s.windows_s, s.task, s.quantile, protected=bool(s.protected)
     )
+    bands = all(_cuts(name, edges, s.segments) for name, edges in s.bands.items())
     protected = len(set(s.protected)) == len(s.protected) and {*s.protected} <= {*s.segments}
     hourly = s.seasonality == "none" or HOUR_S % pane_s == 0
     return [
@@ -283,6 +292,7 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
             not s.segments or s.seasonality == "none",
             f"empty where seasonality = {s.seasonality}",
         ),
+        ("bands", bands, "names in `segments`, each with one or more rising edges"),
         ("protected", protected, "names in `segments`, each of them once"),
         ("effect_floor_sd", s.effect_floor_sd >= 0, "0 or more"),
         ("effect_floor_share", 0 <= s.effect_floor_share <= 1, "between 0 and 1"),
@@ -318,3 +328,9 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("max_held", s.max_held >= 1, "1 or more"),
         ("max_alerts", s.max_alerts >= 1, "1 or more"),
     ]
+
+
+def _cuts(name: str, edges: tuple[float, ...], names: tuple[str, ...]) -> bool:
+    """Whether a segment can be cut at these edges."""
+    rising = bool(edges) and all(low < high for low, high in itertools.pairwise(edges))
+    return rising and all(map(math.isfinite, edges)) and name in names and name != CONTROL

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from stream.bins import BINS, POSITIVE, UNITS
 from stream.classes import Counts, counts_of
 from stream.contrasts import Group
+from stream.intervals import moments
 from stream.references import Reference
 from stream.segments import Key
 from stream.settings import ModelSettings
@@ -95,6 +96,22 @@ class Member:
         spread = max(to_float(tally.brier, n) - gap * gap, 0.0)
         size = n * tally.worth("scored") / self._of_quality(tally)
         return Group(self.name, gap, n, variance=spread / max(size - 1, 1.0))
+
+    def accuracy(self, tally: Tally) -> Group | None:
+        """Its share of right answers."""
+        if not self._enough(tally):
+            return None
+        n, size = tally.judged, tally.judged * tally.worth("judged")
+        return Group(self.name, tally.hits / n, n, size / self._of_quality(tally))
+
+    def error(self, tally: Tally) -> Group | None:
+        """Its mean absolute error, of answers that are numbers."""
+        n = tally.counted().numbers
+        if not tally.sound() or n < self.settings.minimum_rows:
+            return None
+        worth, times = tally.worth("numbers"), self._inflation("quality", "mae", n)
+        found = moments(tally.numbers, tally.absolutes, tally.squares, worth)
+        return Group(self.name, found.mean, n, variance=found.variance * times)
 
     def _enough(self, tally: Tally) -> bool:
         return tally.sound() and tally.counted().judged >= self.settings.minimum_rows

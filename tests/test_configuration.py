@@ -59,6 +59,8 @@ def test_a_variable_sets_its_key(key: keys.Key, monkeypatch: pytest.MonkeyPatch)
     name = key.variable
     if key.type.startswith("table"):
         name, value = name.replace("__NAME", "__ACCURACY"), "0.9"
+    if key.name == "bands":
+        monkeypatch.setenv("DRIFTLINE__DEFAULTS__SEGMENTS", "accuracy")
     monkeypatch.setenv(name, value)
     table: object = load(None)
     for part in key.table.split("."):

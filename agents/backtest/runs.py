@@ -197,4 +197,5 @@ def roles(task: Task, known: set[str]) -> Roles:
         time=own.time if c.time else rows,
         weights=task.weights,
         segments=own.segments,
+        banded=own.banded,
     )

@@ -200,6 +200,7 @@ def reference(  # noqa: PLR0913, PLR0917 - one argument an option
         segments=columns_by_name(
             "--segments", segments or ",".join(settings.model(model).segments)
         ),
+        banded=tuple(settings.model(model).bands),
     )
     with spools.opened(file, delimiter) as table:
         try:

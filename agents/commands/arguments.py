@@ -34,7 +34,8 @@ Segments = Annotated[
     str | None,
     typer.Option(
         help="Columns of segments, each value of which is compared with its own rows of the"
-        " reference: site,region, or name=column. No features, but for those in --categorical."
+        " reference: site,region, or name=column. No features, but for those in --categorical and"
+        " those of `bands`. control_group: a column of yes and no; a reference needs none."
     ),
 ]
 

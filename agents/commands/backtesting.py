@@ -134,6 +134,7 @@ def backtest_command(  # noqa: PLR0913, PLR0917 - one argument an option
         categorical=categorical,
         ignore=names(ignore) + watched.ignore,
         segments=segments or ",".join(watched.segments),
+        banded=watched.bands,
     )
     watched = _changed(watched, segments=tuple(columns.segments))
     check(columns, truth)

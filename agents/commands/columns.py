@@ -1,5 +1,6 @@
 """Columns: the options that say what the columns of a file of predictions are."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,7 @@ def columns_of(  # noqa: PLR0913 - one argument an option
     categorical: str | None,
     ignore: tuple[str, ...],
     segments: str | None,
+    banded: Collection[str],
 ) -> Columns:
     """What the options say. Raises typer.BadParameter."""
     delay_ms, delay_column = _delay(label_delay)
@@ -72,6 +74,7 @@ def columns_of(  # noqa: PLR0913 - one argument an option
         categorical=names(categorical),
         ignore=ignore,
         segments=columns_by_name("--segments", segments),
+        banded=tuple(banded),
     )
 
 

@@ -87,6 +87,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one argument an option
         categorical=categorical,
         ignore=names(ignore) + settings.model(model).ignore,
         segments=segments,
+        banded=settings.model(model).bands,
     )
     check(columns, truth)
     plan = replay.Plan(
