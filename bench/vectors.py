@@ -143,8 +143,11 @@ def run(options: Options) -> Table:
             targets.append(Target(f"{name}, {hours} h: clean time", clean, at_most=0.02))
     some = max(FEWEST, round(DELAY_MONTHS * options.scale))
     for name in ("8 factors", "8 factors, AR(1) .9 rows"):
-        for change, waits in delays(name, some, DAY_S).items():
-            middle = float(np.median(waits))
+        waits = options.simulated(
+            f"vectors-moved-{name}", _Moved(name, DAY_S), range(some), dict[str, float]
+        )
+        for change in CHANGES:
+            middle = float(np.median([one[change] for one in waits]))
             rows.append([f"hours to find {change}, {name}", 24, some, middle, None, None, None])
     note = f"{SIZE} numbers, {ROWS} rows an hour, 30 days of reference; budget {BUDGET:g} a month."
     return Table("vectors", "Vectors as a whole", COLUMNS, rows, targets, [note])
@@ -163,6 +166,27 @@ class _Quiet:
         reference = reference_of(WORLDS[self.world], random, known, settings)
         live = WORLDS[self.world](random, WARM + DAYS * 24, known)
         return alarms_of(sure(reference, live, settings)[:, None], settings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Moved:
+    """Hours from a change to the alarm, by change; DELAY_HOURS where there is none."""
+
+    world: str
+    window_s: int
+
+    def __call__(self, number: int) -> dict[str, float]:
+        random, settings = np.random.default_rng([8, number]), wish(self.window_s)
+        known = mixing(random)
+        reference = reference_of(WORLDS[self.world], random, known, settings)
+        live = WORLDS[self.world](random, WARM + DELAY_HOURS, known)
+        found: dict[str, float] = {}
+        for change, made in CHANGES.items():
+            moved = live.copy()
+            moved[WARM * ROWS :] = made(random, live[WARM * ROWS :])
+            hours = np.flatnonzero(sure(reference, moved, settings))
+            found[change] = float(hours[0] + 1) if len(hours) else DELAY_HOURS
+        return found
 
 
 def reference_of(world: World, random: Random, known: Floats, settings: ModelSettings) -> Reference:
@@ -202,19 +226,3 @@ def sure(reference: Reference, live: Floats, settings: ModelSettings) -> Bools:
         assert one is not None
         found.append(one.p_value <= level)
     return np.array(found)
-
-
-def delays(name: str, months: int, window_s: int) -> dict[str, list[float]]:
-    """Hours from a change to the alarm, by change; DELAY_HOURS where there is none."""
-    settings, found = wish(window_s), {change: list[float]() for change in CHANGES}
-    for number in range(months):
-        random = np.random.default_rng([8, number])
-        known = mixing(random)
-        reference = reference_of(WORLDS[name], random, known, settings)
-        live = WORLDS[name](random, WARM + DELAY_HOURS, known)
-        for change, made in CHANGES.items():
-            moved = live.copy()
-            moved[WARM * ROWS :] = made(random, live[WARM * ROWS :])
-            hours = np.flatnonzero(sure(reference, moved, settings))
-            found[change].append(float(hours[0] + 1) if len(hours) else DELAY_HOURS)
-    return found

@@ -57,6 +57,16 @@ class Grade:
             details=self._details(figure, needed),
         )
 
+    def p_value(self) -> float | None:
+        """Of being no worse than the reference, where outcomes resemble each other as they do."""
+        change = self._change()
+        return None if change is None else self._by_inflation(change.p_value)
+
+    def _by_inflation(self, p: float) -> float:
+        if self.inflation is None:
+            return p
+        return self.inflation.p_value(p, two_sided=self.metric.two_sided)
+
     def _figure(self) -> Figure | None:
         return self.metric.widened(self.metric.get(self.tally), self.inflation)
 
@@ -185,9 +195,7 @@ class Grade:
 
     def _by_chance(self, change: Change) -> str:
         """How often chance alone makes the metric look as much worse."""
-        p = change.p_value
-        if self.inflation is not None:
-            p = self.inflation.p_value(p, two_sided=self.metric.two_sided)
+        p = self._by_inflation(change.p_value)
         return f"; chance does as much {figures.months(p * self.settings.evaluations_a_month)}"
 
     def _details(self, figure: Figure | None, needed: int | None) -> Details:

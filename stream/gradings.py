@@ -38,16 +38,15 @@ def graded(
     n = tally.counted().n
     found = {name: inflation_of(reference, settings, name, window_s, n) for name in names}
 
-    def read(name: str, at: float) -> Reading:
+    def grade(name: str, at: float) -> Grade:
         goal, was = settings.objective(name, window_s), known.get(name)
         value, least = (goal.value, goal.minimum_labels) if goal else (None, None)
-        grade = Grade(metrics[name], tally, was, value, at, settings, found[name], least)
-        return grade.reading()
+        return Grade(metrics[name], tally, was, value, at, settings, found[name], least)
 
     judged = [name for name in names if name != SURE]
-    p_values = [_p_value(metrics[name], read(name, level), found[name]) for name in judged]
+    p_values = [grade(name, level).p_value() for name in judged]
     levels = dict(zip(judged, holm(p_values, level), strict=True))
-    return [read(name, levels.get(name) or level) for name in names]
+    return [grade(name, levels.get(name) or level).reading() for name in names]
 
 
 def known_of(reference: Reference | None) -> dict[str, float]:
@@ -62,12 +61,6 @@ def judged_of(settings: ModelSettings, window_s: int) -> dict[str, Metric]:
     promised = {name for name in settings.objectives if settings.objective(name, window_s)}
     known = metrics_of(settings)
     return {name: m for name, m in known.items() if name in METRICS or name in promised}
-
-
-def _p_value(metric: Metric, reading: Reading, inflation: Inflation | None) -> float | None:
-    if reading.p_value is None or inflation is None:
-        return reading.p_value
-    return inflation.p_value(reading.p_value, two_sided=metric.two_sided)
 
 
 def inflation_of(

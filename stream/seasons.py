@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from stream import slots
 from stream.columns import Column, Floats, Ints
 from stream.features import FeatureReference, Role
 from stream.hours import SEASONS, Hours, hour_of
@@ -25,7 +26,6 @@ from stream.references import Reference
 from stream.settings import ModelSettings, Seasonality
 from stream.shares import Share
 
-BLOCK_ROWS = 1 << 16
 REPAIR = "register a reference anew from rows with times: `driftline reference --time COLUMN`"
 
 
@@ -42,12 +42,7 @@ def tabulated(f: FeatureReference, column: Column, hours: Ints, count: int, cell
 
     cells: of a number, of equal shares at each hour; of categories the most frequent names.
     """
-    table = np.zeros((count, f.width), dtype=np.int64)
-    for at in range(0, len(column), BLOCK_ROWS):
-        rows = slice(at, at + BLOCK_ROWS)
-        known = hours[rows] >= 0
-        places = hours[rows][known] * f.width + f.codes(column.take(rows))[known]
-        table += np.bincount(places, minlength=table.size).reshape(table.shape)
+    table = slots.tabulated(f, column, hours, count, f.width, lambda codes, _: codes)
     if f.kind == "category":
         own = np.arange(min(cells, max(1, f.cells)) - 1)
         ends = np.tile(own, (count, 1))

@@ -92,7 +92,7 @@ def counted(
     def cell_of(codes: Codes, _: Ints) -> Ints:
         return np.where(codes < f.cells, np.searchsorted(ends, codes), -1)
 
-    found = _tabulated(f, column, panes, len(ends) + 1, cell_of)
+    found = tabulated(f, column, panes.number, panes.count, len(ends) + 1, cell_of)
     up_to = np.cumsum(found, axis=1)
     rows_of_panes = up_to[:, -1]
     whole = up_to[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
@@ -113,7 +113,7 @@ def sorted_out(f: FeatureReference, role: str, column: Column, panes: Panes) -> 
     def cell_of(codes: Codes, _: Ints) -> Ints:
         return np.where(codes != f.missing_at, np.minimum(codes, own), -1)
 
-    found = _tabulated(f, column, panes, own + 1, cell_of)
+    found = tabulated(f, column, panes.number, panes.count, own + 1, cell_of)
     rows_of_panes = found.sum(axis=1)
     whole = found[:, :-1].sum(axis=0) / max(1, int(rows_of_panes.sum()))
     return Counts(f.name, role, found[:, :-1], rows_of_panes, whole, 0.0)
@@ -140,7 +140,7 @@ def counted_by_hour(
         place = np.searchsorted(keys, codes + hour * f.width) - hour * (cells - 1)
         return np.where(codes < f.cells, place, -1)
 
-    found = _tabulated(f, column, panes, cells, cell_of)
+    found = tabulated(f, column, panes.number, panes.count, cells, cell_of)
     rows = found.sum(axis=1)
     counts = (found if f.kind == "category" else np.cumsum(found, axis=1))[:, :-1]
     whole = counts.sum(axis=0) / max(1, int(rows.sum()))
@@ -166,7 +166,7 @@ def holes(f: FeatureReference, role: str, column: Column, panes: Panes) -> Count
     def cell_of(codes: Codes, _number: Ints) -> Ints:
         return np.where(np.isin(codes, unusable), 0, 1)
 
-    found = _tabulated(f, column, panes, 2, cell_of)
+    found = tabulated(f, column, panes.number, panes.count, 2, cell_of)
     rows = found.sum(axis=1)
     whole = found[:, :1].sum(axis=0) / max(1, int(rows.sum()))
     return Counts(key(f.name, role), "missing", found[:, :1], rows, whole, 0.0)
@@ -187,24 +187,26 @@ def averaged(name: str, values: Floats, panes: Panes) -> Counts | None:
     return Counts(name, "quality", sums[:, None], rows, np.array([0.5]), 0.0)
 
 
-def _tabulated(
+def tabulated(
     f: FeatureReference,
     column: Column,
-    panes: Panes,
+    number: Ints,
+    count: int,
     cells: int,
-    cell_of: Callable[[Codes, Ints], Ints],
+    cell_of: Callable[[Codes, Ints], Codes | Ints],
 ) -> Ints:
-    """Rows of each pane and cell, shape (panes, cells).
+    """Rows of each pane and cell, shape (count, cells).
 
-    cell_of: the cell of codes and numbers of panes, -1 for values that have none.
+    number: shape (rows,), of each row's pane, -1 where it has none. cell_of: the cell of codes and
+    numbers of panes, -1 for values that have none.
     """
-    found = np.zeros((panes.count, cells), dtype=np.int64)
+    found = np.zeros((count, cells), dtype=np.int64)
     for at in range(0, len(column), BLOCK_ROWS):
         rows = slice(at, at + BLOCK_ROWS)
-        number = panes.number[rows]
-        cell = cell_of(f.codes(column.take(rows)), number)
-        used = (cell >= 0) & (number >= 0)
-        places = number[used] * cells + cell[used]
+        own = number[rows]
+        cell = cell_of(f.codes(column.take(rows)), own)
+        used = (cell >= 0) & (own >= 0)
+        places = own[used] * cells + cell[used]
         found += np.bincount(places, minlength=found.size).reshape(found.shape)
     return found
 

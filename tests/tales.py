@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 from stream.columns import column_of
 from stream.events import Prediction, Truth
@@ -123,6 +124,18 @@ class Way:
     chunk: int = 100
     seed: int = 0
     restart: bool = False
+
+
+def ways(*sizes: int) -> st.SearchStrategy[Way]:
+    """Any way, in chunks of one of these sizes."""
+    return st.builds(
+        Way,
+        st.sampled_from((1, 2, 4)),
+        st.sampled_from((1, 3)),
+        st.sampled_from(sizes),
+        st.integers(0, 99),
+        st.booleans(),
+    )
 
 
 def chunks(events: Sequence[Event], way: Way) -> Iterator[tuple[str, int, list[Any]]]:

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stream.events import Prediction
 from stream.explanations import explain
@@ -62,16 +61,7 @@ def test_evaluations_are_what_they_were_and_say_so() -> None:
 
 
 @settings(max_examples=5, deadline=None)
-@given(
-    st.builds(
-        Way,
-        st.sampled_from((1, 2, 4)),
-        st.sampled_from((1, 3)),
-        st.sampled_from((7, 100, 1_000)),
-        st.integers(0, 99),
-        st.booleans(),
-    )
-)
+@given(tales.ways(7, 100, 1_000))
 def test_it_ends_at_the_same_time_however_it_is_played(way: Way) -> None:
     found = tales.without_offsets(tales.published(tales.play(tales.tale(), burning(DAYS), way)))
     assert found == tales.without_offsets(tales.published(played()))

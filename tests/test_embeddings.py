@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,7 @@ DAY_MS = 86_400_000
 START_MS = 1_704_067_200_000  # 2024-01-01
 SIZE, PER_DAY, MOVED = 8, 120, 6  # the day from which the world is another one
 OPTIONS = ["--id", "id", "--time", "t", "--prediction", "p", "--window", "1d", "--pane", "1d"]
+JSON = ("--format", "json")
 
 
 def file(path: Path, values: np.ndarray, start_ms: int) -> Path:
@@ -60,6 +62,16 @@ def played(live: Path, reference: str, capsys: pytest.CaptureFixture[str], *word
     return capsys.readouterr().out
 
 
+def alerted(out: str) -> tuple[list[Any], Any]:
+    """All events, and the one alert of the embedding when it moved."""
+    found = [json.loads(line) for line in out.splitlines()]
+    firing = [e for e in found if e["type"] == "driftline.alert.v1" and e["state"] == "firing"]
+    assert [(e["parts"][0]["cause"], e["time"][:10]) for e in firing] == [
+        ("input:embedding", "2024-01-08")
+    ]
+    return found, firing[0]
+
+
 def test_a_number_of_an_embedding_that_moves_is_named(
     tmp_path: Path, reference: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,16 +79,8 @@ def test_a_number_of_an_embedding_that_moves_is_named(
     values[MOVED * PER_DAY :, 5] += 1.0
     live = file(tmp_path / "rows.parquet", values, START_MS)
     report = tmp_path / "report.html"
-    out = played(live, reference, capsys, "--format", "json", "--report", str(report))
-    found = [json.loads(line) for line in out.splitlines()]
-    firing = [e for e in found if e["type"] == "driftline.alert.v1" and e["state"] == "firing"]
-    assert [(e["parts"][0]["cause"], e["time"][:10]) for e in firing] == [
-        ("input:embedding", "2024-01-08")
-    ]
-    assert (
-        f"embedding: 1 of {SIZE} numbers moved, most embedding[5]: median "
-        in (firing[0]["summary"])
-    )
+    found, alert = alerted(played(live, reference, capsys, *JSON, "--report", str(report)))
+    assert f"embedding: 1 of {SIZE} numbers moved, most embedding[5]: median " in alert["summary"]
     checked = {r["subject"] for e in found for r in e.get("readings", ()) if r["role"] == "input"}
     assert checked == {"embedding", "x"}
     assert "drawn: embedding[5]" in report.read_text(encoding="utf-8")
@@ -87,7 +91,7 @@ def test_an_embedding_can_be_left_out(
 ) -> None:
     values = np.random.default_rng(2).normal(3, size=(2 * PER_DAY, SIZE))
     live = file(tmp_path / "rows.parquet", values, START_MS)
-    out = played(live, reference, capsys, "--format", "json", "--ignore", "embedding,id")
+    out = played(live, reference, capsys, *JSON, "--ignore", "embedding,id")
     found = [json.loads(line) for line in out.splitlines()]
     assert "embedding" not in {r["subject"] for e in found for r in e.get("readings", ())}
 
@@ -133,13 +137,8 @@ def test_what_changes_between_the_numbers_alone_is_found_by_the_whole(
     values[MOVED * PER_DAY :] = turned(values[MOVED * PER_DAY :])
     live = file(tmp_path / "rows.parquet", values, START_MS)
     report = tmp_path / "report.html"
-    out = played(live, known, capsys, "--format", "json", "--report", str(report))
-    found = [json.loads(line) for line in out.splitlines()]
-    firing = [e for e in found if e["type"] == "driftline.alert.v1" and e["state"] == "firing"]
-    assert [(e["parts"][0]["cause"], e["time"][:10]) for e in firing] == [
-        ("input:embedding", "2024-01-08")
-    ]
-    told = firing[0]["summary"]
+    found, alert = alerted(played(live, known, capsys, *JSON, "--report", str(report)))
+    told = alert["summary"]
     assert f"embedding as a whole ({SIZE} numbers) changed as much as a shift by 1." in told
     assert f"none of its {SIZE} numbers moved by itself" in told
     moved = {r["check"] for e in found for r in e.get("readings", ()) if r["verdict"] == "moved"}

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stream.columns import column_of
 from stream.divisions import Rows, divided, part_of
@@ -167,10 +166,7 @@ def test_a_site_with_few_labels_says_so() -> None:
         assert nice["verdict"] == "not-enough-data"
 
 
-WAYS = st.builds(
-    Way, st.sampled_from((1, 2, 4)), st.sampled_from((1, 3)), st.sampled_from((61, 900)),
-    st.integers(0, 99), st.booleans(),
-)  # fmt: skip
+WAYS = tales.ways(61, 900)
 
 
 @settings(max_examples=3, deadline=None)

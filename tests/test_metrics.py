@@ -11,16 +11,16 @@ from sklearn import metrics as oracle
 
 from stream.columns import Floats, column_of
 from stream.grades import Grade
-from stream.outcomes import Answer, Outcomes, Scores, outcomes, outcomes_of_rows
+from stream.outcomes import outcomes
 from stream.quality import METRICS, MORE, metrics_for, metrics_of
 from stream.scorecards import by_score, confused, measured
 from stream.scores import cells, middles
 from stream.settings import ModelSettings
 from stream.tallies import NAMES, Tally
+from tests.outcomes import Row, outcomes_of, tally_of
 
 PLAIN = ModelSettings(minimum_rows=2, quantile=0.8)
 ALL = metrics_of(PLAIN)
-Row = tuple[Answer, Answer, Scores]
 
 
 def binary(seed: int, n: int, words: tuple[str, str] = ("0", "1")) -> tuple[list[Row], Floats]:
@@ -46,17 +46,6 @@ def several(seed: int, n: int) -> tuple[list[Row], Floats]:
     return rows, p
 
 
-def taken(rows: list[Row], sign: int = 1) -> Outcomes:
-    labels, answers, scores = ([r[i] for r in rows] for i in range(3))
-    return outcomes_of_rows(labels, answers, scores, [sign] * len(rows))  # type: ignore[arg-type]
-
-
-def tally_of(rows: list[Row]) -> Tally:
-    found = Tally()
-    found.update(taken(rows))
-    return found
-
-
 def come(rows: list[Row], rng: Random) -> Tally:
     """The rows in parts, in any order, some revised and some taken back and sent again."""
     parts = [Tally() for _ in range(3)]
@@ -65,9 +54,9 @@ def come(rows: list[Row], rng: Random) -> Tally:
         part = rng.choice(parts)
         if rng.random() < 0.3:
             wrong: Row = (rng.choice(["0", "1", "a"]), answer, scores)
-            part.update(taken([wrong]))
-            rng.choice(parts).update(taken([wrong], -1))
-        part.update(taken([(label, answer, scores)]))
+            part.update(outcomes_of([wrong]))
+            rng.choice(parts).update(outcomes_of([wrong], -1))
+        part.update(outcomes_of([(label, answer, scores)]))
     found = Tally()
     for part in parts:
         found.merge(Tally.from_bytes(part.to_bytes()))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from agents import story, tables
 from stream.columns import column_of
@@ -23,14 +22,7 @@ from stream.settings import DAY_S, DetectorSettings, ModelSettings
 from tests import tales
 from tests.tales import DAY_MS, SETTINGS, START_MS, Published, Tale, Way
 
-WAYS = st.builds(
-    Way,
-    st.sampled_from((1, 2, 4)),
-    st.sampled_from((1, 3)),
-    st.sampled_from((7, 100, 1_000)),
-    st.integers(0, 99),
-    st.booleans(),
-)
+WAYS = tales.ways(7, 100, 1_000)
 
 
 @functools.cache

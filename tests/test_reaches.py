@@ -256,14 +256,7 @@ def test_without_need_or_calibration_windows_are_as_configured(
 # exactness
 
 
-WAYS = st.builds(
-    Way,
-    st.sampled_from((1, 2, 4)),
-    st.sampled_from((1, 3)),
-    st.sampled_from((7, 50, 1_000)),
-    st.integers(0, 99),
-    st.booleans(),
-)
+WAYS = tales.ways(7, 50, 1_000)
 
 
 @settings(max_examples=6, deadline=None)

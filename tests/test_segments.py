@@ -296,10 +296,7 @@ def test_the_alert_of_a_segment_ends_with_its_cause() -> None:
     assert states == [("firing", "input"), ("resolved", "input")]
 
 
-WAYS = st.builds(
-    Way, st.sampled_from((1, 2, 4)), st.sampled_from((1, 3)), st.sampled_from((41, 600)),
-    st.integers(0, 99), st.booleans(),
-)  # fmt: skip
+WAYS = tales.ways(41, 600)
 
 
 @functools.cache

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from stream import sums
 from stream.breakdowns import Breakdown
-from stream.outcomes import Answer, Outcomes, Scores, outcomes_of_rows
 from stream.tallies import MOST_ERROR, NAMES, Tally
 from stream.weights import Weighted
+from tests.outcomes import Row, outcomes_of, tally_of
 
-Row = tuple[Answer, Answer, Scores]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 shares = st.floats(0, 1)
 row = st.tuples(
@@ -25,17 +24,6 @@ row = st.tuples(
     ),
 )
 rows_of = st.lists(row, max_size=40)
-
-
-def outcomes_of(rows: list[Row], sign: int = 1) -> Outcomes:
-    labels, answers, scores = ([r[i] for r in rows] for i in range(3))
-    return outcomes_of_rows(labels, answers, scores, [sign] * len(rows))  # type: ignore[arg-type]
-
-
-def tally_of(rows: list[Row]) -> Tally:
-    found = Tally()
-    found.update(outcomes_of(rows))
-    return found
 
 
 @given(rows_of, st.randoms(use_true_random=False))
