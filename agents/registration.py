@@ -20,7 +20,7 @@ from stream.answers import missing, named
 from stream.bands import cut
 from stream.calibrations import UNCALIBRATED, promise
 from stream.chronicles import NO_TIME, calibrated
-from stream.columns import Column, Ints, column_of
+from stream.columns import Column, Floats, Ints, column_of
 from stream.divisions import Rows, divided, part_of
 from stream.estimates import ESTIMATED
 from stream.features import MAX_CATEGORIES
@@ -105,8 +105,8 @@ def build(
     """
     _check(table, roles)
     _check_times(roles, settings)
-    named = roles.named()
-    features = _Chosen(table.columns, [n for n in table.columns if not left_out(n, named)])
+    others = roles.named()
+    features = _Chosen(table.columns, [n for n in table.columns if not left_out(n, others)])
     if not features:
         raise BadTable("no column is left to be a feature")
     rows = _Rows.of(table, roles, features)
@@ -141,7 +141,7 @@ class _Rows:
     prediction: Column | None
     label: Column | None
     scores: Scores | None
-    confidence: "np.ndarray | None"
+    confidence: Floats | None
     times: Ints | None
 
     @classmethod
@@ -336,7 +336,7 @@ def _scores(table: Table, roles: Roles) -> Scores | None:
     return tuple(pairs), np.column_stack([table.columns[name].numbers for name in pairs.values()])
 
 
-def _confidence(prediction: Column | None, scores: Scores | None) -> "np.ndarray | None":
+def _confidence(prediction: Column | None, scores: Scores | None) -> Floats | None:
     """What was given to the answer, shape (rows,)."""
     if prediction is None or scores is None:
         return None

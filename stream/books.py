@@ -20,8 +20,9 @@ from stream.references import Reference
 from stream.samples import Sample, count_rows
 from stream.segments import Key
 from stream.settings import ModelSettings, Task
-from stream.shares import Share, Source
+from stream.shares import Share
 from stream.signals import Kind, Quiet, Series, ShareName
+from stream.sources import Source
 
 Counts = Share | Sample
 MOST_KEYS = 10_000  # that are remembered

@@ -7,7 +7,7 @@ import msgspec
 
 from stream.quality import Tally
 from stream.segments import Key
-from stream.shares import Source
+from stream.sources import Source
 from stream.weights import weighted
 
 

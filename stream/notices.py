@@ -20,10 +20,10 @@ from stream.events import (
     event_id,
 )
 from stream.reaches import LOOKS_BACK
+from stream.sources import Source
 from stream.stamps import span, stamp
 from stream.verdicts import ADVICE, sort_of
 
-Source = tuple[str, int]
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
 # of alerts that end by themselves, by check

@@ -15,7 +15,8 @@ from stream.batches.blocks import rows_of
 from stream.odds import told
 from stream.references import Reference
 from stream.rows import gathered
-from stream.shares import Share, Source
+from stream.shares import Share
+from stream.sources import Source
 
 MAX_BLOCKS = 64  # more of them are put together where their columns are alike
 

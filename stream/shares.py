@@ -16,6 +16,7 @@ from stream.features import FeatureReference, tally
 from stream.odds import SAID
 from stream.references import Reference
 from stream.segments import Key
+from stream.sources import Source
 
 FORMAT = 1
 KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered by name
@@ -25,7 +26,6 @@ SEGMENT = "segment"  # the role of the names of segments
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
 WHOLE = "whole"  # the role of a vector that is looked at as one
 ODDS = "odds"  # the role of counts of scores, by what was answered
-Source = tuple[str, int]
 Names = dict[str, int]
 
 

@@ -17,7 +17,6 @@ from stream.panes import BEFORE_ALL
 
 MAGIC = b"DLs1"
 QUIET = b"DLs2"  # the same, with `quiet`: a release that does not know it refuses it
-ROW_BYTES = 24
 
 Kind = Literal["inputs", "quality"]
 Quiet = tuple[int, int]

@@ -6,8 +6,6 @@ from stream.classes import is_binary
 from stream.intervals import Estimate, Figure
 from stream.tallies import Tally
 
-CONFIDENT = 0.9  # where the highest of `stream.bins` begins
-
 
 def calibration_error(t: Tally) -> Estimate | None:
     """Expected calibration error in ten bins of equal width (Naeini and others 2015).
@@ -39,7 +37,7 @@ def _gap(share: float, size: float, mean: float) -> Estimate:
 
 
 def confidently_wrong(t: Tally) -> Estimate | None:
-    """The share of answers that were given a probability of CONFIDENT or more and are wrong."""
+    """The share of answers in the highest of `stream.bins`, 0.9 or more, that are wrong."""
     n = t.sure_hits + t.sure_misses
     if not _whole(t) or n <= 0:
         return None

@@ -12,9 +12,9 @@ from stream.seasons import Seasonal, panes_by_hour
 from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.signals import Kind, ShareName
+from stream.sources import Source
 from stream.totals import Totals
 
-Source = tuple[str, int]
 Ranges = dict[Source, tuple[int, int]]
 
 

@@ -13,7 +13,6 @@ from agents.arrows.messages import MAX_PACKED_BYTES
 ROWS = 10_000  # of one message, at most
 BYTES = 400_000  # of one message, about
 WORDS = 1_000  # a larger dictionary would weigh more than the words themselves
-TEXT = pa.dictionary(pa.int32(), pa.utf8())
 
 
 def record_batch(ids: Any, model: str, version: str | None, columns: Mapping[str, Any]) -> Any:
