@@ -13,8 +13,8 @@ import numpy as np
 from stream import figures, intervals, judgements, sums
 from stream.bins import ANSWER
 from stream.cohorts import Cohorts
-from stream.estimates import ACCURACY, Judged
-from stream.events import Effect, Reading
+from stream.estimates import ACCURACY
+from stream.events import Detail, Effect, Judged, Reading
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation, Moments
 from stream.odds import Odds
@@ -24,10 +24,10 @@ from stream.scores import NO, YES, middles
 from stream.settings import ModelSettings
 from stream.stamps import stamp
 from stream.tallies import Tally
+from stream.verdicts import weighed
 
 GAP = "estimate-gap"
 MOST_COHORTS = 24  # told one by one: the newest
-Detail = float | int | str | list[float | int | str | None] | None
 
 
 def gaps(
@@ -227,9 +227,7 @@ class _Found:
         if not self._enough():
             return "not-enough-data"
         large = abs(self.whole.gap) >= self.settings.estimate_floor
-        if p < self._level() or p == 0.0:
-            return "moved" if large else "small"
-        return "insignificant" if large else "ok"
+        return weighed(p, self._level(), large=large)
 
     def _reason(self, verdict: Judged) -> str:
         n = self.whole.n

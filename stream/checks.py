@@ -12,12 +12,12 @@ from typing import Literal
 from stream import effects, figures, minimums, soundness
 from stream.columns import Ints
 from stream.embeddings import joints, mmd, told
-from stream.events import Reading
+from stream.events import Detail, Judged, Reading
 from stream.features import FeatureReference, Kind, Role
 from stream.folds import folded
 from stream.judgements import MMD, Chance, chances, inflated, often, other_level
 from stream.leisure import ALWAYS, Leisure
-from stream.measures import Comparison, Detail, Measure, chi_square, ks, missing
+from stream.measures import Comparison, Measure, chi_square, ks, missing
 from stream.previous import Previous
 from stream.references import Reference
 from stream.seasons import Seasonal
@@ -25,7 +25,6 @@ from stream.settings import ModelSettings
 from stream.shares import Share
 
 Against = Seasonal | Previous
-Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from stream import effects, figures
 from stream.calibrations import denser
 from stream.columns import Ints
 from stream.discrepancies import Moments, discrepancy
-from stream.events import Effect, Reading
+from stream.events import Detail, Effect, Reading
 from stream.judgements import MMD, wholes
-from stream.measures import Comparison, Detail, Joint, Measure
+from stream.measures import Comparison, Joint, Measure
 from stream.previous import Previous
 from stream.references import Reference
 from stream.settings import ModelSettings

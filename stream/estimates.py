@@ -6,12 +6,11 @@ what changes for the same inputs is not in them (`stream.blindness`).
 
 import dataclasses
 import math
-from typing import Literal
 
 from scipy import special
 
 from stream import figures, judgements
-from stream.events import Effect, Reading
+from stream.events import Detail, Effect, Judged, Reading
 from stream.expectations import Expected
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation
@@ -19,11 +18,11 @@ from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
+from stream.verdicts import weighed
 
 ESTIMATED = "estimated-accuracy"
 ACCURACY = "accuracy"
 PROPER = "positive"  # whose probability scores are, where they say more than an accuracy
-Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
 
 
 def estimated(
@@ -107,9 +106,7 @@ class _Estimate:
         if p is None or self.live.n < self.settings.minimum_rows:
             return "not-enough-data"
         large = fall > 0 and fall >= self.settings.estimate_floor
-        if p < self._level() or p == 0.0:
-            return "moved" if large else "small"
-        return "insignificant" if large else "ok"
+        return weighed(p, self._level(), large=large)
 
     def _reason(self, figure: Figure | None, was: float, verdict: Judged, p: float | None) -> str:
         if figure is None:
@@ -127,10 +124,8 @@ class _Estimate:
             said += f"; chance does as much {often}"
         return said
 
-    def _details(
-        self, found: dict[str, Figure], was: float
-    ) -> dict[str, float | int | str | list[float | int | str | None] | None]:
-        told: dict[str, float | int | str | list[float | int | str | None] | None] = {
+    def _details(self, found: dict[str, Figure], was: float) -> dict[str, Detail]:
+        told: dict[str, Detail] = {
             "reference": was,
             "calibrated_by": self.learnt.words if self.learnt else "the reference's labels",
         }

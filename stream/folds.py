@@ -9,12 +9,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from stream.events import Detail
 from stream.judgements import Chance, Inflated
-from stream.measures import Detail, Measure
+from stream.measures import Measure
 from stream.references import Reference
 
 MOST_NAMED = 20  # numbers of a vector named in a reading
-Judged = tuple[Measure, Chance | None, Inflated | None]
+Judgement = tuple[Measure, Chance | None, Inflated | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Unit:
     measure: Measure
     chance: Chance | None = None
     fewer: Inflated | None = None
-    elements: Sequence[Judged] = ()
+    elements: Sequence[Judgement] = ()
     size: int = 0
 
     def told(self, m: Measure, level: float | None) -> Measure:
@@ -46,7 +47,7 @@ class Unit:
             what = f"{m.about} ({self.size} numbers), most {m.what}"
         return dataclasses.replace(m, what=what, details=m.details | found)
 
-    def _moved(self, one: Judged, level: float | None) -> bool:
+    def _moved(self, one: Judgement, level: float | None) -> bool:
         m, chance, _ = one
         if chance is not None:
             return chance.sure and _matters(m)
@@ -54,12 +55,12 @@ class Unit:
         return p is not None and p * len(self.elements) <= (level or 0.0) and _matters(m)
 
 
-def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
+def folded(found: Sequence[Judgement], reference: Reference) -> list[Unit]:
     """A unit for each measure that is of no vector, and for each check of each vector.
 
     A vector stands where the first of its numbers stood.
     """
-    groups: dict[tuple[object, ...], list[Judged]] = {}
+    groups: dict[tuple[object, ...], list[Judgement]] = {}
     for place, (m, chance, fewer) in enumerate(found):
         c = m.comparison
         vector = reference.vectors.unit(c.feature.name, c.role)
@@ -75,7 +76,7 @@ def folded(found: Sequence[Judged], reference: Reference) -> list[Unit]:
     ]
 
 
-def _vector(name: str, members: Sequence[Judged], reference: Reference) -> Unit:
+def _vector(name: str, members: Sequence[Judgement], reference: Reference) -> Unit:
     ranked = sorted(members, key=_strength, reverse=True)
     worst, chance, fewer = ranked[0]
     tested = 1 if chance else sum(m.p_value is not None for m, _, _ in ranked)
@@ -89,13 +90,13 @@ def _times(p: float | None, tested: int) -> float | None:
     return None if p is None else min(1.0, p * tested)
 
 
-def _p_value(one: Judged) -> float | None:
+def _p_value(one: Judgement) -> float | None:
     """Where rows resemble each other, that of so many fewer."""
     m, _, fewer = one
     return m.p_value if fewer is None else fewer.p_value
 
 
-def _strength(one: Judged) -> tuple[bool, bool, float, float]:
+def _strength(one: Judgement) -> tuple[bool, bool, float, float]:
     """What changed so much that it matters comes first, and of that what is least by chance."""
     m, chance, _ = one
     p = _p_value(one)

@@ -2,17 +2,14 @@
 
 import dataclasses
 import math
-from typing import Literal
 
 from stream import figures, minimums
-from stream.events import Effect, Reading
+from stream.events import Detail, Effect, Judged, Reading
 from stream.intervals import Figure, Inflation
 from stream.quality import Change, Metric, confidence_when, root_mean_square
 from stream.settings import ModelSettings
 from stream.tallies import Tally
-
-Verdict = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
-Details = dict[str, float | int | str | list[float | int | str | None] | None]
+from stream.verdicts import weighed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,25 +98,23 @@ class Grade:
 
     def _verdict(
         self, figure: Figure | None, change: Change | None, needed: int | None, *, missed: bool
-    ) -> Verdict:
+    ) -> Judged:
         if missed:
             return "moved"
         if not self._enough(figure):
             return "not-enough-data"
         if self.metric.direction == "none" and change:
-            found: Verdict = "ok"  # an explanation, never a fault
+            found: Judged = "ok"  # an explanation, never a fault
         else:
             found = self._compared(change)
         few = figure is not None and needed is not None and figure.n < needed
         return "not-enough-data" if few and found in ("ok", "insignificant") else found
 
-    def _compared(self, change: Change | None) -> Verdict:
+    def _compared(self, change: Change | None) -> Judged:
         if change is None:
             return "ok" if self.objective is not None else "no-reference"
         large = change.effect > 0 and change.effect >= self.settings.effect_floor_quality
-        if change.p_value < self._level() or change.p_value == 0.0:
-            return "moved" if large else "small"
-        return "insignificant" if large else "ok"
+        return weighed(change.p_value, self._level(), large=large)
 
     def _needed(self) -> int | None:
         """Rows without which nothing is said: for the power, and for the objective."""
@@ -164,7 +159,7 @@ class Grade:
         figure: Figure | None,
         change: Change | None,
         needed: int | None,
-        verdict: Verdict,
+        verdict: Judged,
         *,
         missed: bool,
     ) -> str:
@@ -198,9 +193,9 @@ class Grade:
         p = self._by_inflation(change.p_value)
         return f"; chance does as much {figures.months(p * self.settings.evaluations_a_month)}"
 
-    def _details(self, figure: Figure | None, needed: int | None) -> Details:
+    def _details(self, figure: Figure | None, needed: int | None) -> dict[str, Detail]:
         counted = self.tally.counted()
-        found: Details = {
+        found: dict[str, Detail] = {
             "reference": self._was(),
             "objective": self.objective,
             "labelled": counted.n,

@@ -12,7 +12,8 @@ from scipy import special, stats
 
 from stream import effects, figures
 from stream.calibrations import UNCALIBRATED, Allowance, Calibration, allowance, promise
-from stream.measures import Detail, Joint, Measure
+from stream.events import Detail
+from stream.measures import Joint, Measure
 from stream.pulses import rest
 from stream.references import Reference
 from stream.segments import part_of_whole

@@ -8,12 +8,11 @@ import numpy as np
 from stream import categories, effects, figures, ranks
 from stream.columns import Ints
 from stream.discrepancies import Moments
-from stream.events import Effect
+from stream.events import Detail, Effect
 from stream.features import FeatureReference, Role
 from stream.settings import ModelSettings
 from stream.wholes import Whole
 
-Detail = float | int | str | list[float | int | str | None] | None
 QUARTILES = (0.25, 0.5, 0.75)
 NAMED = 3  # categories named in a sentence
 BEYOND = 0.01  # share outside the reference's range from which a sentence says so

@@ -6,8 +6,7 @@ import msgspec
 
 from stream import figures
 from stream.evaluations import Subject
-from stream.events import Evaluation, Reading
-from stream.measures import Detail
+from stream.events import Detail, Evaluation, Reading
 from stream.pulses import PulseLaw
 from stream.settings import MONTH_S
 from stream.stamps import span, stamp

@@ -13,8 +13,8 @@ import numpy as np
 from scipy import special
 
 from stream import categories, effects, figures
-from stream.events import Reading
-from stream.measures import BEYOND, NAMED, Comparison, Detail, Measure
+from stream.events import Detail, Reading
+from stream.measures import BEYOND, NAMED, Comparison, Measure
 from stream.permutations import log_choices
 
 FAULTS = frozenset({"missing", "type", "constant"})  # what makes an incident of a change

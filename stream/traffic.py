@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stream import effects, figures
-from stream.events import Effect, Reading
-from stream.measures import Detail
+from stream.events import Detail, Effect, Reading
 from stream.panes import window_panes
 from stream.settings import ModelSettings
 from stream.stamps import span, stamp

@@ -6,7 +6,7 @@ sentence speaks of inputs, outputs or quality only where its row asks for them.
 
 import dataclasses
 
-from stream.events import Reading, Verdict
+from stream.events import Judged, Reading, Verdict
 from stream.objectives import OF_GROUPS
 
 Moved = bool | None
@@ -203,6 +203,13 @@ CLOSED: dict[str, Rule] = {
         "Go by the evaluations of the new version, and by your own comparison where it matters.",
     ),
 }
+
+
+def weighed(p: float, level: float, *, large: bool) -> Judged:
+    """What a reading says: it moved only where chance is out and the effect is large enough."""
+    if p < level or p == 0.0:
+        return "moved" if large else "small"
+    return "insignificant" if large else "ok"
 
 
 def sort_of(reading: Reading) -> str:

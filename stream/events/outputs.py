@@ -15,6 +15,7 @@ from stream.events.parts import Retrained, Segment
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:driftline:events")
 Detail = float | int | str | list[float | int | str | None] | None
+Judged = Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     n: int
     n_reference: int | None = None
-    verdict: Literal["ok", "moved", "small", "insignificant", "not-enough-data", "no-reference"]
+    verdict: Judged
     reason: str
     details: dict[str, Detail] = {}
     segment: Segment | msgspec.UnsetType = msgspec.UNSET
