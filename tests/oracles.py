@@ -87,6 +87,10 @@ def expected(pipeline: Pipeline) -> Published:
     return found
 
 
+class _Identified(msgspec.Struct):
+    id: str
+
+
 def published(d: Deployment) -> Published:
     """The same of what lies in Kafka. What has one id has one body, however often it came."""
     found: Published = {topic: {} for topic in SCHEMAS}
@@ -98,8 +102,7 @@ def published(d: Deployment) -> Published:
 
 
 def _id(value: bytes) -> str:
-    found: str = msgspec.json.decode(value)["id"]
-    return found
+    return msgspec.json.decode(value, type=_Identified).id
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

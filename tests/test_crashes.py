@@ -25,6 +25,7 @@ from agents.crashes import EXIT_CRASHED, POINTS, VARIABLE, Crash, from_environme
 from agents.embedded import EmbeddedRedis
 from agents.store import nothing
 from stream.events import Prediction
+from stream.pipeline import Pipeline
 from tests import oracles, servers, tales
 from tests.nurseries import Nursery
 from tests.servers import Kafka
@@ -76,7 +77,12 @@ def old_buckets(d: Deployment) -> None:
 
 
 class Story:
-    """A tale in parts, sent to a deployment, and what came of it."""
+    """A tale in parts, sent to a deployment, and what came of it.
+
+    oracle: the core fed with all of it, once it is finished.
+    """
+
+    oracle: Pipeline
 
     def __init__(self, d: Deployment, nursery: Nursery, parts: int) -> None:
         self.d, self.nursery = d, nursery
@@ -123,7 +129,8 @@ class Story:
         self.d.send("control", self.end, partition=0)
         self.d.until_taken_in()
         oracles.read_all(self.d)
-        expected = oracles.expected(oracles.oracle_of(self.d, self.reference, self.end))
+        self.oracle = oracles.oracle_of(self.d, self.reference, self.end)
+        expected = oracles.expected(self.oracle)
         self.d.until(lambda: self._all(expected))  # what is committed may still have to be judged
         self.d.until_idle()
         assert self.d.processes[-1].stop() == OK
@@ -135,11 +142,10 @@ class Story:
     def check(self) -> None:
         """What was published and what is held is what the core alone makes of it."""
         oracles.read_all(self.d)
-        oracle = oracles.oracle_of(self.d, self.reference, self.end)
-        expected = oracles.expected(oracle)
+        expected = oracles.expected(self.oracle)
         assert all(expected.values())
         assert oracles.published(self.d) == expected
-        assert oracles.held(self.d, oracle) == oracles.expected_state(oracle)
+        assert oracles.held(self.d, self.oracle) == oracles.expected_state(self.oracle)
         letters = {r.headers["driftline-offset"] for r in self.d.read("dead-letters")}
         assert letters
 
