@@ -55,6 +55,17 @@ class Counters:
             "from the low watermark to now, of the model version that is furthest behind",
             "kind",
         )
+        self.cohorts = self._gauge(
+            "cohorts",
+            "cohorts of predictions that are remembered, by whether more truth is waited for: "
+            "complete or provisional",
+            "state",
+        )
+        self.cohort_predictions = self._gauge(
+            "cohort_predictions",
+            "predictions in those cohorts, by whether their truth has come: labelled or unlabelled",
+            "truth",
+        )
         self.alerts = self._gauge("alerts", "causes by the state of their alert", "state")
         self.outbox = self._gauge(
             "outbox_messages", "messages that are durable and not published yet", "stage"

@@ -105,6 +105,7 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
         told = [f"{name} {figures.number(weight)}" for name, weight in found.weights.items()]
         yield "weights", f"what moved is ranked by them: {figures.listed(told, NAMED)}"
     yield from (("segments", text) for text in found.segments)
+    yield from (("labels", text) for text in found.labels)
     yield "budget", _budget(found)
     if found.burn_in_s:
         yield "burn-in", f"nobody is told for {span(found.burn_in_s)} after its first prediction"

@@ -99,6 +99,9 @@ class Inspection:
         keepers = self.worker.keepers
         self._tell(counters.lag, await self._lags())
         self._tell(counters.watermark_delay, _delays(self._memories(), time.time() * 1000))
+        cohorts, predictions = _cohorts(self._memories())
+        self._tell(counters.cohorts, cohorts)
+        self._tell(counters.cohort_predictions, predictions)
         states = Counter(x.state for m in self._memories() for x in list(m.alerts.values()))
         self._tell(counters.alerts, {(state,): float(n) for state, n in states.items()})
         ages: Readings = {}
@@ -169,6 +172,17 @@ async def _problem(asked: Any) -> str:
 def _listed(tps: list[TP]) -> str:
     more = f" and {len(tps) - 5} more" if len(tps) > 5 else ""
     return ", ".join(f"{tp.topic}/{tp.partition}" for tp in tps[:5]) + more
+
+
+def _cohorts(memories: Iterator[Memory]) -> tuple[Readings, Readings]:
+    """Of all model versions: cohorts by state, and their predictions by whether truth has come."""
+    known = [m.ages.newest for m in memories if m.ages is not None and m.ages.newest is not None]
+    complete = sum(int(census.complete.sum()) for census in known)
+    labelled = sum(int(census.labelled.sum()) for census in known)
+    cohorts = sum(len(census.starts) for census in known)
+    made = sum(int(census.made.sum()) for census in known)
+    states: Readings = {("complete",): complete, ("provisional",): cohorts - complete}
+    return states, {("labelled",): labelled, ("unlabelled",): made - labelled}
 
 
 def _delays(memories: Iterator[Memory], now_ms: float) -> Readings:

@@ -66,9 +66,32 @@ So every evaluation of quality says in `labels` what its figures rest on:
 
 Where traffic grows or ends, a window of label time has more quick truth, or more slow, than a
 cohort has; the figures of cohorts do not mind. Truth that no prediction ever came for is counted
-once the horizon has passed: `driftline_rows_total`, outcome `orphan-truths`. That truth has stopped
-coming altogether is not told: event time of a model's truth stands still then, as
-`driftline_watermark_delay_seconds` of `quality` shows.
+once the horizon has passed: `driftline_rows_total`, outcome `orphan-truths`. How much
+of the truth is in, over all models: `driftline_cohorts` and `driftline_cohort_predictions`; of one
+model: `labels` of its evaluations.
+
+Labels themselves are watched too (`watch_labels`), whatever they say of the model. Each of these is
+a notice with a cause of its own, says what to look at, and asks for no retraining:
+
+* **They stop** (`data:label-silence`): no label for longer than the longest pause so far and a
+  quarter more, and for the shortest window, though by the delays of before 20 or more were due.
+  Labels must have been known for seven times as long, and for eight days. It is told while it lasts
+  by the clock of Kafka's records, as silence below; or as soon as truth of other versions, or a
+  `watermark` event, shows that time has passed; at the latest when labels come again. What is told
+  follows from event times alone, so it is the same. Labels of a day that are all sent at its end
+  look like silence by the clock until Driftline has seen that they come after all. A pause that was
+  told of once is usual from the second time on: truth may come once a quarter.
+* **Their delay shifts** (`data:label-delay`): half of those that come take 1.5 times as long as
+  before, or as short, or fewer come at all. A day of label time (or the longest window, if that is
+  longer) is compared with the 7 to 40 before, age by age (Mantel and Haenszel's log-rank test), and
+  how much those differ from each other counts: F(1, days), and further out by a quarter than any.
+* **Their mix jumps** (`data:label-mix`): the odds of a class are 4 times what they were, or a
+  quarter, in labels of predictions of equal age: so that quick labels of one class are not news.
+  That may be wrong or falsified labels, or a world that changed at once; accuracy moves with both.
+
+What was found unusual is not compared with later, until it has lasted so long that fewer than seven
+usual days are remembered. The two comparisons may spend one hundredth of
+`false_alarms_per_month`, which quality's half goes without.
 """
 
 RETRAINED = """\

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from stream.cohorts import Cohorts
-from stream.columns import Bools, Ints
+from stream.columns import Bools, Floats, Ints
 from stream.delays import Delays, ends_of, kaplan_meier
 from stream.panes import BEFORE_ALL
 from stream.settings import ModelSettings
@@ -75,7 +75,7 @@ class Ages:
     rows: predictions by pane, as far as their names are remembered; no part of the state. late:
     shares that were named after their pane was counted. ripe_ms: when the first cohorts were
     complete. coarse_ms: up to where cohorts are of several panes. oldest_ms: what is older was
-    dropped. begun: what an earlier process saved is passed over.
+    dropped. begun: what an earlier process saved is passed over. newest: for the service's gauges.
     """
 
     def __init__(self, settings: ModelSettings, since_ms: int = BEFORE_ALL) -> None:
@@ -93,6 +93,7 @@ class Ages:
         self.late: set[ShareName] = set()
         self.touched = self.begun = False
         self._last: tuple[int, Census] | None = None
+        self.newest: Census | None = None
 
     def name(self, pane: int, rows: int) -> None:
         """Note how many predictions a pane has."""
@@ -163,19 +164,12 @@ class Ages:
     def census(self, end_ms: int, settings: ModelSettings) -> Census:
         """What is known at a time, which `age` was told of."""
         if self._last is None or self._last[0] != end_ms:
-            self._last = end_ms, self._census(end_ms, settings)
+            self.newest = self._census(end_ms, settings)
+            self._last = end_ms, self.newest
         return self._last[1]
 
     def _census(self, end_ms: int, settings: ModelSettings) -> Census:
-        made = self._made(end_ms)
-        starts = sorted(made)
-        zeros = np.zeros(len(self.ends), dtype=np.int64)
-        found = [self.cohorts[s].came if s in self.cohorts else zeros for s in starts]
-        came = np.maximum(0, np.array(found, dtype=np.int64).reshape(-1, len(self.ends)))
-        panes = np.array([self._panes(start) for start in starts], dtype=np.int64)
-        youngest = np.array(starts, dtype=np.int64) + (panes - 1) * self.pane_ms
-        seen = (end_ms - youngest) // self.pane_ms
-        rows = np.array([made[start] for start in starts], dtype=np.int64)
+        starts, rows, came, seen = self._counts(end_ms)
         labelled = np.minimum(came.sum(axis=1), rows)
         share = settings.complete_coverage
         early = np.where(self.ends <= seen[:, None] // 2, came, 0).sum(axis=1)
@@ -184,6 +178,50 @@ class Ages:
         complete |= seen * self.pane_ms >= age_ms + self.pane_ms
         delays = self._delays(came, rows, seen)
         return Census(starts, rows, labelled, seen, complete, delays)
+
+    def _counts(self, end_ms: int) -> tuple[list[int], Ints, Ints, Ints]:
+        """Of all cohorts: starts, predictions, truth by bin, shape (n, bins), and panes of age."""
+        made = self._made(end_ms)
+        starts = sorted(made)
+        zeros = np.zeros(len(self.ends), dtype=np.int64)
+        found = [self.cohorts[s].came if s in self.cohorts else zeros for s in starts]
+        came = np.maximum(0, np.array(found, dtype=np.int64).reshape(-1, len(self.ends)))
+        rows = np.array([made[start] for start in starts], dtype=np.int64)
+        return starts, rows, came, (end_ms - self._youngest(starts)) // self.pane_ms
+
+    def _youngest(self, starts: list[int]) -> Ints:
+        """The newest panes of cohorts, shape (n,)."""
+        panes = np.array([self._panes(start) for start in starts], dtype=np.int64)
+        return np.array(starts, dtype=np.int64) + (panes - 1) * self.pane_ms
+
+    def passed(self, end_ms: int, panes: int) -> tuple[Ints, Ints]:
+        """What cohorts did at ages whose ends they reached in the panes before a time.
+
+        By bin, shape (bins,) each: predictions without truth when they came to it, and those whose
+        truth came within it.
+        """
+        _, rows, came, seen = self._counts(end_ms)
+        now = (self.ends <= seen[:, None]) & (self.ends > seen[:, None] - panes)
+        earlier = came.cumsum(axis=1) - came
+        risk = np.maximum(rows[:, None] - earlier, came)
+        return np.where(now, risk, 0).sum(axis=0), np.where(now, came, 0).sum(axis=0)
+
+    def due(self, known: Floats, since_ms: int, until_ms: int) -> float:
+        """How many predictions get their truth between two times, if all goes on as before.
+
+        known: the share that has it by the end of each bin, shape (bins,). Cohorts count as if all
+        of them were old, so that it does not matter which of them have been put together.
+        """
+        rows: dict[int, int] = {}
+        for start, n in self._made(until_ms).items():
+            whole = start - start % self.whole_ms
+            rows[whole] = rows.get(whole, 0) + n
+        youngest = np.array(sorted(rows), dtype=np.int64) + self.whole_ms - self.pane_ms
+        ends, shares = np.append(0, self.ends), np.append(0.0, known)
+        ages = (np.maximum(0.0, (at - youngest) / self.pane_ms) for at in (since_ms, until_ms))
+        before, after = (np.interp(age, ends, shares) for age in ages)
+        made = np.array([rows[start] for start in sorted(rows)], dtype=np.int64)
+        return float((made * (after - before)).sum())
 
     def _made(self, end_ms: int) -> dict[int, int]:
         """Predictions by cohort, of the panes that end by a time."""

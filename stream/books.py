@@ -66,8 +66,8 @@ class Book:
         self.active: list[tuple[int, str]] = []  # (from event time, reference id), in that order
         self.references: dict[str, Reference] = {}
         self.touched = self.news = True
-        self.quiet: Quiet | None = None  # the silence that the watch knows of, or soon will
-        self.saying: Quiet | None = None
+        self.quiet: dict[Kind, Quiet] = {}  # silences that the watch knows of, or soon will
+        self.saying: dict[Kind, Quiet] = {}
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
         self.outcomes: dict[tuple[int, int, int, int], list[Known]] = {}

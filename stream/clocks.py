@@ -7,7 +7,7 @@ and the lowest watermark is a promise: nothing before it is still to come but wh
 import dataclasses
 
 from stream.panes import BEFORE_ALL
-from stream.signals import Quiet, Signals
+from stream.signals import LabelQuiet, Quiet, Signals
 
 
 @dataclasses.dataclass(slots=True)
@@ -25,11 +25,15 @@ class Gap(AssertionError):
 
 @dataclasses.dataclass(slots=True)
 class Clocks:
-    """The clocks of one model version, by partition. quiets: what they said of its silence."""
+    """The clocks of one model version, by partition. quiets: what they said of its silence.
+
+    label_quiets: the same of its model's truth.
+    """
 
     partitions: int = 0
     clocks: dict[int, Clock] = dataclasses.field(default_factory=dict)
     quiets: dict[int, Quiet] = dataclasses.field(default_factory=dict)
+    label_quiets: dict[int, LabelQuiet] = dataclasses.field(default_factory=dict)
 
     def accept(self, signals: Signals) -> bool:
         """Whether a message is the next of its partition; False for one applied before.
@@ -54,6 +58,8 @@ class Clocks:
         clock.label_watermark_ms = max(clock.label_watermark_ms, signals.label_watermark_ms)
         if signals.quiet is not None:
             self.quiets[signals.partition] = signals.quiet
+        if signals.label_quiet is not None:
+            self.label_quiets[signals.partition] = signals.label_quiet
 
     def quiet(self) -> Quiet | None:
         """The newest event time, and up to when all partitions know of nothing newer."""
@@ -61,6 +67,18 @@ class Clocks:
             return None
         newest = max(newest_ms for newest_ms, _ in self.quiets.values())
         return newest, min(reached_ms for _, reached_ms in self.quiets.values())
+
+    def label_quiet(self) -> LabelQuiet | None:
+        """The same of truth, and the panes that are not sealed yet."""
+        told = self.label_quiets.values()
+        if not told or len(told) < self.partitions:
+            return None
+        panes = {pane for _, _, some in told for pane in some}
+        return max(one[0] for one in told), min(one[1] for one in told), tuple(sorted(panes))
+
+    def newest_label_ms(self) -> int:
+        """The newest watermark of truth."""
+        return max((c.label_watermark_ms for c in self.clocks.values()), default=BEFORE_ALL)
 
     def low_ms(self) -> int:
         """All predictions before it have been seen."""

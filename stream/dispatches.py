@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from stream.books import Book
-from stream.signals import Series, Signals, concatenate
+from stream.signals import LabelQuiet, Series, Signals, concatenate
 
 MAX_SIGNAL_ROWS = 20_000  # 24 bytes each: a message stays under half a megabyte
 MAX_NAMES = 2_000  # of sealed shares, about 100 bytes each
@@ -21,7 +21,8 @@ def dispatches(
         "label_watermark_ms": label_watermark_ms,
         "active": tuple(book.active),
         "counts": book.counts,
-        "quiet": book.saying,
+        "quiet": book.saying.get("inputs"),
+        "label_quiet": _label_quiet(book),
     }
     if parts and "control" not in parts[-1]:  # that may be as large as its topic allows
         last |= parts.pop()
@@ -31,8 +32,14 @@ def dispatches(
         head = (book.model, book.version, partition, partitions, book.sequence)
         found.append(Signals(*head, **part))  # type: ignore[arg-type]
     book.series, book.named, book.control, book.counts = {}, [], [], {}
-    book.news, book.saying = False, None
+    book.news, book.saying = False, {}
     return found
+
+
+def _label_quiet(book: Book) -> LabelQuiet | None:
+    said = book.saying.get("quality")
+    pages = book.quality
+    return said and (*said, tuple(sorted(pane for pane in pages.open if pane >= pages.until_ms)))
 
 
 def _series(book: Book) -> Iterator[dict[str, object]]:

@@ -32,7 +32,7 @@ from stream.settings import ModelSettings, Task
 from stream.stamps import short, stamp
 from stream.tallies import Tally
 from stream.traffic import Traffic, traffic_readings
-from stream.verdicts import Moved, judge, silent
+from stream.verdicts import Moved, judge, labelling, silent
 from stream.windows import Merged
 
 TAKEN_BACK = "not measured: truth of earlier windows was taken back or corrected in this one"
@@ -246,6 +246,23 @@ def silence_evaluation(of: Subject, reference_id: str | None, reading: Reading) 
     )
 
 
+def labelling_evaluation(of: Subject, reference_id: str | None, reading: Reading) -> Evaluation:
+    """What is said of how truth came in a time that is no window of the settings."""
+    return Evaluation(
+        id=of.id("evaluation", "quality", reading.check),
+        time=stamp(of.end_ms),
+        model=of.model,
+        version=of.version,
+        reference_id=reference_id,
+        subject="quality",
+        window=of.window(),
+        rows=reading.n,
+        readings=[reading],
+        verdict=labelling(reading.check) if reading.verdict == "moved" else judge(None, None, None),
+        notes=[],
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Known:
     """What else is known when quality is evaluated.
@@ -277,6 +294,7 @@ def quality_evaluation(
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     window_s = (of.end_ms - of.start_ms) // 1000
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
+    level *= judgements.of_outcomes(of.settings)
     rest = 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
     readings = graded(of.settings, reference, tally, known.task, level * rest, window_s)
     own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)

@@ -4,7 +4,7 @@ import statistics
 
 import msgspec
 
-from stream import effects, figures
+from stream import effects, figures, judgements, labelling
 from stream.calibrations import promise, promises_of
 from stream.disparities import RATIO
 from stream.evaluations import level_of
@@ -18,7 +18,9 @@ from stream.reaches import Reach, chosen, needs_of
 from stream.references import Reference
 from stream.seasons import unfit
 from stream.segments import part_of_each
-from stream.settings import ModelSettings
+from stream.settings import DAY_S, ModelSettings
+from stream.stamps import span
+from stream.stints import ENOUGH, MOST
 from stream.vectors import left_out
 from stream.wholes import LEAST_ROWS, MOST_NUMBERS
 
@@ -69,7 +71,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     its rows. burn_in_s: after the first prediction, for which nobody is told. floors: changes that
     matter, by what changes: a "number", in reference deviations, a "category" and "data", in shares
     of rows, "quality". own_floors: of features in their own unit. weights: of features, heaviest
-    first, where the reference has any. segments: which are watched, by name.
+    first, where the reference has any. segments: which are watched, by name. labels: what of
+    the labels themselves is.
     """
 
     model: str
@@ -91,6 +94,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     own_floors: dict[str, float] = {}
     weights: dict[str, float] = {}
     segments: list[str] = []
+    labels: list[str] = []
 
 
 def explain(
@@ -137,6 +141,7 @@ def explain(
         own_floors=dict(settings.effect_floors),
         weights=_weights(reference),
         segments=_segments(reference, settings),
+        labels=_labels(settings),
     )
 
 
@@ -184,6 +189,20 @@ def _compared_with(settings: ModelSettings) -> str:
         f"inputs and outputs: the reference's rows of the same hours of the {day} (UTC), numbers "
         "by their rank among these; quality and detectors: all rows"
     )
+
+
+def _labels(settings: ModelSettings) -> list[str]:
+    if not (settings.watch_labels and settings.expects_truth):
+        return []
+    length_s = max(*settings.windows_s, DAY_S)
+    spare = figures.share(judgements.LABELS * settings.false_alarms_per_month)
+    return [
+        "that they stop though due: for longer than ever, once known for 7 times that and 8 days",
+        f"their delay ({figures.number(labelling.TIMES)} times as long or short) and the mix of "
+        f"their classes ({figures.number(labelling.ODDS)} times the odds): each {span(length_s)} "
+        f"beside the {ENOUGH} to {MOST} before, predictions of equal age compared; by chance in "
+        f"{spare} of months",
+    ]
 
 
 def _watched(reference: Reference | None, settings: ModelSettings) -> dict[str, list[str]]:

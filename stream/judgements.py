@@ -22,6 +22,7 @@ from stream.vectors import left_out
 
 MMD = "mmd"
 ESTIMATE = 0.1  # of quality's half of the budget: what its estimate may spend, where there is one
+LABELS = 0.01  # of the budget: what comparisons of how truth comes may spend (`stream.labelling`)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ def outside_detectors(reference: Reference | None, settings: ModelSettings) -> f
 def beside(reference: Reference | None, settings: ModelSettings) -> float:
     """The share of the budget that detectors and segments leave to the checks of all rows."""
     return outside_detectors(reference, settings) * part_of_whole(reference, settings)
+
+
+def of_outcomes(settings: ModelSettings) -> float:
+    """The share of quality's half of the budget that is left beside how truth comes."""
+    watched = settings.watch_labels and settings.expects_truth
+    return 1 - 2 * LABELS if watched else 1.0
 
 
 def estimated(reference: Reference | None, settings: ModelSettings) -> bool:

@@ -7,6 +7,7 @@ from stream.changes import Changes
 from stream.fronts import Front
 from stream.settings import ModelSettings
 from stream.shelves import Shelf, Truths
+from stream.signals import Kind
 
 PATIENCE_MS = 11 * 86_400_000  # beyond the longest window; see `stream.monitor.silences`
 Progress = Mapping[str, Mapping[int, int]]  # newest record time by source topic and partition
@@ -24,7 +25,9 @@ def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable
         truths.touched |= moved
         for book in books:
             book.news |= _moved(book.front, progress, settings, settings.lateness_s) or moved
-            book.news |= _fell_silent(book, progress, settings)
+            book.news |= _fell_silent(book, "inputs", book.front, progress, settings)
+            if settings.watch_labels and settings.expects_truth:
+                book.news |= _fell_silent(book, "quality", truths.front, progress, settings)
             _seal(book, truths, changes)
         if truths.touched:
             truths.forget(books, settings.panes_kept)
@@ -35,19 +38,24 @@ def _moved(front: Front, progress: Progress, s: ModelSettings, lateness_s: float
     return front.advance(source, round(s.idle_s * 1000), round(lateness_s * 1000))
 
 
-def _fell_silent(book: Book, progress: Progress, s: ModelSettings) -> bool:
-    """Whether the watch is to be told how long the model has been silent: once a pane, and no more
-    when all has been said that there is to say.
+def _fell_silent(
+    book: Book, kind: Kind, front: Front, progress: Progress, s: ModelSettings
+) -> bool:
+    """Whether the watch is to be told how long the model, or its truth, has been silent: once a
+    pane, and no more when all has been said that there is to say.
     """
-    found = book.front.silence(progress.get(book.front.topic, {}), round(s.idle_s * 1000))
+    found = front.silence(progress.get(front.topic, {}), round(s.idle_s * 1000))
     pane_ms = s.pane_s * 1000
     if found is None or found[1] - found[0] < pane_ms:
         return False
-    known = book.quiet if book.quiet and book.quiet[0] == found[0] else (found[0], found[0])
+    known = book.quiet.get(kind, found)
+    if known[0] != found[0] or kind not in book.quiet:
+        known = found[0], found[0]
     longest_ms = max(s.windows_s) * 1000 + PATIENCE_MS
+    longest_ms += s.horizon_s * 1000 if kind == "quality" else 0
     if found[1] // pane_ms == known[1] // pane_ms or known[1] - known[0] > longest_ms:
         return False
-    book.quiet = book.saying = found
+    book.quiet[kind] = book.saying[kind] = found
     return True
 
 

@@ -82,6 +82,9 @@ class ModelSettings:
     judge_provisional: bool = False
     """Whether provisional figures are judged and raise alerts: the truth that comes first is
     seldom like the rest of it. Otherwise they are shown and nothing is said of them."""
+    watch_labels: bool = True
+    """Whether an alert says that labels stop coming, come later or earlier than before, or name
+    other classes; see docs/operation.md."""
     retrain_on_provisional: bool = False
     """Whether provisional figures are enough to ask for retraining; needs `judge_provisional`."""
     panes_kept: int = 1_000

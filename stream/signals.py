@@ -17,9 +17,11 @@ from stream.panes import BEFORE_ALL
 
 MAGIC = b"DLs1"
 QUIET = b"DLs2"  # the same, with `quiet`: a release that does not know it refuses it
+UNLABELLED = b"DLs4"  # the same, with `label_quiet`; no single bit makes one of another
 
 Kind = Literal["inputs", "quality"]
 Quiet = tuple[int, int]
+LabelQuiet = tuple[int, int, tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +62,7 @@ class Signals:
 
     active: references and the event time from which each counts. control: events as they came.
     quiet: a newest event time, and up to when nothing newer is known; see `stream.fronts`.
+    label_quiet: the same of the truth of the model, and panes with truth that are not sealed yet.
     """
 
     model: str
@@ -75,6 +78,7 @@ class Signals:
     control: tuple[bytes, ...] = ()
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     quiet: Quiet | None = None
+    label_quiet: LabelQuiet | None = None
 
 
 def concatenate(parts: list[Series]) -> Series:
@@ -96,8 +100,13 @@ def encode_signals(signals: Signals) -> bytes:
     }
     if signals.quiet is None:
         del fields["quiet"]
+    magic = MAGIC if signals.quiet is None else QUIET
+    if signals.label_quiet is None:
+        del fields["label_quiet"]
+    else:
+        magic = UNLABELLED
     body = msgspec.msgpack.encode(fields)
-    return (MAGIC if signals.quiet is None else QUIET) + zlib.crc32(body).to_bytes(4, "big") + body
+    return magic + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 def decode_signals(raw: bytes) -> Signals:
@@ -105,9 +114,9 @@ def decode_signals(raw: bytes) -> Signals:
     stream.envelopes.Newer on a message of a later release.
     """
     sound = zlib.crc32(raw[8:]) == int.from_bytes(raw[4:8], "big")
-    if sound and raw[:3] == MAGIC[:3] and raw[3:4] > QUIET[3:]:
+    if sound and raw[:3] == MAGIC[:3] and raw[3:4] > UNLABELLED[3:]:
         raise newer(f"a signals message of format {raw[:4]!r}")
-    if raw[:4] not in (MAGIC, QUIET) or not sound:
+    if raw[:4] not in (MAGIC, QUIET, UNLABELLED) or not sound:
         raise ValueError("not a signals message of this version, or damaged")
     try:
         fields = msgspec.msgpack.decode(raw[8:], type=dict[str, Any])
@@ -119,6 +128,9 @@ def decode_signals(raw: bytes) -> Signals:
     fields["active"] = tuple((since, ref) for since, ref in fields["active"])
     if fields.get("quiet") is not None:
         fields["quiet"] = tuple(fields["quiet"])
+    if fields.get("label_quiet") is not None:
+        newest_ms, reached_ms, panes = fields["label_quiet"]
+        fields["label_quiet"] = newest_ms, reached_ms, tuple(panes)
     return Signals(**fields)
 
 

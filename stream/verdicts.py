@@ -132,6 +132,32 @@ SILENCE = Rule(
     "its quality.",
     "Check that the service runs, that it is called, and that its producer reaches Kafka.",
 )
+LABELLING: dict[str, Rule] = {
+    "label-silence": Rule(
+        "****",
+        "labelling-incident",
+        "Truth that was due has not come: whoever labels has stopped, or labels are lost on their "
+        "way. Nothing new is known of quality.",
+        "Check that labels are still made, that their producer reaches Kafka, and that they name "
+        "the predictions by the same ids (outcome `orphan-truths`). Do not take quiet for health.",
+    ),
+    "label-delay": Rule(
+        "****",
+        "labelling-incident",
+        "Truth takes longer or shorter than it did for predictions of equal age, or less of it "
+        "comes: how labels are made has changed. Figures of quality are of another sample.",
+        "Ask those who label what they changed. Until then compare complete cohorts alone, and do "
+        "not retrain on this change.",
+    ),
+    "label-mix": Rule(
+        "****",
+        "labelling-incident",
+        "The classes that labels name are others than before for predictions of equal age: labels "
+        "are made wrongly or falsified, or the world changed at once.",
+        "Check a few recent labels by hand, and what was changed where they are made, before you "
+        "believe figures of quality or retrain on these labels.",
+    ),
+}
 SIGN = Rule(
     "****",
     "early-sign",
@@ -245,6 +271,11 @@ def early_sign(inputs: Moved, outputs: Moved, quality: Moved) -> Verdict:
 def silent() -> Verdict:
     """The verdict of a window without rows, of a model that usually has some."""
     return _verdict(SILENCE, None, None, None)
+
+
+def labelling(check: str) -> Verdict:
+    """The verdict of what is wrong with the labels themselves."""
+    return _verdict(LABELLING[check], None, None, None)
 
 
 def usual_sign() -> Verdict:

@@ -15,7 +15,7 @@ from stream.events import Prediction
 from stream.fronts import Front
 from stream.pipeline import Pipeline
 from stream.settings import DAY_S, ModelSettings
-from stream.signals import MAGIC, QUIET, Signals, decode_signals, encode_signals
+from stream.signals import MAGIC, QUIET, UNLABELLED, Signals, decode_signals, encode_signals
 from tests import tales
 
 HOUR_MS, DAY_MS, START_MS = 3_600_000, 86_400_000, 1_700_006_400_000
@@ -181,6 +181,10 @@ def test_what_says_nothing_of_silence_is_written_as_ever() -> None:
     quiet = dataclasses.replace(plain, quiet=(5, 9))
     assert encode_signals(plain).startswith(MAGIC)
     assert encode_signals(quiet).startswith(QUIET)
-    assert [decode_signals(encode_signals(one)) for one in (plain, quiet)] == [plain, quiet]
+    labels = dataclasses.replace(plain, label_quiet=(5, 9, (3,)))
+    both = dataclasses.replace(quiet, label_quiet=(5, 9, ()))
+    assert {encode_signals(one)[:4] for one in (labels, both)} == {UNLABELLED}
+    said = [plain, quiet, labels, both]
+    assert [decode_signals(encode_signals(one)) for one in said] == said
     state = json.dumps([*played([*rows_of("m", range(3))]).watched.fields])
     assert "silence" not in state

@@ -8,6 +8,7 @@ from stream.evaluations import UNJUDGED, Subject, by_cause, gone_reading, suffix
 from stream.events import Data, Evaluation, Reading
 from stream.gradings import PROVISIONAL
 from stream.groups import Move
+from stream.labelling import CHECKS
 from stream.monitor.memory import Fact, Memory, Shown
 from stream.monitor.telling import News, Sight, tell, tell_all
 from stream.notices import Evidence, ranges, retrain_request, subject_of
@@ -36,6 +37,8 @@ def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
     """Whether a cause that was not read belongs to this window, or to nothing any more."""
     if shown.reading.role == "detector":
         return all(cause != w.cause for w in m.watched)
+    if shown.reading.check in CHECKS:
+        return m.stints is None
     if shown.window_s not in m.settings.windows_s:
         return True
     told = shown.reading.role != "quality" and shown.reading.check != "silence"

@@ -22,7 +22,7 @@ from stream.evaluations import (
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
-from stream.monitor import aging, alarms, closing, sensing, silences, state
+from stream.monitor import aging, alarms, closing, labelling, sensing, silences, state
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
@@ -82,7 +82,10 @@ def advance(m: Memory, leisure: Leisure = ALWAYS) -> bool:
     if _advance(m, "inputs", leisure):
         return True
     silences.by_the_clock(m)
-    more |= _advance(m, "quality", leisure)
+    if _advance(m, "quality", leisure):
+        more = True
+    else:
+        labelling.by_the_clock(m)
     return closing.forget(m) or more
 
 
@@ -96,7 +99,9 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
             m.begin(end - m.pane_ms)
         sensing.feed(m, kind, end)
         if kind == "quality":
+            labelling.before(m, end)
             aging.count(m, end - m.pane_ms)
+            labelling.count(m, end)
         if kind == "inputs":
             silences.rows_again(m, end)
         _evaluate(m, kind, end, leisure)

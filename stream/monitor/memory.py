@@ -12,6 +12,7 @@ from stream.events import Alert, CohortFigures, Evaluation, Reading, RetrainRequ
 from stream.groups import Group
 from stream.hashes import id_hash
 from stream.panes import BEFORE_ALL, pane_of
+from stream.pauses import Pauses
 from stream.pulses import causes
 from stream.reaches import Needs, Reach, chosen, needs_of
 from stream.recalibrations import Learnt, Recalibrations
@@ -19,6 +20,7 @@ from stream.references import Reference
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
 from stream.signals import Kind, Signals
+from stream.stints import Stints
 from stream.tracks import Track, Watched
 from stream.trials import Loop
 from stream.verdicts import Moved
@@ -81,6 +83,7 @@ class Memory:
     time of prediction. completed: of which it was known with the pane that ends then.
     learnt: what scores mean by live labels, in the order in which they count.
     loop: from a request to retrain to what became of it.
+    pauses, stints: how truth came, where that is watched.
     touched, judged: which parts of it a checkpoint has to write.
     """
 
@@ -105,13 +108,13 @@ class Memory:
         self.patience_ms = 0
         self.ages = Ages(settings) if settings.expects_truth else None
         self.vintages = Vintages(self.ages) if self.ages is not None else None
+        self.pauses, self.stints = Pauses(), _stints(settings, self.ages)
         self.completed: tuple[int, list[CohortFigures]] = BEFORE_ALL, []
         self.learnt = Recalibrations()
         self.owner, self.owner_ms = settings.owner, -1
         self.counts: dict[str, int] = {}
         self.needs: dict[tuple[str, int], Needs] = {}
-        self.reached_ms = 0
-        self.changes = Changes()
+        self.reached_ms, self.changes = 0, Changes()
         self.out: list[OutMessage] = []
         self.fresh: dict[tuple[int, int], Signals] = {}
         self.touched = self.judged = True
@@ -217,6 +220,10 @@ class Memory:
         """Say something, once the next checkpoint has been made."""
         topic, key = TOPICS[type(event)], self.model.encode()
         self.out.append(OutMessage(topic, key, encode(event), tuple(headers(event))))
+
+
+def _stints(settings: ModelSettings, ages: Ages | None) -> Stints | None:
+    return Stints(settings, ages.ends) if ages is not None and settings.watch_labels else None
 
 
 def _tracks(model: str, version: str, settings: ModelSettings) -> dict[Kind, Track]:

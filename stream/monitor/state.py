@@ -19,16 +19,26 @@ from stream.events import Reading
 from stream.groups import Group
 from stream.monitor.memory import KINDS, Fact, Memory, Shown
 from stream.monitor.receiving import held_field
+from stream.panes import BEFORE_ALL
+from stream.pauses import Pauses
 from stream.retraining import RetrainState
 from stream.settings import ModelSettings
-from stream.signals import Kind, ShareName, Signals, decode_signals, encode_signals
+from stream.signals import Kind, LabelQuiet, ShareName, Signals, decode_signals, encode_signals
 from stream.tracks import Pulse
 from stream.trials import Asked, Trial
 from stream.vintages import Vintages
 
 FORMAT = 1
+TRUTH = ("ages", "vintage", "labelling", "stint", "learnt")
 COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
 TAUGHT = 3  # with what scores mean by live labels: an earlier release would go on with the old ones
+
+
+class _Labelling(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    pauses: tuple[int, ...]
+    form: tuple[int, int]
+    open_ms: int | None
+    quiets: dict[int, LabelQuiet]
 
 
 def note_fact(m: Memory, kind: Kind, pane: int) -> None:
@@ -85,6 +95,7 @@ def save(m: Memory) -> Changes:
         else:
             changes.put(f"vintage/{m.key}/{start}", raw)
     _save_loop(m, changes)
+    _save_labelling(m, changes)
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
     if m.learnt.changed:
@@ -102,6 +113,41 @@ def _save_loop(m: Memory, changes: Changes) -> None:
     if loop.trial is not None and loop.trial.touched:
         changes.put(f"trial/{m.key}", loop.trial.to_bytes())
     loop.changed = False
+
+
+def _save_labelling(m: Memory, changes: Changes) -> None:
+    stints = m.stints
+    if stints is None or not (m.touched or stints.changed):
+        return
+    if m.pauses.first_ms > BEFORE_ALL or m.clocks.label_quiets:
+        told = _Labelling(m.pauses.dump(), stints.form, stints.open_ms, m.clocks.label_quiets)
+        changes.put(f"labelling/{m.key}", msgspec.msgpack.encode(told))
+    for start, raw in stints.save():
+        if raw is None:
+            changes.delete(f"stint/{m.key}/{start}")
+        else:
+            changes.put(f"stint/{m.key}/{start}", raw)
+
+
+def _load_labelling(m: Memory, raw: bytes) -> None:
+    """Forgotten where it is watched no more. Stints of another length are forgotten too."""
+    try:
+        told = msgspec.msgpack.decode(raw, type=_Labelling)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"damaged state of labelling: {error}") from error
+    if m.stints is None:
+        m.changes.delete(f"labelling/{m.key}")
+        return
+    m.pauses, m.clocks.label_quiets = Pauses.load(told.pauses), told.quiets
+    m.stints.stale = told.form != m.stints.form
+    m.stints.open_ms = None if m.stints.stale else told.open_ms
+
+
+def _load_stint(m: Memory, start: int, raw: bytes) -> None:
+    if m.stints is None or m.stints.stale:
+        m.changes.delete(f"stint/{m.key}/{start}")
+    else:
+        m.stints.load(start, raw)
 
 
 def _detector_field(m: Memory, cause: str) -> str:
@@ -207,6 +253,20 @@ def _load_vintage(m: Memory, start: int, raw: bytes) -> None:
         m.vintages.load(start, raw)
 
 
+def _load_truth(m: Memory, kind: str, rest: str, raw: bytes) -> None:
+    """How truth has come. Raises ValueError where it is damaged."""
+    if kind == "ages":
+        _load_ages(m, raw)
+    elif kind == "vintage":
+        _load_vintage(m, int(rest), raw)
+    elif kind == "labelling":
+        _load_labelling(m, raw)
+    elif kind == "learnt":
+        m.learnt.load(raw)
+    else:
+        _load_stint(m, int(rest), raw)
+
+
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
     for watched in m.watched:
         told, scale, watched.rebuilt, *more = pulses.get(watched.cause, ([], None, ""))
@@ -225,12 +285,10 @@ def load_field(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_detector(m, urllib.parse.unquote(rest), raw)
     elif kind == "alerts":
         _load_alerts(m, _decoded(raw))
-    elif kind in ("ages", "vintage"):
-        _load_ages(m, raw) if kind == "ages" else _load_vintage(m, int(rest), raw)
+    elif kind in TRUTH:
+        _load_truth(m, kind, rest, raw)
     elif kind in ("asked", "trial"):
         _load_loop(m, kind, raw)
-    elif kind == "learnt":
-        m.learnt.load(raw)
     elif kind == "held":
         _load_held(m, rest, raw)
     elif kind.startswith("names-"):
