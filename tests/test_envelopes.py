@@ -35,7 +35,7 @@ WATCH: tuple[str, ...] = (
     "fact-inputs",
     "fact-quality",
 )
-WATCH += ("held", "detector", "ages", "vintage", "learnt", "asked", "trial")
+WATCH += ("held", "detector", "ages", "vintage", "labelling", "stint", "learnt", "asked", "trial")
 SHARES = ("inputs", "quality")  # read by the watch, not by their ledger
 PLACE = "field 'book/m/1' of ledger:3"
 

@@ -83,7 +83,8 @@ def test_there_is_poison_for_every_reason_that_intake_has() -> None:
     elsewhere = {
         "unknown-model",  # only where the settings refuse such
         "too-many-rows",  # see tests/test_limits.py
-        *("bad-reference", "duplicate", "not-a-batch", "not-a-signal", "sink-refused"),
+        *("bad-reference", "bad-recalibration"),  # of what they say, which ledgers look at
+        *("duplicate", "not-a-batch", "not-a-signal", "sink-refused"),
     }
     found = {
         reason
