@@ -91,10 +91,10 @@ a notice with a cause of its own, says what to look at, and asks for no retraini
 
 What was found unusual is not compared with later, until it has lasted so long that fewer than seven
 usual days are remembered. The two comparisons may spend one hundredth of
-`false_alarms_per_month`, which quality's half goes without. Measured on days without a change, of 500
-predictions each: nothing in 15,720 days where labelling is even or has a weekly rhythm; where its
-speed or its mix varies by 30% from day to day, each of the two makes 0.08 notices a month, which is
-more than its share.
+`false_alarms_per_month`, which quality's half goes without. Measured on days without a change, of
+500 predictions each: nothing in 15,720 days where labelling is even or has a weekly rhythm; where
+its speed or its mix varies by 30% from day to day, each of the two makes 0.08 notices a month,
+which is more than its share.
 """
 
 RETRAINED = """\
