@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scipy import special
 
-from stream.intervals import Z95, Figure, wilson
+from stream.intervals import Z95, Figure, less, wilson
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,10 +86,8 @@ def _pairs(groups: Sequence[Group], families: int) -> Iterator[tuple[Group, Grou
 
 def _apart(a: Figure, b: Figure) -> tuple[float, float]:
     """The interval of how far b is from a, which is no higher, to whichever side."""
-    gap = b.value - a.value
-    low = gap - math.hypot(a.high - a.value, b.value - b.low)
-    high = gap + math.hypot(a.value - a.low, b.high - b.value)
-    return max(low, 0.0), max(high, -low)
+    found = less(b, a)
+    return max(found.low, 0.0), max(found.high, -found.low)
 
 
 def _times(a: Figure, b: Figure) -> tuple[float, float]:

@@ -154,6 +154,16 @@ def widened(found: Figure, inflation: float, *, most: float = math.inf) -> Figur
     )
 
 
+def less(new: Figure, old: Figure) -> Figure:
+    """One figure less another, of other rows: each side of the interval is made of the sides of
+    both that face it (method of variance estimates recovery: Zou and Donner 2008).
+    """
+    value = new.value - old.value
+    below = math.hypot(new.value - new.low, old.high - old.value)
+    above = math.hypot(new.high - new.value, old.value - old.low)
+    return Figure(value, new.n, value - below, value + above)
+
+
 def root(mean: Figure) -> Figure:
     """The square root of a figure, ends included."""
     value, low, high = (math.sqrt(max(x, 0.0)) for x in (mean.value, mean.low, mean.high))

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from stream import effects, figures
-from stream.columns import Bools, Floats, Ints
+from stream.columns import Floats, Ints
 from stream.events import Detail, Effect, Reading
 from stream.judgements import LABELS
 from stream.layers import Layered, layered
@@ -185,14 +185,15 @@ def _mix(
         return None
     rows, earlier = _total(stint), np.array([_total(s) for s in before])
     shared = (rows > 0) & (earlier.sum(axis=0) > 0)
-    n, seen = int(rows[shared].sum()), int(earlier[:, shared].sum())
+    rows, earlier = rows * shared, earlier * shared
+    n, seen = int(rows.sum()), int(earlier.sum())
     if min(n, seen) < settings.minimum_rows:
         return None
     names = sorted({name for s in (stint, *before) for name in s.mix})
     found = [
         (name, *one)
         for name in names
-        if (one := _class(name, stint, before, shared, level)) is not None
+        if (one := _class(name, stint, before, (rows, earlier), level)) is not None
     ]
     if not found:
         return None
@@ -220,15 +221,16 @@ def _mix(
 
 
 def _class(
-    name: str, stint: Stint, before: Sequence[Stint], shared: Bools, level: float
+    name: str, stint: Stint, before: Sequence[Stint], of: tuple[Ints, Ints], level: float
 ) -> tuple[Oddity, float, float] | None:
     """How odd a class is, and its share: as it was in labels of the same ages, and as it is.
 
-    shared: ages that both have. None where too few are expected of it, or of all others.
+    of: labels of all classes by age, of the stint and of those before; 0 where only one side has
+    any. None where too few are expected of the class, or of all others.
     """
-    hits, rows = _of_class(stint, name) * shared, _total(stint) * shared
-    others = np.array([_of_class(s, name) for s in before]) * shared
-    totals = np.array([_total(s) for s in before]) * shared
+    rows, totals = of
+    hits = _of_class(stint, name) * (rows > 0)
+    others = np.array([_of_class(s, name) for s in before]) * (rows > 0)
     now = layered(hits, rows, others.sum(axis=0), totals.sum(axis=0))
     n = float(rows.sum())
     if min(now.expected, n - now.expected) < SMALLEST_EXPECTED:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from stream import figures
 from stream.events import Changed, Kept, Promised, Segment, Valued
-from stream.intervals import Figure, Inflation
+from stream.intervals import Figure, Inflation, less
 from stream.quality import Metric, root_mean_square
 from stream.segments import called
 from stream.settings import ModelSettings
@@ -41,7 +41,7 @@ class Promise:
         """What became of it, with its figures."""
         now, limit, claim = self._now(), self._limit(), self.claim
         verdict, why = self._verdict(now, limit)
-        change = _change(_old(claim), now) if now else None
+        change = less(now, _old(claim)) if now else None
         return Promised(
             metric=claim.metric,
             segment=None
@@ -87,7 +87,7 @@ class Promise:
         if now.n < least:
             return "not-known", f"{least:,} labelled predictions are needed"
         low, high = self._badness(now)
-        change = _ends(_change(self._sized(_old(self.claim)), self._sized(now)), self._sign)
+        change = _ends(less(self._sized(now), self._sized(_old(self.claim))), self._sign)
         bound = math.inf if limit is None else self._sign * limit
         if change[0] > 0.0:
             return "did-not", "worse than before"
@@ -137,14 +137,6 @@ def _old(claim: Claim) -> Figure:
 
 def _told(figure: Figure) -> Valued:
     return Valued(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
-
-
-def _change(old: Figure, new: Figure) -> Figure:
-    """The new less the old, of other rows. Interval: Zou and Donner (2008), as they are apart."""
-    value = new.value - old.value
-    below = math.hypot(new.value - new.low, old.high - old.value)
-    above = math.hypot(new.high - new.value, old.value - old.low)
-    return Figure(value, new.n, value - below, value + above)
 
 
 def _ends(figure: Figure, sign: float) -> Ends:

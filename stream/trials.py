@@ -131,13 +131,10 @@ class Trial:
 
     def _add(self, key: Key, outcomes: Cohorts, until_ms: int) -> None:
         assert self.start_ms is not None
-        for exponent, found in outcomes.strata().items():
-            cells = [*found.cells.items()]
-            cells += [(made, tally) for (_, made), tally in found.earlier.items()]
-            for made, tally in cells:
-                if self.start_ms <= made < until_ms:
-                    strata = self.outcomes.setdefault(key, {})
-                    strata.setdefault(exponent, Tally()).merge(tally)
+        for exponent, _, made, tally in outcomes.parts():
+            if self.start_ms <= made < until_ms:
+                strata = self.outcomes.setdefault(key, {})
+                strata.setdefault(exponent, Tally()).merge(tally)
 
     @property
     def labelled(self) -> int:
