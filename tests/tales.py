@@ -22,6 +22,10 @@ FOR_EVER_S = 1e12
 Event = Prediction | Truth
 Published = dict[str, list[bytes]]
 
+# days that are judged as soon as they are over
+DAILY = ModelSettings(
+    pane_s=DAY_S, windows_s=(DAY_S,), lateness_s=0, label_lateness_s=0, idle_s=FOR_EVER_S
+)
 SETTINGS = ModelSettings(
     owner="team-risk",
     pane_s=DAY_S,

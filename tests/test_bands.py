@@ -21,18 +21,15 @@ from stream.batches import Block
 from stream.columns import Value, column_of
 from stream.events import Prediction
 from stream.references import Reference
-from stream.settings import CONTROL, DAY_S, ModelSettings
+from stream.settings import CONTROL, ModelSettings
 from tests import tales
-from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Tale, Way
+from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way
 
 EDGES = (25.0, 40.0, 65.5)
 NAMES = ("below 25", "25 to 40", "40 to 65.5", "65.5 or more", MISSING)
 PER_DAY, DAYS = 500, 3
-SETTINGS = ModelSettings(
-    pane_s=DAY_S,
-    windows_s=(DAY_S,),
-    lateness_s=0,
-    idle_s=FOR_EVER_S,
+SETTINGS = dataclasses.replace(
+    DAILY,
     minimum_rows=40,
     expects_truth=False,
     segments=("age",),

@@ -18,17 +18,13 @@ from stream.columns import column_of
 from stream.contrasts import Group, difference
 from stream.events import Prediction, Truth
 from stream.references import Reference
-from stream.settings import CONTROL, DAY_S, ModelSettings
+from stream.settings import CONTROL
 from tests import tales
-from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Tale, Way
+from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way
 
 PER_DAY, DAYS = 800, 3
-SETTINGS = ModelSettings(
-    pane_s=DAY_S,
-    windows_s=(DAY_S,),
-    lateness_s=0,
-    label_lateness_s=0,
-    idle_s=FOR_EVER_S,
+SETTINGS = dataclasses.replace(
+    DAILY,
     minimum_rows=50,
     power=0,
     segments=(CONTROL,),

@@ -30,7 +30,7 @@ from stream.objectives import OF_GROUPS, Objective
 from stream.references import Reference
 from stream.settings import DAY_S, ModelSettings
 from tests import tales
-from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Tale, Way
+from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way
 
 PER_DAY, DAYS, TURNED = 700, 3, 1
 SEXES = {"F": 0.5, "M": 0.42, "X": 0.08}
@@ -40,12 +40,8 @@ GOALS: dict[str, float | Objective] = {
     "true_positive_rate_difference": 0.05,
     "calibration_difference": 0.3,
 }
-SETTINGS = ModelSettings(
-    pane_s=DAY_S,
-    windows_s=(DAY_S,),
-    lateness_s=0,
-    label_lateness_s=0,
-    idle_s=FOR_EVER_S,
+SETTINGS = dataclasses.replace(
+    DAILY,
     minimum_rows=100,
     power=0,
     segments=("sex",),

@@ -16,19 +16,14 @@ from stream.divisions import Rows, divided, part_of
 from stream.events import Prediction, Truth, milliseconds
 from stream.pipeline import Pipeline
 from stream.references import Reference
-from stream.settings import DAY_S, ModelSettings
 from tests import tales
-from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Tale, Way
+from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way
 
 PER_DAY, DAYS, TURNED = 800, 4, 2
 SITES = ("Paris", "Lyon", "Nice")
 SHARES = (0.83, 0.11, 0.06)
-SETTINGS = ModelSettings(
-    pane_s=DAY_S,
-    windows_s=(DAY_S,),
-    lateness_s=0,
-    label_lateness_s=0,
-    idle_s=FOR_EVER_S,
+SETTINGS = dataclasses.replace(
+    DAILY,
     minimum_rows=65,
     power=0,
     segments=("site",),

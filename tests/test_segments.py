@@ -28,15 +28,12 @@ from stream.settings import DAY_S, ModelSettings
 from stream.shares import SEGMENT, Share
 from tests import tales
 from tests.conftest import ROOT
-from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Tale, Way
+from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way
 
 PER_DAY, DAYS = 600, 4
 SHARES = {"Paris": 0.6, "Lyon": 0.15, "Nice": 0.2, "Ulm": 0.04, "": 0.01}
-SETTINGS = ModelSettings(
-    pane_s=DAY_S,
-    windows_s=(DAY_S,),
-    lateness_s=0,
-    idle_s=FOR_EVER_S,
+SETTINGS = dataclasses.replace(
+    DAILY,
     minimum_rows=60,
     expects_truth=False,
     segments=("site",),
