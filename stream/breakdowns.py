@@ -12,6 +12,8 @@ from stream.columns import Floats, Ints
 from stream.confusions import Confusion
 from stream.confusions import Packed as PackedConfusion
 from stream.outcomes import Outcomes
+from stream.ovr import OneVsRest
+from stream.ovr import Packed as PackedOneVsRest
 from stream.scores import Scores
 
 SUMS = 8
@@ -22,16 +24,18 @@ class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     bins: PackedBins
     scores: bytes
     sums: list[sums.Packed]
+    ovr: PackedOneVsRest | None = None
 
 
 @dataclasses.dataclass(slots=True)
 class Breakdown:
     """What a tally knows of its outcomes besides its sums.
 
-    scores: of the positive of two classes. bins: of that class, and of the answers. valued: labels
-    that are numbers, of those with an error; labels: their sum; label_powers: those of their
-    squares, cubes and fourth powers; products: those of squared errors times labels, and times
-    their squares. over: that of the squares of errors above 0. Sums are in units of 2**-1074.
+    scores: of the positive of two classes; ovr: of each of more. bins: of the positive one, and
+    of the answers. valued: labels that are numbers, of those with an error; labels: their sum;
+    label_powers: those of their squares, cubes and fourth powers; products: those of squared errors
+    times labels, and times their squares. over: that of the squares of errors above 0. Sums are in
+    units of 2**-1074.
     """
 
     confusion: Confusion = dataclasses.field(default_factory=Confusion)
@@ -42,12 +46,15 @@ class Breakdown:
     over: int = 0
     label_powers: tuple[int, int, int] = (0, 0, 0)
     products: tuple[int, int] = (0, 0)
+    ovr: OneVsRest = dataclasses.field(default_factory=OneVsRest)
 
     def update(self, found: Outcomes) -> None:
         """Take outcomes in; those of sign -1 are taken back."""
         signs = found.signs
         if found.label is not None and found.answer is not None:
             self.confusion.update(found.names, found.label, found.answer, signs)
+        if found.given is not None:
+            self.ovr.update(found.given, signs)
         if found.answer_bin is None or found.confidence is None:
             return
         if found.positive is None or found.cell is None or found.positive_bin is None:
@@ -78,24 +85,28 @@ class Breakdown:
         self.scores.merge(other.scores)
         if other.valued or any(other.totals()):
             self._count(*other.totals())
+        if other.ovr.found or other.ovr.crowded:
+            self.ovr.merge(other.ovr)
 
     def times(self, weight: int) -> "Breakdown":
         """So many of each."""
         parts = (self.confusion.times(weight), self.bins.times(weight), self.scores.times(weight))
-        found = Breakdown(*parts)
+        found = Breakdown(*parts, ovr=self.ovr.times(weight))
         found._count(*(weight * x for x in self.totals()))
         return found
 
     def __bool__(self) -> bool:
         confusion = self.confusion.pairs or self.confusion.bar is not None
-        return bool(confusion or self.bins.found or any(self.totals()) or self.scores)
+        ranks = self.scores or self.ovr
+        return bool(confusion or self.bins.found or any(self.totals()) or ranks)
 
     def to_bytes(self) -> bytes:
-        """Compact bytes, equal for equal breakdowns."""
+        """Compact bytes, equal for equal breakdowns; without them those of earlier releases."""
         packed = [sums.pack(x) for x in self.totals()] if any(self.totals()) else []
         scores = self.scores.to_bytes() if self.scores else b""
         parts = (self.confusion.pack(), self.bins.pack(), scores, packed)
-        return msgspec.msgpack.encode(_Packed(*parts))
+        more = (self.ovr.pack(),) if self.ovr else ()
+        return msgspec.msgpack.encode((*parts, *more))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Breakdown":
@@ -110,6 +121,8 @@ class Breakdown:
             raise ValueError(f"{len(found.sums)} sums of labels: must be {SUMS}")
         if found.sums:
             made._count(*map(sums.unpack, found.sums))
+        if found.ovr is not None:
+            made.ovr = OneVsRest.unpack(found.ovr)
         return made
 
     def totals(self) -> tuple[int, ...]:

@@ -21,14 +21,20 @@ def area(positives: Ints | Floats, negatives: Ints | Floats) -> float:
 
 
 def area_variance(positives: Ints, negatives: Ints) -> float:
-    """Of the area, by DeLong, DeLong and Clarke-Pearson (1988): of the shares that each one wins.
+    """Of the area: the sum of `area_variances`."""
+    return sum(area_variances(positives, negatives))
 
-    0 with one of a kind, of whose differences nothing is known.
+
+def area_variances(positives: Ints, negatives: Ints) -> tuple[float, float]:
+    """What positives and what negatives add to the variance of the area.
+
+    By DeLong, DeLong and Clarke-Pearson (1988): of the shares that each one wins. 0 with one of a
+    kind, of whose differences nothing is known.
     """
     m, n = int(positives.sum()), int(negatives.sum())
     below = (np.cumsum(negatives) - negatives + negatives / 2) / n
     above = (positives.sum() - np.cumsum(positives) + positives / 2) / m
-    return _spread(below, positives, m) + _spread(above, negatives, n)
+    return _spread(below, positives, m), _spread(above, negatives, n)
 
 
 def _spread(shares: Floats, counts: Ints, n: int) -> float:

@@ -141,6 +141,21 @@ def mixed(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
     return Estimate(Figure(value, n, value - below, value + above), variance)
 
 
+def alike(parts: Sequence[Estimate], narrower: float = 1.0) -> Estimate:
+    """The mean of estimates that may depend on each other in any way.
+
+    Each side's distance is the mean of the parts', which is what it is where all of them are off
+    together, and no less than it is otherwise. narrower: how much of it is known to be enough.
+    """
+    k, figures = len(parts), [part.figure for part in parts]
+    value = sum(f.value for f in figures) / k
+    below = narrower * sum(f.value - f.low for f in figures) / k
+    above = narrower * sum(f.high - f.value for f in figures) / k
+    spread = narrower * sum(math.sqrt(part.variance) for part in parts) / k
+    figure = Figure(value, max(f.n for f in figures), value - below, value + above)
+    return Estimate(figure, spread * spread)
+
+
 def widened(found: Figure, inflation: float, *, most: float = math.inf) -> Figure:
     """An interval of values that resemble each other: its variance is so many times as large.
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from stream import bins, sums
+from stream import bins, ovr, sums
 from stream import scores as scored
 from stream.columns import Column, Floats, Ints, column_of, name_of_number
 from stream.settings import Task
@@ -29,7 +29,8 @@ class Outcomes:
     are none of the classes that got probabilities. value: the label where that and the answer are
     numbers. label, answer: places in `names`, -1 where missing or not whole. Of the positive one of
     two classes, positive: its probability; cell: the `stream.scores` of it, -1 where none. *_bin:
-    the `stream.bins` of that probability, or of the confidence.
+    the `stream.bins` of that probability, or of the confidence. given: of more classes,
+    what each of them was given.
     """
 
     signs: Ints
@@ -49,6 +50,7 @@ class Outcomes:
     positive_bin: Ints | None = None
     answer_bin: Ints | None = None
     names: tuple[str, ...] = ()
+    given: ovr.Given | None = None
 
     def __len__(self) -> int:
         return len(self.signs)
@@ -64,7 +66,8 @@ class Outcomes:
         """Some of them."""
         held = {name: getattr(self, name) for name in _ARRAYS}
         some = {name: None if x is None else x[rows] for name, x in held.items()}
-        return Outcomes(self.signs[rows], **some, names=self.names)
+        given = None if self.given is None else self.given.take(rows)
+        return Outcomes(self.signs[rows], **some, names=self.names, given=given)
 
 
 _NUMBERS = ("hit", "probability", "confidence", "loss", "brier", "error", "value", "positive")
@@ -99,6 +102,8 @@ def outcomes(
             matrix = np.clip(scores[1], 0.0, 1.0)
             found = _scored(found, label, answer, matrix)
             found = _binned(found, label, answer, matrix, _positive(scores[0], positive))
+            if len(scores[0]) >= ovr.FEWEST:
+                found = dataclasses.replace(found, given=ovr.given(scores[0], matrix, label))
     return found
 
 
@@ -143,7 +148,8 @@ def _scattered(parts: list[Outcomes], rows: list[list[int]], signs: Ints) -> Out
             whole[at] = held
         if whole is not None:
             arrays[name] = whole
-    return Outcomes(signs, **arrays, names=names)  # type: ignore[arg-type]
+    given = ovr.scattered([part.given for part in parts], rows, len(signs))
+    return Outcomes(signs, **arrays, names=names, given=given)  # type: ignore[arg-type]
 
 
 def _renamed(part: Outcomes, names: tuple[str, ...]) -> Outcomes:

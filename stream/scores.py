@@ -23,6 +23,7 @@ CELLS = 2 * (SIDE + 1) + 1  # the first is [0, LEAST), the middle one is 1/2 alo
 NO, YES, UNKNOWN = 0, 1, 2  # what an answer or a label is
 KINDS = 3  # of each of them
 MOST_WAITING = 1 << 17  # counts that wait to be added up
+FEW = 16  # up to so many, plain Python is quicker than arrays
 MANY = 1 << 12  # from so many on a table is quicker than a search
 EXACT = 1 << 53  # whole numbers below it are added up exactly as floats
 WIDTHS = ("<i1", "<i2", "<i4", "<i8")
@@ -30,7 +31,7 @@ _BASE = int(np.float64(LEAST).view(np.int64)) >> 52 - MANTISSA_BITS
 
 
 def cells(p: Floats) -> Ints:
-    """The cells of probabilities from 0 to 1, shape (n,): from 0 to CELLS - 1, in their order."""
+    """The cells of probabilities from 0 to 1, of any shape: from 0 to CELLS - 1, in their order."""
     near = np.minimum(p, 1.0 - p)
     bits = np.maximum(near, LEAST).view(np.int64) >> 52 - MANTISSA_BITS
     found: Ints = bits - (_BASE - 1)
@@ -38,8 +39,8 @@ def cells(p: Floats) -> Ints:
     return np.where(p > 0.5, CELLS - 1 - found, found)
 
 
-def codes(p: Floats, answer: Ints, label: Ints) -> Ints:
-    """One number for cell, answer and label of each row, shape (n,)."""
+def codes(p: Floats, answer: Ints | int, label: Ints) -> Ints:
+    """One number for each cell, answer and label, of the shape of p."""
     return cells(p) * KINDS**2 + answer * KINDS + label
 
 
@@ -90,7 +91,7 @@ class Scores:
         counts = np.ones(len(p), dtype=np.int64) if signs is None else signs
         self.add(codes(p, *known), counts)
 
-    def add(self, found: Ints, counts: Ints) -> None:
+    def add(self, found: Ints | Codes, counts: Ints) -> None:
         """Take in rows of `codes`, shape (n,), so many times each; of those that are not -1."""
         known = found >= 0
         if not known.all():
@@ -201,9 +202,20 @@ def _counted(codes: Codes, counts: Ints) -> tuple[Codes, Ints]:
 
 def _sorted(codes: Codes, counts: Ints) -> tuple[Codes, Ints]:
     """The same by a search."""
-    order = np.argsort(codes, kind="stable")
+    if len(codes) <= FEW:
+        return _few(codes.tolist(), counts.tolist())
+    order = codes.argsort(kind="stable")
     codes = codes[order]
-    starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] + 1))
-    counts = np.add.reduceat(counts[order], starts)
+    starts = np.concatenate([[0], (codes[1:] != codes[:-1]).nonzero()[0] + 1])
+    codes, counts = codes[starts], np.add.reduceat(counts[order], starts)
     left = counts != 0
-    return codes[starts][left], counts[left]
+    return (codes, counts) if left.all() else (codes[left], counts[left])
+
+
+def _few(codes: list[int], counts: list[int]) -> tuple[Codes, Ints]:
+    found: dict[int, int] = {}
+    for code, n in zip(codes, counts, strict=True):
+        found[code] = found.get(code, 0) + n
+    left = sorted(code for code, n in found.items() if n)
+    known = [found[code] for code in left]
+    return np.array(left, dtype=np.uint16), np.array(known, dtype=np.int64)

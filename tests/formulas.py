@@ -94,7 +94,7 @@ def of_classes(rows: Rows, names: Sequence[str]) -> Expected:
         )
     if scored.pairs:
         found |= _by_probability(scored, names)
-        found |= _by_rank(scored, names[1]) if len(names) == 2 else {}
+        found |= _by_rank(scored, names[1]) if len(names) == 2 else _by_ranks(scored, names)
         found |= _by_trust(both, names) if both.pairs else {}
     if scored.pairs and len(names) == 2:
         p = scored.probabilities(names)[:, 1]
@@ -155,6 +155,13 @@ def _by_rank(rows: Rows, positive: str) -> Expected:
         "average_precision": oracle.average_precision_score(y, grid),
         "lift": 10 * first_rows(y, grid, len(y) / 10) / y.sum(),
     }
+
+
+def _by_ranks(rows: Rows, names: Sequence[str]) -> Expected:
+    """Of more than two classes: each against the others, and the mean of those that labels name."""
+    found = [own for own in (_by_rank(rows, name) for name in names) if own]
+    means = ("auroc", "average_precision") if found else ()
+    return {metric: float(np.mean([own[metric] for own in found])) for metric in means}
 
 
 def first_rows(y: Floats, p: Floats, rows: float) -> float:

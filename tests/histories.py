@@ -117,7 +117,8 @@ def _made(
     if kind in ("three", "words"):
         p = np.round(rng.dirichlet(np.ones(3)), 2)
         p[2] = 1 - p[0] - p[1]
-        sure = dict(zip("abc", map(float, np.clip(p, 0.0, 1.0)), strict=True))
+        p = np.clip(p, 0.0, 1.0)
+        sure = {"abc"[i]: float(p[i]) for i in rng.permutation(3)}
         answer, label = "abc"[int(p.argmax())], "abc"[int(rng.choice(3))]
         return answer, None, sure if kind == "three" else None, label
     p = np.array([rng.uniform(0.01, 0.99)])

@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
+from stream import rankings
 from stream.events import CohortFigures, Evaluation
 from stream.pipeline import Pipeline
 from stream.quality import METRICS, MORE
@@ -104,7 +105,7 @@ def _check_confusion(found: Evaluation, rows: Rows) -> None:
 
 
 def _check_tenths(kind: Kind, found: Evaluation, rows: Rows) -> None:
-    if "auroc" not in found.metrics:
+    if "lift" not in found.metrics:
         assert found.tenths == []
         return
     positive = CLASSES[kind][1]
@@ -154,6 +155,32 @@ def test_no_metric_is_left_out() -> None:
         found = history(kind, 5, 3 * ROWS)
         names |= check_windows(kind, found, told(found, Course(2, 3, 80), SETTINGS))
     assert names == {*METRICS, *MORE}
+
+
+def test_predictions_that_name_different_classes_are_not_ranked_and_that_is_said() -> None:
+    found = history("three", 6, 2 * ROWS)
+    other = [
+        msgspec.structs.replace(p, probabilities=p.probabilities and p.probabilities | {"d": 0.0})
+        for p in found.predictions[::2]
+    ]
+    mixed = History([*found.predictions[1::2], *other], found.truths)
+    ones = [
+        next(e for e in last_of_each(told(of, Course(), SETTINGS)).values() if e.rows == rows)
+        for of, rows in ((of, len(of.pairs("1"))) for of in (found, mixed))
+    ]
+    assert ones[0].metrics.keys() - ones[1].metrics.keys() == {"auroc", "average_precision"}
+    assert [rankings.UNTOLD in one.notes for one in ones] == [False, True]
+
+
+def test_an_objective_of_a_mean_over_classes_is_judged() -> None:
+    found = history("three", 7, 4 * ROWS)
+    wish = dataclasses.replace(SETTINGS, objectives={"auroc": 0.9}, judge_provisional=True)
+    rows = len(found.pairs("1"))
+    ones = last_of_each(told(found, Course(2), wish)).values()
+    (one,) = (e for e in ones if e.rows == rows and e.version == "1")
+    (reading,) = (r for r in one.readings if r.check == "auroc")
+    assert reading.verdict == "moved"
+    assert reading.statistic == one.metrics["auroc"].value < one.metrics["auroc"].high < 0.9
 
 
 @settings(max_examples=4, phases=FOUND)

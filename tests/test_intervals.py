@@ -53,6 +53,21 @@ def test_a_mean_keeps_its_digits_and_its_interval(offset: float) -> None:
     assert (figure.low, figure.high) == pytest.approx((low, high), rel=1e-12)
 
 
+def test_a_mean_of_what_is_alike_is_as_uncertain_as_its_parts() -> None:
+    one, other = intervals.wilson(0.8, 50), intervals.wilson(0.6, 50)
+    assert intervals.alike([one, one]).variance == pytest.approx(one.variance)
+    found = intervals.alike([one, other])
+    ends = [(x.figure.low, x.figure.value, x.figure.high) for x in (one, other, found)]
+    assert ends[2] == pytest.approx(np.mean(ends[:2], axis=0))
+    assert found.variance**0.5 == pytest.approx((one.variance**0.5 + other.variance**0.5) / 2)
+    apart = intervals.mixed([one, other], [0.5, 0.5])
+    assert apart.variance < found.variance
+    assert apart.figure.value == found.figure.value
+    half = intervals.alike([one, other], 0.5)
+    assert half.figure.high - half.figure.value == pytest.approx((ends[2][2] - ends[2][1]) / 2)
+    assert half.variance == pytest.approx(found.variance / 4)
+
+
 def test_means_are_compared_by_z() -> None:
     rng = np.random.default_rng(5)
     x, y = rng.normal(0.1, 1, 500), rng.normal(0, 2, 900)

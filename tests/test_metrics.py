@@ -11,8 +11,11 @@ from sklearn import metrics as oracle
 
 from stream.columns import Floats, column_of
 from stream.grades import Grade
-from stream.outcomes import outcomes
+from stream.intervals import Z95
+from stream.outcomes import LEAST_P, outcomes
+from stream.ovr import MOST
 from stream.quality import METRICS, MORE, metrics_for, metrics_of
+from stream.rankings import UNTOLD, notes
 from stream.scorecards import by_score, confused, measured
 from stream.scores import cells, middles
 from stream.settings import ModelSettings
@@ -36,7 +39,7 @@ def binary(seed: int, n: int, words: tuple[str, str] = ("0", "1")) -> tuple[list
 
 def several(seed: int, n: int) -> tuple[list[Row], Floats]:
     rng = np.random.default_rng(seed)
-    p = np.round(rng.dirichlet(np.ones(3), size=n), 2)
+    p = np.array([rng.multinomial(100, x) for x in rng.dirichlet(np.ones(3), size=n)]) / 100
     y, names = rng.integers(0, 3, n), "abc"
     y[:3] = range(3)
     rows: list[Row] = [
@@ -120,11 +123,16 @@ def test_several_classes_equal_scikit_learns_macro_averages(seed: int, n: int) -
         "f1": oracle.f1_score(y, a, average="macro", zero_division=0),
         "calibration_error": calibration_error(sure, right.astype(float)),
         "confidently_wrong": ((sure >= 0.9) & ~right).mean(),
+        "auroc": oracle.roc_auc_score(y, p, multi_class="ovr", average="macro"),
+        "average_precision": oracle.average_precision_score(y, p, average="macro"),
+        "log_loss": oracle.log_loss(y, np.maximum(p, LEAST_P), labels=names),
+        "brier": oracle.brier_score_loss(y, p, labels=names),
     }
     tally = come(rows, Random(seed))
+    assert tally == tally_of(rows)
     for name, wanted in expected.items():
         assert value(name, tally) == pytest.approx(wanted, abs=1e-9), name
-    assert not {"auroc", "average_precision", "lift"} & set(metrics_for(tally, metrics=ALL))
+    assert "lift" not in metrics_for(tally, metrics=ALL)
     table = oracle.confusion_matrix(y, a, labels=names)
     told = {(c.label, c.answer): c.n for c in confused(tally, "auto")}
     assert told == {
@@ -247,6 +255,35 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert all(share <= 0.99 for name, share in shares.items() if name != "lift"), shares
 
 
+def window_of(rng: np.random.Generator, k: int, n: int) -> Tally:
+    """A tally of one window of k classes, of which the later ones are rarer."""
+    z = rng.normal(size=(n, k)) - np.arange(k) / 4
+    odds = np.exp(z)
+    p = odds / odds.sum(axis=1, keepdims=True)
+    y = (z + rng.gumbel(size=(n, k))).argmax(axis=1)
+    names = tuple(f"{i:02}" for i in range(k))
+    found = Tally()
+    label, answer = (column_of([names[i] for i in ids]) for ids in (y, z.argmax(axis=1)))
+    found.update(outcomes(label, answer, (names, p), task="classification"))
+    return found
+
+
+@pytest.mark.parametrize(("k", "widest"), [(3, 2.5), (8, 4.0)])
+def test_intervals_of_several_classes_hold_the_truth_at_least_as_often(
+    k: int, widest: float
+) -> None:
+    rng = np.random.default_rng(12)
+    whole, found = window_of(rng, k, 100_000), [window_of(rng, k, 300) for _ in range(150)]
+    for name in ("auroc", "average_precision"):
+        truth, told = value(name, whole), [ALL[name].get(tally) for tally in found]
+        some = [figure for figure in told if figure is not None]
+        assert len(some) == 150
+        assert sum(f.low <= truth <= f.high for f in some) >= 0.93 * 150
+        width = np.mean([f.high - f.low for f in some])
+        spread = np.std([f.value for f in some])
+        assert width / (2 * Z95 * spread) < widest
+
+
 def test_perfect_and_lonely_figures_have_a_width() -> None:
     rows: list[Row] = [("1", "1", (("1", 0.9),)), ("0", "0", (("1", 0.2),))] * 5
     tally = tally_of(rows)
@@ -264,6 +301,59 @@ def test_a_window_of_one_class_says_what_it_can() -> None:
     assert "precision" not in names
     assert "auroc" not in names
     assert {"balanced_accuracy", "calibration_error", "confidently_wrong"} <= set(names)
+
+
+def test_classes_that_no_label_names_are_left_out_of_the_mean() -> None:
+    rows, p = several(7, 60)
+    rows, p = [row for row in rows if row[0] != "c"], p[[row[0] != "c" for row in rows]]
+    y = np.array([row[0] for row in rows])
+    parts = [oracle.roc_auc_score(y == name, p[:, i]) for i, name in enumerate("ab")]
+    assert value("auroc", tally_of(rows)) == pytest.approx(np.mean(parts), abs=1e-12)
+    parts = [oracle.average_precision_score(y == name, p[:, i]) for i, name in enumerate("ab")]
+    assert value("average_precision", tally_of(rows)) == pytest.approx(np.mean(parts), abs=1e-12)
+    one = tally_of([row for row in rows if row[0] == "a"])
+    assert not {"auroc", "average_precision"} & {*metrics_for(one, metrics=ALL)}
+    assert notes(one) == []
+
+
+def test_a_label_without_a_probability_is_none_of_the_classes() -> None:
+    rows, p = several(8, 60)
+    rows = [("new" if row[0] == "c" else row[0], *row[1:]) for row in rows]
+    y = np.array([row[0] for row in rows])
+    parts = [oracle.roc_auc_score(y == name, p[:, i]) for i, name in enumerate("ab")]
+    assert value("auroc", tally_of(rows)) == pytest.approx(np.mean(parts), abs=1e-12)
+
+
+def test_where_predictions_name_different_classes_it_is_said_that_they_are_not_ranked() -> None:
+    rows, _ = several(9, 60)
+    label, answer, sure = rows[0]
+    for other in ((*sure[:2], ("d", 0.1)), (*sure, ("d", 0.0)), sure[:2]):
+        tally = tally_of([*rows, (label, answer, other)])
+        assert not {"auroc", "average_precision"} & {*metrics_for(tally, metrics=ALL)}
+        assert {"log_loss", "f1"} <= {*metrics_for(tally, metrics=ALL)}
+        assert notes(tally) == [UNTOLD]
+        tally.update(outcomes_of([(label, answer, other)], -1))
+        assert tally == tally_of(rows)
+        assert notes(tally) == []
+    assert notes(tally_of(binary(9, 60)[0])) == notes(Tally()) == []
+
+
+@pytest.mark.parametrize("k", [MOST, MOST + 1])
+def test_classes_are_ranked_up_to_a_limit_and_beyond_it_that_is_said(k: int) -> None:
+    tally = window_of(np.random.default_rng(3), k, 200)
+    assert notes(tally) == ([UNTOLD] if k > MOST else [])
+    assert ("auroc" in metrics_for(tally, metrics=ALL)) == (k <= MOST)
+    assert "balanced_accuracy" in metrics_for(tally, metrics=ALL)
+
+
+def test_a_class_with_a_single_row_makes_the_interval_wide() -> None:
+    rows, _ = several(10, 200)
+    sure = (("a", 0.2), ("b", 0.3), ("c", 0.5))
+    known = [row for row in rows if row[0] != "c"]
+    two, three = (ALL["auroc"].get(tally_of(some)) for some in (known, [*known, ("c", "c", sure)]))
+    assert two is not None
+    assert three is not None
+    assert three.high - three.low > 2 * (two.high - two.low)
 
 
 def test_a_scorecard_tells_all_beside_the_reference_and_tenths_add_up() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from stream import sums
 from stream.breakdowns import Breakdown
+from stream.ovr import OneVsRest
 from stream.tallies import MOST_ERROR, NAMES, Tally
 from stream.weights import Weighted
 from tests.outcomes import Row, outcomes_of, tally_of
@@ -20,7 +22,11 @@ row = st.tuples(
     st.none() | numbers | st.sampled_from(["a", "b", "c"]),
     st.none() | numbers | st.sampled_from(["a", "b", "c"]),
     st.one_of(
-        st.just(()), st.tuples(st.tuples(st.just("a"), shares), st.tuples(st.just("b"), shares))
+        st.just(()),
+        st.tuples(st.tuples(st.just("a"), shares), st.tuples(st.just("b"), shares)),
+        st.permutations("abcd").flatmap(
+            lambda names: st.tuples(*(st.tuples(st.just(name), shares) for name in names[:3]))
+        ),
     ),
 )
 rows_of = st.lists(row, max_size=40)
@@ -77,6 +83,11 @@ def test_a_tally_is_small() -> None:
     assert len(tally_of(rows).to_bytes()) < 4_500
     answers: list[Row] = [(label, answer, ()) for label, answer, _ in rows]
     assert len(tally_of(answers).to_bytes()) < 70
+    three: list[Row] = [
+        ("a", "b", tuple(zip("abc", map(float, p), strict=True)))
+        for p in rng.dirichlet(np.ones(3), 5000)
+    ]
+    assert len(tally_of(three).to_bytes()) < 20_000
 
 
 def test_no_field_is_left_out_of_a_merge() -> None:
@@ -98,8 +109,22 @@ def test_bytes_of_an_earlier_release_are_a_tally_without_a_breakdown() -> None:
     assert Tally.from_bytes(raw) == old
 
 
+def test_bytes_of_two_classes_are_those_of_an_earlier_release() -> None:
+    two = tally_of([("a", "b", (("a", 0.25), ("b", 0.75)))] * 3)
+    three = tally_of([("a", "b", (("a", 0.25), ("b", 0.5), ("c", 0.25)))] * 3)
+    assert [len(_parts(tally)) for tally in (two, three)] == [4, 5]
+    before = Breakdown.from_bytes(msgspec.msgpack.encode(_parts(three)[:4]))
+    assert before == dataclasses.replace(three.breakdown, ovr=OneVsRest())
+
+
+def _parts(tally: Tally) -> list[object]:
+    found: list[object] = msgspec.msgpack.decode(tally.breakdown.to_bytes())
+    return found
+
+
 def test_weights_count_in_the_breakdown_too() -> None:
     rows: list[Row] = [("a", "b", (("a", 0.25), ("b", 0.75))), ("a", "a", (("a", 0.75),))]
+    rows += [("a", "b", (("a", 0.25), ("b", 0.5), ("c", 0.25)))]
     found = tally_of(rows).breakdown.times(8)
     assert found == tally_of(rows * 8).breakdown
     assert Weighted.of({1: tally_of(rows), 4: tally_of(rows)}).breakdown == (
