@@ -12,6 +12,7 @@ from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL
 from stream.references import MAX_INCOMPLETE
+from stream.sections import MOST
 from stream.settings import MAX_NAMES, ModelSettings
 
 LETTERS = "`driftline_dead_letters_total`, reason"
@@ -67,6 +68,9 @@ LIMITS: dict[str, Limit] = {
     ),
     "names of segments that are watched": Limit(
         MAX_NAMES, "settings with more are refused", "the message says so"
+    ),
+    "segments that an evaluation has all figures of": Limit(
+        MOST, "the worst are told of", "`notes` of the evaluation"
     ),
     "raw rows of a pane before there is a reference": Limit(
         "defaults.max_sample_rows",

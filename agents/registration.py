@@ -25,10 +25,11 @@ from stream.divisions import Rows, divided, part_of
 from stream.estimates import ESTIMATED
 from stream.features import MAX_CATEGORIES
 from stream.losses import losses
-from stream.odds import Odds, odds_of
+from stream.odds import MAX_EDGES, Odds, odds_of
 from stream.outcomes import outcomes
 from stream.quality import figures_for, metrics_of
 from stream.references import Reference
+from stream.segments import EDGES
 from stream.settings import CONTROL, ModelSettings
 from stream.tallies import Tally
 from stream.vectors import left_out
@@ -172,7 +173,7 @@ class _Rows:
         known = dataclasses.replace(settings, positive=roles.positive)
         return _quality(self.prediction, self.label, self.scores, known)
 
-    def odds(self, positive: str) -> Odds | None:
+    def odds(self, positive: str, max_edges: int = MAX_EDGES) -> Odds | None:
         """What scores meant: of the positive class where they are its, else of the answer."""
         prediction, label, scores = self.prediction, self.label, self.scores
         if prediction is None or label is None or scores is None or self.confidence is None:
@@ -182,13 +183,14 @@ class _Rows:
             given = scores[1][:, classes.index(positive)]
             given = np.where(missing(prediction), np.nan, given)
             answered, right = named(prediction, positive), named(label, positive)
-            return odds_of("positive", given, answered, right, labelled)
+            return odds_of("positive", given, answered, right, labelled, max_edges)
         hits = [
             outcomes(label.take(rows), prediction.take(rows), task="classification").hit == 1
             for rows in _blocks(len(label))
         ]
         everywhere = np.ones(len(label), dtype=np.bool_)
-        return odds_of("answer", self.confidence, everywhere, np.concatenate(hits), labelled)
+        right = np.concatenate(hits)
+        return odds_of("answer", self.confidence, everywhere, right, labelled, max_edges)
 
     def calibrated(self, reference: Reference, settings: ModelSettings, seed: int) -> Reference:
         """The reference of these rows with what their times show."""
@@ -224,6 +226,8 @@ def _divided(
             some.quality(settings, roles),
             roles.max_categories,
         )
+        if whole.odds is not None:
+            made = dataclasses.replace(made, odds=some.odds(roles.positive, EDGES))
         return some.calibrated(made, plain, seed)
 
     names = {

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from stream import figures
 from stream.blindness import GAP
+from stream.comparisons import words
 from stream.estimates import ESTIMATED
 from stream.events import CohortFigures, Evaluation, Labels, Measured, Reading
 from stream.quality import metrics_of
@@ -12,14 +15,16 @@ from stream.stamps import span
 
 MOST_COHORTS = 5
 MOST_CONFUSED = 3
-MOST_FIGURES = 4  # of a cohort
+MOST_FIGURES = 4  # of a cohort, and of a segment
+MOST_SEGMENTS = 5
 METRICS = metrics_of(ModelSettings())
 SIDES = {"higher": "at least", "lower": "at most", "zero": "at most"}
 When = Callable[[str], str]
 
 
 def scorecard(found: Evaluation, when: When) -> list[str]:
-    """Every metric beside its reference and objective, how much truth they rest on, estimates.
+    """Every metric beside its reference and objective, how much truth they rest on, estimates; the
+    worst segments.
 
     when: names a time.
     """
@@ -31,6 +36,7 @@ def scorecard(found: Evaluation, when: When) -> list[str]:
     if found.labels is not None:
         told.append(truth_text(found.labels))
     told += metric_lines(found)
+    told += segment_lines(found)
     told += _confused(found)
     return told + ([] if found.labels is None else [*_cohorts(found.labels.completed, when)])
 
@@ -57,14 +63,14 @@ def metric_lines(found: Evaluation) -> list[str]:
 
 
 def _row(name: str, m: Measured, reading: Reading | None) -> tuple[str, ...]:
-    words = METRICS[name].words if name in METRICS else name
+    called = METRICS[name].words if name in METRICS else name
     low, high = figures.pair(m.low, m.high)
     against = [] if m.reference is None else [f"reference {figures.number(m.reference)}"]
     goal = None if reading is None else reading.details.get("objective")
     if reading is not None and isinstance(goal, int | float) and name in METRICS:
         against.append(objective_text(name, goal, m, reading))
     value, ends = figures.number(m.value), f"95% {low} to {high}"
-    return words, value, ends, f"n {m.n:,}", ", ".join(against)
+    return called, value, ends, f"n {m.n:,}", ", ".join(against)
 
 
 def objective_text(name: str, goal: float, m: Measured, reading: Reading) -> str:
@@ -79,6 +85,31 @@ def objective_text(name: str, goal: float, m: Measured, reading: Reading) -> str
     if bad:
         state = "MISSED" if reading.verdict == "moved" else "missed, but not judged"
     return f"objective {SIDES.get(direction, '')} {figures.number(goal)}: {state}"
+
+
+def segment_lines(found: Evaluation) -> list[str]:
+    """The worst segments: of each the figure that is judged first, and how far estimates are off.
+
+    A segment's reference is of its own rows.
+    """
+    some = [] if found.by_segment is msgspec.UNSET else found.by_segment
+    judged = {r.segment: r.check for r in found.segments if r.segment and r.role == "quality"}
+    lines = []
+    for one in some[:MOST_SEGMENTS]:
+        first = judged.get(one.segment)
+        order = sorted(one.metrics, key=lambda name: (name != first, name != GAP))
+        told = [_of_segment(name, one.metrics[name]) for name in order]
+        said = figures.listed(told, MOST_FIGURES)
+        lines.append(f"{words(one.segment)} (n {one.n:,}): {said}")
+    more = len(some) - MOST_SEGMENTS
+    return lines + [f"and {more:,} more segments"] * (more > 0)
+
+
+def _of_segment(name: str, m: Measured) -> str:
+    called = METRICS[name].words if name in METRICS else name.replace("-", " ")
+    low, high = figures.pair(m.low, m.high)
+    was = "" if m.reference is None else f", reference {figures.number(m.reference)}"
+    return f"{called} {figures.number(m.value)} (95% {low} to {high}{was})"
 
 
 def _confused(found: Evaluation) -> Iterator[str]:

@@ -14,7 +14,7 @@ from stream import figures, intervals, judgements, sums
 from stream.bins import ANSWER
 from stream.cohorts import Cohorts
 from stream.estimates import ACCURACY
-from stream.events import Detail, Effect, Judged, Reading
+from stream.events import Detail, Effect, Judged, Measured, Reading
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation, Moments
 from stream.odds import Odds
@@ -55,6 +55,30 @@ def gaps(
     inflation = inflation_of(reference, settings, ACCURACY, window_s, whole.n)
     found = _Found(whole, settings, level, inflation, reference, learnt)
     return [found.reading(_by_cohort(reference, cohorts, settings, learnt))]
+
+
+def measured(
+    reference: Reference,
+    cohorts: Cohorts,
+    tally: Tally,
+    settings: ModelSettings,
+    window_s: int,
+    learnt: Learnt | None = None,
+) -> Measured | None:
+    """The gap of a segment's outcomes, to be told and not judged; None of fewer than are needed.
+
+    tally: of all of them. The interval holds what is not known of the curve, too.
+    """
+    if not judgements.estimated(reference, settings):
+        return None
+    if learnt is not None:
+        tally = cohorts.made_since(learnt.until_ms).total()
+    gap = Gap.of(reference, tally, learnt)
+    if gap is None or gap.n < settings.minimum_rows:
+        return None
+    inflation = inflation_of(reference, settings, ACCURACY, window_s, gap.n)
+    found = _Found(gap, settings, 0.0, inflation, reference, learnt).told()
+    return Measured(value=found.value, low=found.low, high=found.high, n=found.n)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -195,6 +219,13 @@ class _Found:
             },
         )
 
+    def told(self) -> Figure:
+        """The gap with an interval that holds as much as its p-value takes for chance."""
+        now, known = self.whole.moments(), self._of_curve()
+        times = 1.0 if self.inflation is None else max(1.0, self.inflation.times)
+        half = intervals.Z95 * math.sqrt(now.variance * times + known)
+        return Figure(now.mean, now.n, now.mean - half, now.mean + half)
+
     def _figure(self) -> Figure | None:
         found = self.whole.moments().figure()
         if found is None or self.inflation is None:
@@ -205,9 +236,15 @@ class _Found:
 
     def _p_value(self) -> float:
         """Of a gap so large on either side, were there none: the curve is uncertain too."""
+        known = Moments(0, 0.0, self._of_curve())
+        return intervals.p_of_mean(self.whole.moments(), known, larger_only=False)
+
+    def _of_curve(self) -> float:
+        """The variance of a gap for the curve alone; an inflation has it in it."""
+        if self.inflation is not None:
+            return 0.0
         now = self.whole.moments()
-        known = 0.0 if self.inflation is not None else now.variance * now.n / self._labels()
-        return intervals.p_of_mean(now, Moments(0, 0.0, known), larger_only=False)
+        return now.variance * now.n / self._labels()
 
     def _labels(self) -> int:
         if self.learnt is not None:

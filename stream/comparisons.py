@@ -6,24 +6,23 @@ of the segment's own rows, where these have times. So all of them together keep 
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from stream import effects, figures, soundness
 from stream.checks import Against, check_share
-from stream.cohorts import Cohorts
 from stream.events import Reading, Segment
 from stream.gradings import SURE, graded
 from stream.importances import UNMEASURED, weight_of
-from stream.judgements import outside_detectors
+from stream.judgements import estimated, outside_detectors
 from stream.leisure import ALWAYS, Leisure
-from stream.memberships import judged
 from stream.previous import Previous
 from stream.references import Reference
 from stream.segments import Key, called, part_of_each, watched
 from stream.settings import ModelSettings, Task
 from stream.shares import SEGMENT, Share
+from stream.tallies import Tally
 
 NAMED = 3  # features of a segment named beside the first, and segments in a verdict
 ORDER = ("no-reference", "not-enough-data", "ok", "small", "insignificant", "moved")
@@ -58,7 +57,7 @@ def compared(
 
 def graded_apart(
     reference: Reference | None,
-    cohorts: Cohorts,
+    tallies: Mapping[Key, Tally],
     level: float,
     settings: ModelSettings,
     task: Task,
@@ -66,20 +65,19 @@ def graded_apart(
 ) -> list[Reading]:
     """The worst metric of each segment whose quality the reference knows, worst segments first.
 
-    The others' values are in its details. level: of the family of all segments together. A segment
-    of which more was taken back than the window itself brought has none.
+    The others' values are in its details. tallies: see `stream.sections`.
+    level: of the family of all segments together.
     """
     if reference is None:
         return []
     found: list[Reading] = []
-    known, several = judged(reference, settings), len(watched(reference, settings))
-    for key, own in known.items():
-        tally = cohorts.segments.get(key, Cohorts()).total()
-        if tally.sound():
-            allotted = _allotted(reference, own, settings)
-            readings = graded(allotted, own, tally, task, level / several, window_s)
-            metrics = [r for r in readings if r.check != SURE]
-            found += _worst(key, metrics or [_unlabelled(own)], reference)
+    several = len(watched(reference, settings))
+    for key, tally in tallies.items():
+        own = reference.segments[key]
+        allotted = _allotted(reference, own, settings)
+        readings = graded(allotted, own, tally, task, level / several, window_s)
+        metrics = [r for r in readings if r.check != SURE]
+        found += _worst(key, metrics or [_unlabelled(own)], reference)
     return _worst_first(found, reference)
 
 
@@ -92,13 +90,13 @@ def _unlabelled(own: Reference) -> Reading:
 
 
 def _allotted(whole: Reference, own: Reference, settings: ModelSettings) -> ModelSettings:
-    """The settings with what of the budget one segment may spend."""
+    """The settings with what of the budget one segment may spend; its estimate spends nothing."""
     month = settings.false_alarms_per_month * outside_detectors(whole, settings)
     month *= part_of_each(whole, settings)
     graded_too = settings.expects_truth and whole.quality and not settings.promises_quality
     if graded_too and not own.quality:
         month /= 2  # quality is judged where it can be, with the other half
-    return dataclasses.replace(settings, false_alarms_per_month=month, detectors=())
+    return dataclasses.replace(settings, false_alarms_per_month=month, detectors=(), estimate="off")
 
 
 def _worst(key: Key, readings: Iterable[Reading], whole: Reference) -> list[Reading]:
@@ -168,4 +166,10 @@ def notes(reference: Reference, share: Share, settings: ModelSettings) -> list[s
         told += [f"{none:,} rows without one"] * (none > 0)
         if told:
             found.append(f"segments by {name!r}: {' and '.join(told)} are in no segment")
+    own = watched(reference, settings).values()
+    if own and estimated(reference, settings) and not any(one.odds for one in own):
+        found.append(
+            "segments: the reference does not say what scores meant in them, so their accuracy is "
+            "not estimated; make it again (`driftline reference --segments`)"
+        )
     return found

@@ -10,7 +10,7 @@ import math
 from scipy import special
 
 from stream import figures, judgements
-from stream.events import Detail, Effect, Judged, Reading
+from stream.events import Detail, Effect, Judged, Measured, Reading
 from stream.expectations import Expected
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation
@@ -38,15 +38,36 @@ def estimated(
     level: of this reading alone. learnt: what live scores mean; the reference's own rows keep the
     meaning that its labels gave them.
     """
-    live = share.expected()
-    if live is None or reference.odds is None or not judgements.estimated(reference, settings):
+    live = _live(reference, share, settings, learnt)
+    if live is None or reference.odds is None:
         return []
     inflation = inflation_of(reference, settings, ESTIMATED, window_s, live.n)
-    known = reference.odds.expected
-    if learnt is not None:
-        live = dataclasses.replace(live, curve=learnt.over(reference.odds))
-    of = reference.odds.of
+    known, of = reference.odds.expected, reference.odds.of
     return [_Estimate(live, known, settings, level, inflation, of, learnt).reading()]
+
+
+def measured(
+    reference: Reference, share: Share, settings: ModelSettings, learnt: Learnt | None = None
+) -> Measured | None:
+    """The same to be told of a segment, and not judged; None without rows that have scores."""
+    live = _live(reference, share, settings, learnt)
+    figure = live.figures().get(ACCURACY) if live is not None else None
+    if figure is None or reference.odds is None:
+        return None
+    known = reference.odds.expected.moments[0]
+    return Measured(
+        value=figure.value, low=figure.low, high=figure.high, n=figure.n, reference=known
+    )
+
+
+def _live(
+    reference: Reference, share: Share, settings: ModelSettings, learnt: Learnt | None
+) -> Expected | None:
+    """A window's rows, and what their scores mean."""
+    live = share.expected()
+    if live is None or reference.odds is None or not judgements.estimated(reference, settings):
+        return None
+    return live if learnt is None else dataclasses.replace(live, curve=learnt.over(reference.odds))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from stream import (
     judgements,
     rankings,
     scorecards,
+    sections,
     segments,
     soundness,
 )
@@ -119,6 +120,7 @@ def inputs_evaluation(
         reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
     )
     own = reach.told(own)
+    figures_apart = sections.of_inputs(reference, merged.share, of.settings, learnt)
     apart = disparities.of_inputs(reference, merged.share, of.settings, reach.window_s)
     promised = reach.told(disparities.readings(apart, of.settings, window_s))
     everything = [*readings, *own]
@@ -138,11 +140,13 @@ def inputs_evaluation(
         verdict=_told(verdict, comparisons.alone(readings, own)),
         segments=own,
         disparities=disparities.events(apart),
+        by_segment=sections.told(figures_apart),
         notes=[
             *_of_first_rows(first_of_ms),
             *reach.notes(reference, of.settings),
             *_left_out(merged),
             *comparisons.notes(reference, merged.share, of.settings),
+            *sections.notes(figures_apart),
             *disparities.notes(reference, of.settings),
             *judgements.notes(reference, of.settings),
             *effects.notes(of.settings.effect_floors, _called(reference)),
@@ -298,7 +302,11 @@ def quality_evaluation(
     level *= judgements.of_outcomes(of.settings)
     rest = 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
     readings = graded(of.settings, reference, tally, known.task, level * rest, window_s)
-    own = comparisons.graded_apart(reference, cohorts, level, of.settings, known.task, window_s)
+    tallies = sections.tallies(reference, cohorts, of.settings)
+    own = comparisons.graded_apart(reference, tallies, level, of.settings, known.task, window_s)
+    figures_apart = sections.of_quality(
+        reference, cohorts, tallies, of.settings, known.task, window_s, own, known.learnt
+    )
     part = level * judgements.ESTIMATE / 2
     gaps = blindness.gaps(reference, cohorts, tally, of.settings, part, window_s, known.learnt)
     apart = disparities.of_quality(reference, cohorts, of.settings, window_s, known.task)
@@ -327,6 +335,7 @@ def quality_evaluation(
             *_coverage(of, cohorts, known, tally),
             *([] if sound else [TAKEN_BACK]),
             *disparities.notes_of_control(apart),
+            *sections.notes(figures_apart),
             *gradings.notes(reference, readings),
             *rankings.notes(tally),
         ],
@@ -335,6 +344,7 @@ def quality_evaluation(
         confusion=scorecards.confused(tally, known.task),
         tenths=scorecards.by_score(tally),
         disparities=disparities.events(apart),
+        by_segment=sections.told(figures_apart),
     )
 
 

@@ -87,7 +87,12 @@ class Odds:
 
 
 def odds_of(
-    of: OfWhat, scores: Floats, answered: Bools, right: Bools, labelled: Bools
+    of: OfWhat,
+    scores: Floats,
+    answered: Bools,
+    right: Bools,
+    labelled: Bools,
+    max_edges: int = MAX_EDGES,
 ) -> Odds | None:
     """Of a reference's rows, shape (rows,) each; None where no row has a score and a label.
 
@@ -96,7 +101,7 @@ def odds_of(
     known = np.isfinite(scores)
     if not (known & labelled).any():
         return None
-    score = features.summarise(NAME, column_of(scores[known]), "number", max_edges=MAX_EDGES)
+    score = features.summarise(NAME, column_of(scores[known]), "number", max_edges=max_edges)
 
     def counted(rows: Bools) -> Ints:
         return score.counts_of(Column(scores[rows & known]))[: score.cells]
@@ -139,9 +144,8 @@ def _rules(o: Odds) -> list[tuple[bool, str]]:
 
 
 def told(block: Block, positive: str, of: OfWhat) -> tuple[Floats, Bools] | None:
-    """Scores of a block's rows that have one and an answer, and whether that was the positive one.
-
-    None where the block has no such scores.
+    """The score of each row, NaN where it has none or no answer, and whether that was the positive
+    one, shape (n,); None where the block has no such scores.
     """
     if block.prediction is None:
         return None
@@ -153,7 +157,7 @@ def told(block: Block, positive: str, of: OfWhat) -> tuple[Floats, Bools] | None
     if found is None:
         return None
     known = np.isfinite(found) & ~missing(block.prediction)
-    return found[known], answered[known]
+    return np.where(known, found, np.nan), answered
 
 
 def _of_class(block: Block, name: str) -> Floats | None:

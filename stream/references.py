@@ -254,9 +254,15 @@ class Reference:
         own = segments.read(
             e.segments,
             {name: f.names for name, f in dimensions.items()},
-            lambda document: Reference.from_document(document | named),
+            lambda document: self._part(Reference.from_document(document | named)),
         )
         return dataclasses.replace(self, dimensions=dimensions, segments=own)
+
+    def _part(self, own: "Reference") -> "Reference":
+        """A segment's reference, whose scores are counted with the whole's. Raises ValueError."""
+        if own.odds is not None and (self.odds is None or own.odds.of != self.odds.of):
+            raise ValueError("odds: of other scores than those of all rows")
+        return own
 
 
 class Parts:

@@ -114,4 +114,4 @@ def count_rows(share: Share, block: Block, positive: str, source: Source | None 
     share.update(block.features, *answers, block.times_ms, source, block.offsets, block.segments)
     given = told(block, positive, share.reference.odds.of) if share.reference.odds else None
     if given is not None:
-        share.count_odds(*given)
+        share.count_odds(*given, block.segments)

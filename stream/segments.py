@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # name and value
 EDGES = 64  # of a number in the reference of a segment
 WHOLE = 0.5  # of the budget, for the model as a whole; its segments share the rest
-OWN = ("task", "rows", "outputs", "quality", "calibration")  # of a segment, beside its features
+OWN = (
+    "task",
+    "rows",
+    "outputs",
+    "quality",
+    "calibration",
+    "odds",
+)  # of a segment, beside its features
 
 
 def called(key: Key) -> str:

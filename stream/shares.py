@@ -2,7 +2,7 @@
 
 import dataclasses
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import msgspec
@@ -150,12 +150,7 @@ class Share:
         times_ms: Ints,
     ) -> None:
         """Take the rows in once more, those of each value of a name by themselves."""
-        found = np.bincount(codes, minlength=dimension.width)
-        order = np.argsort(codes, kind="stable")
-        ends = np.cumsum(found)
-        for place in np.flatnonzero(found[: dimension.cells]).tolist():
-            rows = order[ends[place] - found[place] : ends[place]]
-            own = self.segment((dimension.name, dimension.names[place]))
+        for own, rows in self._parts(dimension, codes):
             own.update(
                 {
                     name: features[name].take(rows)
@@ -167,14 +162,34 @@ class Share:
                 times_ms[rows],
             )
         counts = self.counts(dimension.name, SEGMENT)
-        counts += found
+        counts += np.bincount(codes, minlength=dimension.width)
 
-    def count_odds(self, scores: Floats, answered: Bools) -> None:
-        """Take in what n answers were given, and which of them are the positive class."""
+    def _parts(self, dimension: FeatureReference, codes: Codes) -> Iterator[tuple["Share", Ints]]:
+        """Each segment of a name that has any of n rows, and their places."""
+        found = np.bincount(codes, minlength=dimension.width)
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(found)
+        for place in np.flatnonzero(found[: dimension.cells]).tolist():
+            rows = order[ends[place] - found[place] : ends[place]]
+            yield self.segment((dimension.name, dimension.names[place])), rows
+
+    def count_odds(
+        self, scores: Floats, answered: Bools, segments: Mapping[str, Column] | None = None
+    ) -> None:
+        """Take in what n answers were given, NaN where nothing, and which are the positive class.
+
+        segments: the values of each name, of those whose reference knows what scores mean.
+        """
         odds = self.reference.odds
         if odds is not None:
-            for said, rows in zip(SAID, (~answered, answered), strict=True):
+            known = np.isfinite(scores)
+            for said, rows in zip(SAID, (known & ~answered, known & answered), strict=True):
                 _add(self.counts(said, ODDS), odds.score, Column(scores[rows]))
+        for name, dimension in self.reference.dimensions.items():
+            if any(self.reference.segments[name, value].odds for value in dimension.names):
+                codes = _codes(dimension, (segments or {}).get(name), len(scores))
+                for own, places in self._parts(dimension, codes):
+                    own.count_odds(scores[places], answered[places])
 
     def expected(self) -> Expected | None:
         """How good the answers are by expectation; None where scores are not counted."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from sklearn import metrics as oracle
+from sklearn.isotonic import IsotonicRegression
 
 from stream.columns import Floats, Ints, name_of_number
 from stream.events import Prediction, Scalar
@@ -202,3 +203,65 @@ def _tenths(p: Floats) -> Ints:
 def expected_of(kind: Kind, pairs: Sequence[Pair]) -> Expected:
     rows = Rows(pairs)
     return of_numbers(rows) if kind == "numbers" else of_classes(rows, CLASSES[kind])
+
+
+# what scores mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """What scores meant in a reference's rows, all labelled, by scikit-learn's isotonic regression.
+
+    x: their scores, or confidences, in order and each once: few enough that each has its own code.
+    """
+
+    kind: Kind
+    x: Floats
+    curve: IsotonicRegression
+    off: float
+
+    @classmethod
+    def of(cls, kind: Kind, pairs: Sequence[Pair]) -> "Meaning":
+        rows = [(score_of(p), p, y) for p, y in pairs if score_of(p) is not None]
+        true = [(answer_of(y) == "1" if kind == "score" else right(p, y)) for _, p, y in rows]
+        x = np.array([sure for sure, _, _ in rows])
+        curve = IsotonicRegression(out_of_bounds="clip").fit(x, np.array(true, dtype=float))
+        found = cls(kind, np.unique(x), curve, 0.0)
+        off = float(x.mean()) - found.accuracy([p for _, p, _ in rows])
+        return dataclasses.replace(found, off=off)
+
+    def accuracy(self, predictions: Sequence[Prediction]) -> float:
+        """Estimated; a score that the reference has not counts as the middle of its neighbours."""
+        scores = [(x, p) for p in predictions if (x := score_of(p)) is not None]
+        ends = min(0.0, self.x[0] - 1), max(1.0, self.x[-1] + 1)
+        places = np.concatenate([[ends[0]], self.x, [ends[1]]])
+        at = np.searchsorted(places, [x for x, _ in scores])
+        middles_of = (places[at - 1] + places[at]) / 2
+        known = np.where(np.isin([x for x, _ in scores], self.x), places[at], middles_of)
+        return self._mean(self.curve.predict(known), [p for _, p in scores])
+
+    def gap(self, pairs: Sequence[Pair]) -> float:
+        """Estimated less realised accuracy of labelled rows that have scores."""
+        rows = [(x, p, y) for p, y in pairs if (x := score_of(p)) is not None]
+        x = np.array([sure for sure, _, _ in rows])
+        realised = float(np.mean([right(p, y) for _, p, y in rows]))
+        if self.kind != "score":
+            return float(x.mean()) - self.off - realised
+        return self._mean(self.curve.predict(x), [p for _, p, _ in rows]) - realised
+
+    def _mean(self, chance: Floats, predictions: Sequence[Prediction]) -> float:
+        if self.kind == "score":
+            said = np.array([p.prediction == "1" for p in predictions])
+            chance = np.where(said, chance, 1 - chance)
+        return float(chance.mean())
+
+
+def score_of(p: Prediction) -> float | None:
+    """The score, or of classes what was given to the answer; None without one, or an answer."""
+    if p.prediction is None:
+        return None
+    return p.score if p.probabilities is None else p.probabilities[answer_of(p.prediction)]
+
+
+def right(p: Prediction, label: Scalar) -> bool:
+    return answer_of(p.prediction) == answer_of(label)

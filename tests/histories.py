@@ -13,6 +13,7 @@ import numpy as np
 
 from stream.events import Prediction, Scalar, Truth
 from stream.pipeline import Pipeline
+from stream.references import Reference
 from stream.scores import cells, middles
 from stream.settings import ModelSettings
 from tests.tales import FOR_EVER_S, START_MS
@@ -166,13 +167,21 @@ class Course:
     most_late_ms: int = LATE_MS
 
 
-def told(found: History, course: Course, settings: ModelSettings) -> Pipeline:
-    """Feed it all, in order within each source partition; with restarts most of it is lost once."""
+def told(
+    found: History, course: Course, settings: ModelSettings, reference: Reference | None = None
+) -> Pipeline:
+    """Feed it all, in order within each source partition; with restarts most of it is lost once.
+
+    reference: registered before all.
+    """
     rng = random.Random(course.seed)
     wish = dataclasses.replace(
         settings, lateness_s=course.lateness_s, label_lateness_s=course.lateness_s
     )
     pipeline = Pipeline(lambda _: wish, course.partitions, course.sources)
+    for part in reference.to_parts(600_000, time=START_MS - PANE_MS) if reference else ():
+        pipeline.control(part)
+    pipeline.checkpoint()
     events = found.events(rng, course.most_late_ms)
     offsets: dict[tuple[str, int], int] = {}
     for at in range(0, len(events), course.chunk):

@@ -58,15 +58,17 @@ ROWS = 40
 # what the events say
 
 
-def last_of_each(pipeline: Pipeline) -> dict[tuple[str, str, str], Evaluation]:
-    """The last revision of each evaluation of quality, by version and window."""
+def last_of_each(
+    pipeline: Pipeline, subject: str = "quality"
+) -> dict[tuple[str, str, str], Evaluation]:
+    """The last revision of each evaluation of a subject, by version and window."""
     found: dict[tuple[str, str, str], Evaluation] = {}
     for message in pipeline.published:
         if message.topic != "evaluations":
             continue
         one = msgspec.json.decode(message.value, type=Evaluation)
         at = one.version, one.window.start, one.window.end
-        if one.subject == "quality" and (
+        if one.subject == subject and (
             at not in found or one.window.revision > found[at].window.revision
         ):
             found[at] = one

@@ -15,14 +15,16 @@ from agents.arrows.messages import MAX_ROWS
 from agents.chunks import TP, Lane, Positions
 from agents.limits import LIMITS
 from agents.settings import Bounds, Settings
+from stream import sections
 from stream.columns import column_of
 from stream.divisions import divided
-from stream.events import Rejected
+from stream.events import Rejected, Segment, SegmentFigures
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
 from stream.references import MAX_INCOMPLETE, Parts, Reference
 from stream.samples import Sample
+from stream.sections import MOST
 from stream.settings import MAX_NAMES, DetectorSettings, ModelSettings
 from stream.signals import Series, Signals, encode_signals
 from stream.watch import Watch
@@ -123,6 +125,17 @@ def test_names_of_segments_that_are_watched() -> None:
     assert len(ModelSettings(segments=tuple("abcdefgh")).segments) == MAX_NAMES
     with pytest.raises(ValueError, match="at most 8 names"):
         ModelSettings(segments=tuple("abcdefghi"))
+
+
+def test_segments_that_an_evaluation_has_all_figures_of() -> None:
+    found = [
+        SegmentFigures(segment=Segment(name="site", value=str(i)), n=9, metrics={})
+        for i in range(MOST + 3)
+    ]
+    assert sections.told(found) == found[:MOST]
+    assert sections.notes(found[:MOST]) == []
+    (note,) = sections.notes(found)
+    assert note.endswith("; 3 more have rows enough")
 
 
 def test_raw_rows_of_a_pane_before_there_is_a_reference() -> None:

@@ -172,11 +172,21 @@ class Disparity(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str] = []
 
 
+class SegmentFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Every metric over the `n` rows of one segment, beside what it is on the reference's rows."""
+
+    segment: Segment
+    n: int
+    metrics: dict[str, Measured]
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad.
 
-    segments: the worst of each segment, worst segments first. retrained: where it is about a whole
-    request to retrain, and not about a window alone; else it is not written.
+    segments: the worst of each segment, worst segments first. by_segment: all figures of those that
+    have rows enough, told and not judged, in the same order; it is not written where there are
+    none. retrained: where it is about a whole request to retrain, and not about a window alone;
+    else it is not written.
     """
 
     id: str
@@ -198,6 +208,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     confusion: list[Confused] = []
     tenths: list[Tenth] = []
     disparities: list[Disparity] = []
+    by_segment: list[SegmentFigures] | msgspec.UnsetType = msgspec.UNSET
     retrained: Retrained | msgspec.UnsetType = msgspec.UNSET
 
     @property
