@@ -232,17 +232,17 @@ class Meaning:
 
     def accuracy(self, predictions: Sequence[Prediction]) -> float:
         """Estimated; a score that the reference has not counts as the middle of its neighbours."""
-        scores = [(x, p) for p in predictions if (x := score_of(p)) is not None]
-        ends = min(0.0, self.x[0] - 1), max(1.0, self.x[-1] + 1)
-        places = np.concatenate([[ends[0]], self.x, [ends[1]]])
-        at = np.searchsorted(places, [x for x, _ in scores])
-        middles_of = (places[at - 1] + places[at]) / 2
-        known = np.where(np.isin([x for x, _ in scores], self.x), places[at], middles_of)
-        return self._mean(self.curve.predict(known), [p for _, p in scores])
+        scored = [(sure, p) for p in predictions if (sure := score_of(p)) is not None]
+        x = np.array([sure for sure, _ in scored])
+        places = np.concatenate([[min(0, self.x[0] - 1)], self.x, [max(1, self.x[-1] + 1)]])
+        at = np.searchsorted(places, x)
+        between = (places[at - 1] + places[at]) / 2
+        known = np.where(np.isin(x, self.x), places[at], between)
+        return self._mean(self.curve.predict(known), [p for _, p in scored])
 
     def gap(self, pairs: Sequence[Pair]) -> float:
         """Estimated less realised accuracy of labelled rows that have scores."""
-        rows = [(x, p, y) for p, y in pairs if (x := score_of(p)) is not None]
+        rows = [(sure, p, y) for p, y in pairs if (sure := score_of(p)) is not None]
         x = np.array([sure for sure, _, _ in rows])
         realised = float(np.mean([right(p, y) for _, p, y in rows]))
         if self.kind != "score":
