@@ -123,6 +123,36 @@ are remembered (`panes_kept`); what came late is not in it. A version that keeps
 (`new_version` missing, or the same) cannot be told from what it was, and is not compared.
 """
 
+BESIDE = """\
+Where `challengers` names a version, its evaluations of quality say how it does beside each other
+version (`beside`), on the predictions that both have answered: the same `model` and
+`prediction_id`, at most `horizon_s` apart, in either order. Only challengers are held against
+others, and only against versions that are none.
+
+* **What they answered**, of the challenger's predictions made in the window: how many the other
+  version answered too, the share with different answers and which those are, or the mean distance
+  of answers that are numbers. No truth is needed for that, but it is told with quality, so not
+  before any truth about the model has come.
+* **How good they are**, of pairs whose truths, of both predictions, were first known in the window,
+  as they are known at its end: how many both, one or none got right, and every metric of both. The
+  interval of the difference of `accuracy` is Newcombe's for pairs (method 10) and its p-value
+  McNemar's exact one; those of `log_loss`, `brier`, `mae` and `rmse` are of the mean difference
+  pair by pair (of `rmse`: of the squared errors, over the sum of both). Any other metric's
+  difference has an interval as if the two were of different predictions (`paired` is false), which
+  mostly is too wide. All are as much wider as the reference shows that outcomes resemble each
+  other.
+* **By segment**: the same of each watched segment with `minimum_rows` pairs, by the segments of the
+  challenger's prediction; first where the challenger is worst beside the other version.
+
+It is told and not judged: one look of many, so 95% is that of each interval and not of all windows.
+An answer that is missing is in no share, and its pair in no metric; a prediction sent twice is one
+pair. Pairs are looked for among the predictions that wait for truth, so they take no more room
+there, and of a sample (`max_pending`) each counts as many times. Sealed shares of a challenger take
+three to four times the bytes of its own outcomes more, for each version beside it, and a pair some
+30 µs. Without `expects_truth` nothing waits, and nothing is compared; where versions answer
+different predictions (an A/B test), a note says that there are no pairs.
+"""
+
 SILENCE = """\
 Event time comes from rows, so a model that falls silent stands still: its last pane stays open,
 and nothing is evaluated. That no rows come is told all the same, once for each length of
@@ -203,6 +233,8 @@ def operation() -> str:
             LATE_TRUTH,
             "## Whether retraining worked\n",
             RETRAINED,
+            "## Two versions side by side\n",
+            BESIDE,
             "## Repair\n",
             REPAIR,
             "## Crash points\n",

@@ -11,6 +11,7 @@ import confluent_kafka as ck
 import msgspec
 
 from agents.clusters import ADMIN_S
+from agents.contests import contest_lines
 from agents.findings import MOST_SEGMENTS
 from agents.scorecards import scorecard
 from agents.security import kafka_config
@@ -187,6 +188,7 @@ def evaluation_text(found: Evaluation) -> str:
         lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
     lines += [f"    {one}" for one in scorecard(found, _day)]
     lines += [f"    {disparity_text(one)}" for one in found.disparities]
+    lines += [f"    {one}" for one in contest_lines(found)]
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)
 

@@ -11,8 +11,10 @@ import numpy as np
 from stream.batches import Block
 from stream.batches.joining import gathered
 from stream.cohorts import Cohorts
+from stream.contests import Contests
 from stream.fronts import Front, State
 from stream.joins import Outcome, Step, Steps
+from stream.meetings import Meetings
 from stream.outcomes import Outcomes, outcomes_of_rows
 from stream.pages import Pages
 from stream.panes import BEFORE_ALL
@@ -71,6 +73,7 @@ class Book:
         self.named: list[ShareName] = []
         self.series: dict[str, list[Series]] = {}
         self.outcomes: dict[tuple[int, int, int, int], list[Known]] = {}
+        self.contests = Contests()
         self.control: list[bytes] = []
         self.counts: dict[str, int] = {}
         self.totals: dict[str, int] = {}
@@ -85,6 +88,11 @@ class Book:
     def reference(self) -> Reference | None:
         """The one activated last."""
         return self.references[self.active[-1][1]] if self.active else None
+
+    @property
+    def challenges(self) -> bool:
+        """Whether it runs beside the version that is in use."""
+        return self.version in self.settings.challengers
 
     @property
     def task(self) -> Task:
@@ -187,6 +195,11 @@ class Book:
         else:
             rows.append(known)
 
+    def meet(self, champion: str, old: Meetings, new: Meetings) -> None:
+        """Book the difference between how a pair was known and how it is known now."""
+        pages = self.quality
+        self.contests.change(champion, old, new, pages.pane_ms, pages.oldest_ms)
+
     def add_series(self, signal: str, series: Series) -> None:
         """Values for the online detectors."""
         if len(series):
@@ -199,7 +212,11 @@ class Book:
         self.settle_outcomes()
 
     def settle_outcomes(self) -> None:
-        """Count the outcomes that wait; before anything is sealed."""
+        """Count the outcomes that wait, and the pairs; before anything is sealed."""
+        if self.contests.waiting:
+            opened = functools.partial(self.quality.page, new=Cohorts)
+            self.contests.settle(opened, self.task, self.settings.positive)
+            self.touched = True
         if not self.outcomes:
             return
         watched = any(d.signal == "error" for d in self.settings.detectors)

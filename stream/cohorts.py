@@ -17,6 +17,7 @@ class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     sources: list[tuple[str, int, int, int]]
     samples: list[tuple[int, bytes]] = []
     segments: list[tuple[str, str, bytes]] = []
+    contests: list[tuple[str, str, bytes]] = []
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,6 +28,7 @@ class Cohorts:
     pane and the prediction's: what was taken back, and what was added in its place.
     samples: the same of predictions of which one in 2**k was joined, by k (`stream.thinning`).
     segments: all of it once more, of the predictions of each segment, without their sources.
+    contests: of a challenger beside other versions, by version and part (`stream.contests`).
     """
 
     cells: dict[int, Tally] = dataclasses.field(default_factory=dict)
@@ -34,6 +36,7 @@ class Cohorts:
     sources: dict[Source, tuple[int, int]] = dataclasses.field(default_factory=dict)
     samples: "dict[int, Cohorts]" = dataclasses.field(default_factory=dict)
     segments: "dict[Key, Cohorts]" = dataclasses.field(default_factory=dict)
+    contests: "dict[Key, Cohorts]" = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -57,6 +60,10 @@ class Cohorts:
     def segment(self, key: Key) -> "Cohorts":
         """Outcomes of the predictions of a segment."""
         return self.segments.setdefault(key, Cohorts())
+
+    def contest(self, key: Key) -> "Cohorts":
+        """A part of what is known of this version beside another one."""
+        return self.contests.setdefault(key, Cohorts())
 
     def strata(self) -> "dict[int, Cohorts]":
         """The outcomes by the exponent of the sample that they are of, 0 where all were joined."""
@@ -98,6 +105,8 @@ class Cohorts:
             self.sample(exponent).merge(sample)
         for key, own in other.segments.items():
             self.segment(key).merge(own)
+        for key, own in other.contests.items():
+            self.contest(key).merge(own)
 
     def since(self, start: int) -> "Cohorts":
         """What is known of outcomes that were first known from a pane on, with corrections."""
@@ -118,6 +127,8 @@ class Cohorts:
             self.sample(exponent).merge_since(sample, start)
         for key, own in other.segments.items():
             self.segment(key).merge_since(own, start)
+        for key, own in other.contests.items():
+            self.contest(key).merge_since(own, start)
 
     def made_since(self, start: int) -> "Cohorts":
         """What is known of predictions made from a time on, all rows of them."""
@@ -150,10 +161,12 @@ class Cohorts:
         earlier = [(*panes, tally.to_bytes()) for panes, tally in sorted(self.earlier.items())]
         sources = [(*source, *offsets) for source, offsets in sorted(self.sources.items())]
         found: list[object] = [cells, earlier, sources]
-        if self.samples or self.segments:
+        if self.samples or self.segments or self.contests:
             found.append([(k, sample.to_bytes()) for k, sample in sorted(self.samples.items())])
-        if self.segments:
+        if self.segments or self.contests:
             found.append([(*key, own.to_bytes()) for key, own in sorted(self.segments.items())])
+        if self.contests:
+            found.append([(*key, own.to_bytes()) for key, own in sorted(self.contests.items())])
         return msgspec.msgpack.encode(found)
 
     @classmethod
@@ -169,4 +182,5 @@ class Cohorts:
             {(topic, part): (first, last) for topic, part, first, last in packed.sources},
             {k: cls.from_bytes(sample) for k, sample in packed.samples},
             {(name, value): cls.from_bytes(own) for name, value, own in packed.segments},
+            {(version, part): cls.from_bytes(own) for version, part, own in packed.contests},
         )

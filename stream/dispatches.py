@@ -39,7 +39,8 @@ def dispatches(
 def _label_quiet(book: Book) -> LabelQuiet | None:
     said = book.saying.get("quality")
     pages = book.quality
-    return said and (*said, tuple(sorted(pane for pane in pages.open if pane >= pages.until_ms)))
+    known = (pane for pane, page in pages.open.items() if not page.contests or page.rows)
+    return said and (*said, tuple(sorted(pane for pane in known if pane >= pages.until_ms)))
 
 
 def _series(book: Book) -> Iterator[dict[str, object]]:

@@ -15,6 +15,7 @@ from stream import (
     gradings,
     judgements,
     rankings,
+    rivals,
     scorecards,
     sections,
     segments,
@@ -23,7 +24,7 @@ from stream import (
 from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage, provisional
-from stream.events import Evaluation, Labels, Reading, Verdict, Window, event_id
+from stream.events import Contest, Evaluation, Labels, Reading, Verdict, Window, event_id
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.reaches import Reach
@@ -295,9 +296,10 @@ def quality_evaluation(
     Where more was taken back than the window itself brought, it has no metrics.
     """
     tally = cohorts.total()
+    window_s = (of.end_ms - of.start_ms) // 1000
+    beside = _beside(of, reference, cohorts, known.task, window_s)
     sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
-    window_s = (of.end_ms - of.start_ms) // 1000
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
     level *= judgements.of_outcomes(of.settings)
     rest = 1 - judgements.ESTIMATE if judgements.estimated(reference, of.settings) else 1
@@ -338,6 +340,7 @@ def quality_evaluation(
             *sections.notes(figures_apart),
             *gradings.notes(reference, readings),
             *rankings.notes(tally),
+            *([rivals.NO_PAIRS] if beside == [] else []),
         ],
         labels=known.labels,
         metrics=scorecards.measured(of.settings, reference, tally, known.task, window_s),
@@ -345,7 +348,17 @@ def quality_evaluation(
         tenths=scorecards.by_score(tally),
         disparities=disparities.events(apart),
         by_segment=sections.told(figures_apart),
+        beside=beside,
     )
+
+
+def _beside(
+    of: Subject, reference: Reference | None, cohorts: Cohorts, task: Task, window_s: int
+) -> list[Contest] | msgspec.UnsetType:
+    """A challenger beside the other versions; unset of any other."""
+    if not of.challenges:
+        return msgspec.UNSET
+    return rivals.contests(cohorts, reference, of.settings, of.version, task, window_s)
 
 
 def _confidence_moved(readings: list[Reading]) -> Moved:

@@ -127,9 +127,10 @@ class Ledger:
     def _entered(self, book: Book, block: Block) -> Bools:
         """Enter predictions; a mask of those that were not there before, as far as is known."""
         exponents = self.thinning.exponents(book.model, block.times_ms)
+        books = self.shelf.books_of(book.model) if book.settings.challengers else []
         if exponents is None:
-            return self.matches.forecasts(book, block)
-        return sampled(self.matches, book, block, exponents)
+            return self.matches.forecasts(book, block, books=books)
+        return sampled(self.matches, book, block, exponents, books)
 
     def _truths(self, block: Block, source: Source) -> bool:
         """Join truth; False where there is no room for its model."""

@@ -15,6 +15,7 @@ from stream.changes import Changes
 from stream.columns import Bools, Hashes, Ints
 from stream.entries import Tables, pack_entry, unpack_entry
 from stream.joins import MAX_ITEMS, Entry, Forecast, Label
+from stream.meetings import meetings
 from stream.memberships import Keys, memberships
 from stream.names import FULL
 from stream.packed import packed_forecasts
@@ -60,15 +61,19 @@ class Matches:
         """The number of a model version, or of all versions of a model."""
         return self.tables.subjects.number(_subject(model, version))
 
-    def forecasts(self, book: Book, block: Block, exponent: int = 0) -> Bools:
+    def forecasts(
+        self, book: Book, block: Block, exponent: int = 0, books: Sequence[Book] = ()
+    ) -> Bools:
         """Enter predictions; a mask, shape (n,), of those that were not there before.
 
-        exponent: of the sample that they are (`stream.thinning`).
+        exponent: of the sample that they are (`stream.thinning`). books: of the model, where some
+        of its versions challenge others.
         """
         subject = self.subject(book.model, book.version)
         model, horizon_ms = self.subject(book.model, None), book.settings.horizon_s * 1000
         fresh = np.ones(len(block), dtype=np.bool_)
         most, full = book.settings.max_pending, 0
+        of = self._by_subject(books)
         own = memberships(block, book.settings, book.reference_of, self.tables.words)
         if own is None:
             others = self._pack(book, block, subject, exponent)  # nearly always none
@@ -85,12 +90,32 @@ class Matches:
             if entry.forecast(subject) is not None:
                 fresh[i] = False
                 continue
-            full += not self._add(key, entry, forecast, most)
+            added = self._add(key, entry, forecast, most)
+            full += not added
+            for one, other in self._pairs(entry, of, forecast) if added and of else ():
+                new = meetings(entry, one, other, model, horizon_ms)
+                of[other.subject].meet(of[one.subject].version, (), new)
             if entry.labels:
                 book.change(key, (), entry.steps(forecast, model, horizon_ms))
         book.count("pending-full", full)
         book.count("duplicate-predictions", len(block) - int(fresh.sum()))
         return fresh
+
+    def _by_subject(self, books: Sequence[Book]) -> dict[int, Book]:
+        return {self.subject(book.model, book.version): book for book in books}
+
+    @staticmethod
+    def _pairs(
+        entry: Entry, of: Mapping[int, Book], about: Forecast | None = None
+    ) -> list[tuple[Forecast, Forecast]]:
+        """Those of champions with those of challengers. about: only pairs that it is one of.
+
+        of: the books of the model by subject.
+        """
+        some = [f for f in entry.forecasts if f.subject in of] if len(entry.forecasts) > 1 else []
+        new = [f for f in some if of[f.subject].challenges]
+        pairs = [(a, b) for b in new for a in some if not of[a.subject].challenges]
+        return [pair for pair in pairs if about is None or about in pair]
 
     def _pack(self, book: Book, block: Block, subject: int, exponent: int) -> Bools:
         """Enter all usual predictions of ids that nobody knows; the other rows, a mask."""
@@ -180,7 +205,7 @@ class Matches:
         self.stays = None if exponents is None else []
         subject = self.subject(block.model, block.version)
         model = self.subject(block.model, None)
-        of = {self.subject(book.model, book.version): book for book in books}
+        of = self._by_subject(books)
         said: dict[str, int] = {}
         for key, *values in self._stated(block, exponents):
             reason = self._label(key, Label(subject, *values), of, model, s)
@@ -212,6 +237,8 @@ class Matches:
         newest = BEFORE_ALL if new or self.stays is None else entry.newest_ms()
         met = [f for f in entry.forecasts if f.subject in of]
         before = [entry.steps(f, model, horizon_ms) for f in met] if entry.labels else None
+        pairs = self._pairs(entry, of) if s.challengers else []
+        known = [meetings(entry, *pair, model, horizon_ms) for pair in pairs]
         if not entry.add_label(label):
             return "duplicate-truths"
         if not self._keep(key, entry, s.max_pending):
@@ -221,6 +248,9 @@ class Matches:
         for i, forecast in enumerate(met):
             after = entry.steps(forecast, model, horizon_ms)
             of[forecast.subject].change(key, before[i] if before else (), after)
+        for (one, other), old in zip(pairs, known, strict=True):
+            now = meetings(entry, one, other, model, horizon_ms)
+            of[other.subject].meet(of[one.subject].version, old, now)
         return "" if met else "truths-before-predictions"
 
     def _keep(self, key: int, entry: Entry, most: int) -> bool:

@@ -171,7 +171,8 @@ class ModelSettings:
     challengers: tuple[str, ...] = ()
     """Versions that answer beside the one whose answers are used (challengers, shadows). They are
     watched and told of as any version is, but wake nobody: their alerts are notices, and no
-    retraining is asked for because of them. One that is taken into use is named no more."""
+    retraining is asked for because of them. On predictions that both answered they are held against
+    the other versions; see docs/operation.md. One that is taken into use is named no more."""
     # retraining
     retrain: bool = True
     """Whether retrain requests are made."""

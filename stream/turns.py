@@ -4,7 +4,7 @@ What a pane's exponent is (`stream.thinning`) depends on all rows before the pan
 models and versions, so blocks are cut there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -80,18 +80,20 @@ def _beginning(
     return offset, block.model, np.unique(panes[rows & (block.offsets == offset)]).tolist()
 
 
-def sampled(matches: Matches, book: Book, block: Block, exponents: Ints) -> Bools:
+def sampled(
+    matches: Matches, book: Book, block: Block, exponents: Ints, books: Sequence[Book] = ()
+) -> Bools:
     """Enter those of a block that are in the samples of their exponents, shape (n,).
 
     A mask of the rows that were not there before. Of predictions that are in no sample that is not
-    known: one that is sent twice counts twice.
+    known: one that is sent twice counts twice. books: as for `Matches.forecasts`.
     """
     fresh = np.ones(len(block), dtype=np.bool_)
     inside = taken(block.ids, exponents)
     for run in _runs(block.ids):
         for exponent in np.unique(exponents[run][inside[run]]).tolist():
             rows = run[inside[run] & (exponents[run] == exponent)]
-            fresh[rows] = matches.forecasts(book, rows_of(block, rows), exponent)
+            fresh[rows] = matches.forecasts(book, rows_of(block, rows), exponent, books)
         outside = run[~inside[run]]
         fresh[outside] = ~matches.known(book, block.ids[outside])
         book.count("duplicate-predictions", int((~fresh[outside]).sum()))

@@ -1,5 +1,7 @@
 """stream.intervals: against scipy."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,3 +88,43 @@ def test_values_without_spread_are_certain() -> None:
     assert intervals.p_of_mean(same, Moments(0, 0.5, 0.0), True) == 0.5
     assert intervals.p_of_mean(same, Moments(0, 0.5, 0.0), False) == 1.0
     assert Moments(0, 0.0, 0.0).figure() is None
+
+
+@pytest.mark.parametrize("shares", [(0.6, 0.15, 0.05, 0.2), (0.88, 0.05, 0.05, 0.02)])
+def test_a_paired_difference_is_covered_as_often_as_promised(shares: tuple[float, ...]) -> None:
+    """Over all tables of 24 pairs, each as often as it comes; never far below 95%."""
+    n, covered = 24, 0.0
+    for both, new, old in itertools.product(range(n + 1), repeat=3):
+        if both + new + old <= n:
+            table = (both, new, old, n - both - new - old)
+            found = intervals.paired(*table, n)
+            assert found.low <= found.value <= found.high
+            if found.low <= shares[1] - shares[2] <= found.high:
+                covered += float(stats.multinomial.pmf(table, n, shares))
+    assert covered > 0.94
+
+
+@given(*[st.integers(0, 60)] * 4)
+def test_paired_versions_that_swap_places_swap_ends(
+    both: int, new: int, old: int, neither: int
+) -> None:
+    n = both + new + old + neither
+    if n:
+        one, other = (intervals.paired(both, *x, neither, n) for x in ((new, old), (old, new)))
+        assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-12)
+        apart = intervals.less(*(_share(x, n) for x in (both + new, both + old)))
+        assert one.value == pytest.approx(apart.value, abs=1e-12)
+        if both * neither > new * old:  # they go together: surer than two shares apart
+            assert one.high - one.low <= apart.high - apart.low + 1e-12
+
+
+def _share(hits: int, n: int) -> intervals.Figure:
+    found = intervals.share(hits, n)
+    assert found is not None
+    return found
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_uneven_sides_are_an_exact_sign_test(new: int, old: int) -> None:
+    expected = stats.binomtest(new, new + old).pvalue if new + old else 1.0
+    assert intervals.p_of_sides(new, old) == pytest.approx(expected, rel=1e-9)

@@ -49,7 +49,17 @@ from stream.events.outputs import (
     event_id,
     headers,
 )
-from stream.events.parts import Changed, Kept, Promised, Retrained, Segment, Valued
+from stream.events.parts import (
+    Changed,
+    Compared,
+    Contest,
+    Kept,
+    Promised,
+    Retrained,
+    Segment,
+    Swapped,
+    Valued,
+)
 from stream.events.rejections import REASONS, Limits, Rejected
 from stream.events.times import milliseconds, rfc3339
 
@@ -59,7 +69,9 @@ __all__ = [
     "Changed",
     "CohortFigure",
     "CohortFigures",
+    "Compared",
     "Confused",
+    "Contest",
     "Control",
     "Coverage",
     "Data",
@@ -94,6 +106,7 @@ __all__ = [
     "Segment",
     "SegmentFigures",
     "Sureness",
+    "Swapped",
     "Tenth",
     "Truth",
     "Valued",

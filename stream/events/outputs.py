@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from stream.events.parts import Retrained, Segment
+from stream.events.parts import Contest, Retrained, Segment
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:driftline:events")
 Detail = float | int | str | list[float | int | str | None] | None
@@ -186,7 +186,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     segments: the worst of each segment, worst segments first. by_segment: all figures of those that
     have rows enough, told and not judged, in the same order; it is not written where there are
     none. retrained: where it is about a whole request to retrain, and not about a window alone;
-    else it is not written.
+    else it is not written. beside: of a challenger, itself beside each other version, then by
+    segment, worst segments first; of others it is not written.
     """
 
     id: str
@@ -210,6 +211,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     disparities: list[Disparity] = []
     by_segment: list[SegmentFigures] | msgspec.UnsetType = msgspec.UNSET
     retrained: Retrained | msgspec.UnsetType = msgspec.UNSET
+    beside: list[Contest] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def judged(self) -> list[Reading]:

@@ -1,4 +1,7 @@
-"""What stands in published events and has parts of its own: what became of a request to retrain."""
+"""What stands in published events and has parts of its own.
+
+What became of a request to retrain, and two versions side by side.
+"""
 
 from typing import Literal
 
@@ -64,3 +67,51 @@ class Retrained(msgspec.Struct, frozen=True, kw_only=True):
     predictions: int
     labelled: int
     metrics: list[Promised]
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of two versions on the same labelled predictions.
+
+    change: the challenger's less the champion's. paired: whether its interval follows from the
+    differences on each prediction; else the two are taken for figures of different rows. p_value:
+    of a change so large if there were none, two-sided; null where it is not paired.
+    """
+
+    metric: str
+    champion: Valued
+    challenger: Valued
+    change: Changed
+    paired: bool
+    p_value: float | None = None
+
+
+class Swapped(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the challenger answered one thing where the champion answered another."""
+
+    champion: str
+    challenger: str
+    n: int
+
+
+class Contest(msgspec.Struct, frozen=True, kw_only=True):
+    """A challenger beside a champion, on the predictions that both have answered.
+
+    pairs: those of the challenger's predictions made in the window that the champion answered too.
+    disagreement: the share of them with different answers, of classes; distance: the mean absolute
+    difference of answers that are numbers. labelled: pairs whose truth became known in the window;
+    of these, of classes, how many both, one or none of the two got right.
+    """
+
+    champion: str
+    segment: Segment | None = None
+    reason: str
+    pairs: int
+    disagreement: Valued | None = None
+    distance: Valued | None = None
+    labelled: int
+    both_right: int | None = None
+    champion_right: int | None = None
+    challenger_right: int | None = None
+    both_wrong: int | None = None
+    metrics: list[Compared] = []
+    answers: list[Swapped] = []

@@ -62,9 +62,13 @@ def _names_classes(outcomes: Cohorts) -> bool:
 
 
 def by_the_clock(m: Memory) -> None:
-    """Tell of a pause that lasts: all truth that was named has been counted."""
+    """Tell of a pause that lasts: all truth that was named has been counted.
+
+    A pane of a challenger may have pairs of answers and no truth.
+    """
     last_ms, named = m.pauses.last_ms, m.windows["quality"].named
-    if m.stints is None or last_ms == BEFORE_ALL or max(named, default=BEFORE_ALL) >= last_ms:
+    counted_ms = max(last_ms, m.progress["quality"].done_ms)
+    if m.stints is None or last_ms == BEFORE_ALL or max(named, default=BEFORE_ALL) >= counted_ms:
         return
     made_ms = max(m.windows["inputs"].named, default=BEFORE_ALL) + m.pane_ms
     _tell_pause(m, m.pauses, min(m.low_ms("quality"), made_ms))
