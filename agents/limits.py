@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from agents.arrows.messages import MAX_ROWS
 from agents.settings import Settings
+from stream import ovr, sections
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL
 from stream.references import MAX_INCOMPLETE
-from stream.sections import MOST
 from stream.settings import MAX_NAMES, ModelSettings
 
 LETTERS = "`driftline_dead_letters_total`, reason"
@@ -70,7 +70,10 @@ LIMITS: dict[str, Limit] = {
         MAX_NAMES, "settings with more are refused", "the message says so"
     ),
     "segments that an evaluation has all figures of": Limit(
-        MOST, "the worst are told of", "`notes` of the evaluation"
+        sections.MOST, "the worst are told of", "`notes` of the evaluation"
+    ),
+    "classes that are each ranked against the others": Limit(
+        ovr.MOST, "`auroc` and `average_precision` are not told", "`notes` of the evaluation"
     ),
     "raw rows of a pane before there is a reference": Limit(
         "defaults.max_sample_rows",

@@ -15,18 +15,19 @@ from agents.arrows.messages import MAX_ROWS
 from agents.chunks import TP, Lane, Positions
 from agents.limits import LIMITS
 from agents.settings import Bounds, Settings
-from stream import sections
+from stream import ovr, rankings, sections
 from stream.columns import column_of
 from stream.divisions import divided
 from stream.events import Rejected, Segment, SegmentFigures
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
+from stream.outcomes import outcomes
 from stream.references import MAX_INCOMPLETE, Parts, Reference
 from stream.samples import Sample
-from stream.sections import MOST
 from stream.settings import MAX_NAMES, DetectorSettings, ModelSettings
 from stream.signals import Series, Signals, encode_signals
+from stream.tallies import Tally
 from stream.watch import Watch
 from tests import tales
 from tests.intakes import Sent, taken_in
@@ -130,12 +131,25 @@ def test_names_of_segments_that_are_watched() -> None:
 def test_segments_that_an_evaluation_has_all_figures_of() -> None:
     found = [
         SegmentFigures(segment=Segment(name="site", value=str(i)), n=9, metrics={})
-        for i in range(MOST + 3)
+        for i in range(sections.MOST + 3)
     ]
-    assert sections.told(found) == found[:MOST]
-    assert sections.notes(found[:MOST]) == []
+    assert sections.told(found) == found[: sections.MOST]
+    assert sections.notes(found[: sections.MOST]) == []
     (note,) = sections.notes(found)
     assert note.endswith("; 3 more have rows enough")
+
+
+@pytest.mark.parametrize("k", [ovr.MOST, ovr.MOST + 1])
+def test_classes_that_are_each_ranked_against_the_others(k: int) -> None:
+    names = tuple(f"{i:02}" for i in range(k))
+    ids = np.tile(np.arange(k), 3)
+    given = np.where(ids[:, None] == np.arange(k), 0.5, 0.5 / (k - 1))
+    label = column_of([names[i] for i in ids])
+    tally = Tally()
+    tally.update(outcomes(label, label, (names, given), task="classification"))
+    few = k <= ovr.MOST
+    assert (rankings.auroc(tally) is not None) == few
+    assert rankings.notes(tally) == ([] if few else [rankings.UNTOLD])
 
 
 def test_raw_rows_of_a_pane_before_there_is_a_reference() -> None:
