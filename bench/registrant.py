@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from agents import registration, spools
-from agents.registration import Roles
+from agents.roles import Roles
 
 
 def peak_bytes() -> int:

@@ -4,7 +4,8 @@ A value on the wire is a number, a word, a truth value or nothing. A column keep
 array and words in a dictionary, so that no stage after decoding loops over values.
 """
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -44,6 +45,28 @@ class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
             for i in np.flatnonzero(self.codes >= 0):
                 found[i] = self.words[self.codes[i]]
         return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Excerpt(Mapping[str, Column]):
+    """Some columns or rows of a table, which is not read at once: each column when it is asked for.
+
+    places: the rows, in this order. names: the columns. None is all of them.
+    """
+
+    columns: Mapping[str, Column]
+    places: Ints | None = None
+    names: Collection[str] | None = None
+
+    def __getitem__(self, name: str) -> Column:
+        column = self.columns[name]
+        return column if self.places is None else column.take(self.places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns if self.names is None else self.names)
+
+    def __len__(self) -> int:
+        return len(self.columns if self.names is None else self.names)
 
 
 def name_of_number(x: float) -> str | None:

@@ -1,7 +1,7 @@
 """Divisions: a reference with references of its segments, made of the rows of each."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,23 +14,6 @@ from stream.settings import CONTROL, ModelSettings
 
 Make = Callable[[Ints, Reference], Reference]
 """The reference of some rows (their places), with the kinds of another."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rows(Mapping[str, Column]):
-    """Some rows of columns, each read when it is asked for."""
-
-    columns: Mapping[str, Column]
-    places: Ints
-
-    def __getitem__(self, name: str) -> Column:
-        return self.columns[name].take(self.places)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
 
 
 def divided(

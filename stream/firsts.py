@@ -7,8 +7,8 @@ import numpy as np
 
 from stream.answers import answers, confidence
 from stream.batches import Block
-from stream.columns import Column, Floats, Ints, column_of
-from stream.divisions import Rows, divided, part_of
+from stream.columns import Column, Excerpt, Floats, Ints, column_of
+from stream.divisions import divided, part_of
 from stream.joins import Answer
 from stream.references import Reference
 from stream.samples import Sample
@@ -42,7 +42,7 @@ def first_reference(model: str, version: str, sample: Sample, settings: ModelSet
     def own(rows: Ints, whole: Reference) -> Reference:
         return part_of(
             whole,
-            Rows(features, rows),
+            Excerpt(features, rows),
             prediction=None if prediction is None else prediction.take(rows),
             confidence=None if confidence is None else confidence[rows],
         )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import commands, registration
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.settings import BadSettings, load
 from agents.tables import Table
 from stream.bands import MISSING, cut, derived, names_of, sides

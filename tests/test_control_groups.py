@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import commands, registration
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.tables import Table
 from stream.columns import column_of
 from stream.contrasts import Group, difference

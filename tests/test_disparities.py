@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix
 
 from agents import registration
 from agents.explain import lines
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.settings import BadSettings, load
 from agents.show import sureness
 from agents.tables import Table

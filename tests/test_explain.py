@@ -13,7 +13,7 @@ from rich.console import Console
 from agents import explain, registration
 from agents.commands import run
 from agents.explain import Unknown, gather
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.settings import load
 from agents.tables import Table
 from stream.columns import Column, column_of

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from stream.columns import column_of
-from stream.divisions import Rows, divided, part_of
+from stream.columns import Excerpt, column_of
+from stream.divisions import divided, part_of
 from stream.events import Prediction, Truth, milliseconds
 from stream.pipeline import Pipeline
 from stream.references import Reference
@@ -61,7 +61,7 @@ def reference(quality: bool = True) -> Reference:
     def own(rows: Any, whole: Reference) -> Reference:
         site = before[2][int(rows[0])]
         known = {"accuracy": accuracy(before, site)} if quality else None
-        return part_of(whole, Rows(features, rows), said.take(rows), None, known)
+        return part_of(whole, Excerpt(features, rows), said.take(rows), None, known)
 
     return divided(plain, {"site": column_of(before[2])}, SETTINGS, own)
 

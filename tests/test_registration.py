@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents import registration
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.tables import BadTable, Table
 from stream.columns import Column, column_of
 from stream.references import Parts

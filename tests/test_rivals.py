@@ -17,7 +17,7 @@ from scipy import stats
 
 import schemas
 from agents import registration
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.tables import Table
 from agents.tail import evaluation_text
 from stream import intervals

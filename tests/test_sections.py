@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import registration
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.scorecards import segment_lines
 from agents.tables import Table
 from agents.tail import evaluation_text

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from agents import commands, registration
 from agents.explain import lines
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.tables import Table
 from agents.tail import evaluation_text
-from stream.columns import Column, column_of
-from stream.divisions import Rows, divided, notes, part_of
+from stream.columns import Column, Excerpt, column_of
+from stream.divisions import divided, notes, part_of
 from stream.events import Evaluation, Prediction
 from stream.explanations import explain
 from stream.references import Parts, Reference
@@ -59,7 +59,7 @@ def reference_of(of: Drawn, s: ModelSettings = SETTINGS, names: tuple[str, ...] 
     plain = Reference.build("m", "1", features, prediction=column_of(of[1]))
 
     def own(rows: Any, whole: Reference) -> Reference:
-        return part_of(whole, Rows(features, rows), column_of(of[1]).take(rows), None)
+        return part_of(whole, Excerpt(features, rows), column_of(of[1]).take(rows), None)
 
     sites = column_of([site or None for site in of[2]])
     return divided(plain, dict.fromkeys(names or s.segments, sites), s, own)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents import registration, spools, tables
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.tables import BadTable, Table
 
 ROWS = 150_000  # more than a block of any reader
@@ -22,7 +22,7 @@ READ = """
 import re, sys
 from pathlib import Path
 from agents import registration, spools
-from agents.registration import Roles
+from agents.roles import Roles
 with spools.opened(Path(sys.argv[1])) as table:
     found, _ = registration.build(table, "m", "1", Roles())
 assert found.rows == int(sys.argv[2])

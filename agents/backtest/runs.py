@@ -17,7 +17,8 @@ from agents.findings import Output
 from agents.mappings import Survey
 from agents.outputs import TYPES
 from agents.reading import Reader
-from agents.registration import PART_SHARE, ROW, Roles
+from agents.registration import PART_SHARE
+from agents.roles import ROW, Roles
 from agents.settings import Settings
 from agents.tables import BadTable, Table
 from agents.timelines import Event, Timeline

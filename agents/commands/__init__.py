@@ -43,7 +43,7 @@ from agents.gates import Stalled
 from agents.pairs import PairEnded
 from agents.portfolio import MONTHS, SEED
 from agents.producers import DeliveryFailed
-from agents.registration import Roles
+from agents.roles import Roles
 from agents.settings import STAGES, Settings, Stage, load
 from agents.store import Damaged, Unusable
 from agents.tables import BadTable
