@@ -20,11 +20,12 @@ from bench.stages import Stages
 from bench.tables import Cell, Table, Target
 from stream.batches import Batch
 from stream.columns import Column
-from stream.evaluations import Subject, inputs_evaluation
+from stream.evaluations import inputs_evaluation
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.signals import ShareName
+from stream.subjects import Subject
 from stream.windows import Merged, Windows
 
 VALUES = 2_000_000  # of features, that each size of a record is measured on

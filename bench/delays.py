@@ -29,9 +29,10 @@ from bench.worlds import HOURS_A_DAY, WORLDS, Values, World, columns
 from stream.cohorts import Cohorts
 from stream.columns import Column
 from stream.detectors import Detector
-from stream.evaluations import Known, Subject, quality_evaluation
+from stream.evaluations import Known, quality_evaluation
 from stream.references import Reference
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
+from stream.subjects import Subject
 from stream.tallies import Tally
 
 MONTHS, FEWEST = 40, 2

@@ -17,13 +17,14 @@ from stream import categories, checks, judgements
 from stream.alerts import QUIET, AlertState, Rule, step
 from stream.chronicles import calibrated
 from stream.columns import Column, Floats, Ints
-from stream.evaluations import Subject, inputs_evaluation, level_of
+from stream.evaluations import inputs_evaluation, level_of
 from stream.features import FeatureReference
 from stream.judgements import allowed_of
 from stream.measures import Comparison
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
+from stream.subjects import Subject
 from stream.windows import Merged
 
 HOUR_MS, HOUR_S = 3_600_000, 3_600

@@ -19,11 +19,12 @@ from bench.processes import Worker
 from bench.samples import HOUR_MS, MODEL, VERSION, Rows, rows_of
 from bench.sessions import PATIENCE_S, Session
 from stream.columns import Column, column_of
-from stream.evaluations import Subject, inputs_evaluation
+from stream.evaluations import inputs_evaluation
 from stream.leisure import Leisure
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
+from stream.subjects import Subject
 from stream.windows import Merged
 
 FEATURES = 1_000

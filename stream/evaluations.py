@@ -1,7 +1,6 @@
 """Evaluations: all readings of one window, judged together and put into an event."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import msgspec
 
@@ -18,60 +17,27 @@ from stream import (
     rivals,
     scorecards,
     sections,
-    segments,
     soundness,
 )
 from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage, provisional
-from stream.events import Contest, Evaluation, Labels, Reading, Verdict, Window, event_id
+from stream.events import Contest, Evaluation, Labels, Reading, Verdict
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.reaches import Reach
 from stream.recalibrations import Learnt
 from stream.references import Reference
-from stream.seasons import REPAIR
 from stream.settings import ModelSettings, Task
-from stream.stamps import short, stamp
+from stream.stamps import stamp
+from stream.subjects import Subject
 from stream.tallies import Tally
 from stream.traffic import Traffic, traffic_readings
-from stream.verdicts import Moved, judge, labelling, silent
+from stream.verdicts import Moved, judge
 from stream.windows import Merged
 
 TAKEN_BACK = "not measured: truth of earlier windows was taken back or corrected in this one"
 UNJUDGED = ("not-enough-data", "no-reference")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose window it is, and which: event time [start_ms, end_ms)."""
-
-    model: str
-    version: str
-    settings: ModelSettings
-    start_ms: int
-    end_ms: int
-    revision: int = 0
-
-    @property
-    def challenges(self) -> bool:
-        """Whether nobody uses its answers: it runs beside the version that is in use."""
-        return self.version in self.settings.challengers
-
-    def window(self) -> Window:
-        """The window as it stands in events."""
-        length_ms = self.end_ms - self.start_ms
-        return Window(
-            start=stamp(self.start_ms),
-            end=stamp(self.end_ms),
-            panes=max(1, length_ms // (self.settings.pane_s * 1000)),
-            revision=self.revision,
-        )
-
-    def id(self, kind: str, what: str, *more: str | int) -> str:
-        """An event's id: of its identity alone, never of what was measured."""
-        whose = (self.model, self.version, what)
-        return event_id(kind, *whose, self.start_ms, self.end_ms, self.revision, *more)
 
 
 def level_of(settings: ModelSettings) -> float:
@@ -107,27 +73,11 @@ def inputs_evaluation(
     traffic: what is known of the number of rows. reach: of `merged`; no further than the window
     unless given. learnt: what scores mean, where it is not what the reference says.
     """
-    level = level_of(of.settings) * judgements.beside(reference, of.settings)
-    window_s = (of.end_ms - of.start_ms) // 1000
-    reach = reach or Reach(window_s, window_s)
-    readings = check_share(
-        reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
-    )
-    readings = reach.told(readings)
-    readings += traffic_readings(traffic, of.settings) if traffic else []
-    part = level * judgements.ESTIMATE / 2
-    readings += estimates.estimated(reference, merged.share, of.settings, part, window_s, learnt)
-    own = comparisons.compared(
-        reference, merged.share, level, of.settings, leisure, reach.window_s, merged.against
-    )
-    own = reach.told(own)
-    figures_apart = sections.of_inputs(reference, merged.share, of.settings, learnt)
+    reach = reach or Reach(of.window_s, of.window_s)
+    readings, own = _of_inputs(of, reference, merged, leisure, traffic, reach, learnt)
+    by_segment = sections.of_inputs(reference, merged.share, of.settings, learnt)
     apart = disparities.of_inputs(reference, merged.share, of.settings, reach.window_s)
-    promised = reach.told(disparities.readings(apart, of.settings, window_s))
-    everything = [*readings, *own]
-    inputs = moved(soundness.without_notices(everything), ("input", "data"))
-    data = moved(soundness.faults(everything), ("data",))
-    verdict = judge(inputs, moved(everything, ("output",)), None, incident=data)
+    promised = reach.told(disparities.readings(apart, of.settings, of.window_s))
     return Evaluation(
         id=of.id("evaluation", "inputs"),
         time=stamp(of.end_ms),
@@ -138,21 +88,49 @@ def inputs_evaluation(
         window=of.window(),
         rows=reach.rows if reach.further else merged.share.rows,
         readings=[*readings, *promised],
-        verdict=_told(verdict, comparisons.alone(readings, own)),
+        verdict=_verdict_of_inputs(readings, own),
         segments=own,
         disparities=disparities.events(apart),
-        by_segment=sections.told(figures_apart),
+        by_segment=sections.told(by_segment),
         notes=[
             *_of_first_rows(first_of_ms),
             *reach.notes(reference, of.settings),
             *_left_out(merged),
             *comparisons.notes(reference, merged.share, of.settings),
-            *sections.notes(figures_apart),
+            *sections.notes(by_segment),
             *disparities.notes(reference, of.settings),
             *judgements.notes(reference, of.settings),
             *effects.notes(of.settings.effect_floors, _called(reference)),
         ],
     )
+
+
+def _of_inputs(
+    of: Subject,
+    reference: Reference,
+    merged: Merged,
+    leisure: Leisure,
+    traffic: Traffic | None,
+    reach: Reach,
+    learnt: Learnt | None,
+) -> tuple[list[Reading], list[Reading]]:
+    """The readings of all rows, and those of segments."""
+    level = level_of(of.settings) * judgements.beside(reference, of.settings)
+    compared = (reference, merged.share, level, of.settings, leisure, reach.window_s)
+    readings = reach.told(check_share(*compared, merged.against))
+    readings += traffic_readings(traffic, of.settings) if traffic else []
+    part = level * judgements.ESTIMATE / 2
+    readings += estimates.estimated(reference, merged.share, of.settings, part, of.window_s, learnt)
+    return readings, reach.told(comparisons.compared(*compared, merged.against))
+
+
+def _verdict_of_inputs(readings: list[Reading], own: list[Reading]) -> Verdict:
+    """own: readings of segments."""
+    everything = [*readings, *own]
+    inputs = moved(soundness.without_notices(everything), ("input", "data"))
+    data = moved(soundness.faults(everything), ("data",))
+    verdict = judge(inputs, moved(everything, ("output",)), None, incident=data)
+    return _told(verdict, comparisons.alone(readings, own))
 
 
 def _told(verdict: Verdict, alone: str) -> Verdict:
@@ -199,76 +177,6 @@ def _left_out(merged: Merged) -> list[str]:
     return notes
 
 
-def unreferenced_evaluation(of: Subject, rows: int, needed: int, *, made: bool) -> Evaluation:
-    """What can be said of a window while no reference is known.
-
-    made: whether the rows up to the end of this window have just become the reference.
-    """
-    note = f"no reference is registered: {rows:,} rows collected so far; "
-    if of.settings.seasonality != "none":
-        note = f"no reference is registered; seasonality = {of.settings.seasonality}: {REPAIR}"
-    elif made:
-        note += "from the end of this window on they stand for one"
-    else:
-        note += (
-            f"the first {needed:,} become the reference, unless `driftline reference` registers one"
-        )
-    return unjudged_evaluation(of, rows, note)
-
-
-def unjudged_evaluation(of: Subject, rows: int, note: str) -> Evaluation:
-    """A window that nothing can be compared with, and why."""
-    return Evaluation(
-        id=of.id("evaluation", "inputs"),
-        time=stamp(of.end_ms),
-        model=of.model,
-        version=of.version,
-        subject="inputs",
-        window=of.window(),
-        rows=rows,
-        readings=[],
-        verdict=judge(None, None, None),
-        notes=[note],
-    )
-
-
-def silence_evaluation(of: Subject, reference_id: str | None, reading: Reading) -> Evaluation:
-    """What is said of a window without rows, of a model that usually has some.
-
-    Rows of this window may come after all; so it has an id of its own.
-    """
-    return Evaluation(
-        id=of.id("evaluation", "inputs", "silence"),
-        time=stamp(of.end_ms),
-        model=of.model,
-        version=of.version,
-        reference_id=reference_id,
-        subject="inputs",
-        window=of.window(),
-        rows=0,
-        readings=[reading],
-        verdict=silent(),
-        notes=[],
-    )
-
-
-def labelling_evaluation(of: Subject, reference_id: str | None, reading: Reading) -> Evaluation:
-    """What is said of how truth came in a time that is no window of the settings."""
-    return Evaluation(
-        id=of.id("evaluation", "quality", reading.check),
-        time=stamp(of.end_ms),
-        model=of.model,
-        version=of.version,
-        reference_id=reference_id,
-        subject="quality",
-        window=of.window(),
-        rows=reading.n,
-        readings=[reading],
-        verdict=labelling(reading.check) if reading.verdict == "moved" else judge(None, None, None),
-        notes=[],
-    )
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Known:
     """What else is known when quality is evaluated.
@@ -296,7 +204,7 @@ def quality_evaluation(
     Where more was taken back than the window itself brought, it has no metrics.
     """
     tally = cohorts.total()
-    window_s = (of.end_ms - of.start_ms) // 1000
+    window_s = of.window_s
     beside = _beside(of, reference, cohorts, known.task, window_s)
     sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
@@ -318,9 +226,6 @@ def quality_evaluation(
             gradings.provisional(some, judged=of.settings.judge_provisional)
             for some in (readings, gaps, own)
         )
-    whole = [r for r in readings if r.check != SURE]
-    quality = moved([*whole, *own], ("quality",))
-    verdict = judge(known.inputs, known.outputs, quality, _confidence_moved(readings))
     return Evaluation(
         id=of.id("evaluation", "quality"),
         time=stamp(of.end_ms),
@@ -331,7 +236,7 @@ def quality_evaluation(
         window=of.window(),
         rows=tally.counted().n,
         readings=[*readings, *gaps],
-        verdict=_told(verdict, comparisons.alone(whole, own)),
+        verdict=_verdict_of_quality(known, readings, own),
         segments=own,
         notes=[
             *_coverage(of, cohorts, known, tally),
@@ -350,6 +255,14 @@ def quality_evaluation(
         by_segment=sections.told(figures_apart),
         beside=beside,
     )
+
+
+def _verdict_of_quality(known: Known, readings: list[Reading], own: list[Reading]) -> Verdict:
+    """own: readings of segments."""
+    whole = [r for r in readings if r.check != SURE]
+    quality = moved([*whole, *own], ("quality",))
+    verdict = judge(known.inputs, known.outputs, quality, _confidence_moved(readings))
+    return _told(verdict, comparisons.alone(whole, own))
 
 
 def _beside(
@@ -379,52 +292,3 @@ def _coverage(of: Subject, cohorts: Cohorts, known: Known, tally: Tally) -> list
     if known.labels is not None and known.labels.provisional:
         notes.append(provisional(known.labels))
     return notes
-
-
-def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:
-    """Readings that may become alerts, by cause. suffix tells windows of one model apart.
-
-    Missing answers are told apart from a missing feature of the same name: an output's checks
-    follow each other. A feature's data have one cause, whatever is wrong with them, and so have
-    the inputs of a segment, whichever of them moved.
-    """
-    found: dict[str, Reading] = {}
-    role = "input"
-    for reading in soundness.without_notices(readings):
-        if reading.segment:
-            of = (reading.segment.name, reading.segment.value)
-            found[segments.cause_of(reading.role, of) + suffix] = reading
-            continue
-        role = reading.role if reading.role != "data" else role
-        name = "output:" if reading.role == "data" and role == "output" else ""
-        if reading.check != SURE or reading.role != "quality":
-            cause = f"{reading.role}:{name}{reading.subject}{suffix}"
-            known = found.get(cause)
-            found[cause] = reading if known is None else soundness.telling(known, reading)
-    return found
-
-
-def suffix_of(settings: ModelSettings, window_s: int) -> str:
-    """What tells the alerts of a window from those of the model's other windows."""
-    return f"@{short(window_s)}" if len(settings.windows_s) > 1 else ""
-
-
-def gone_reading(last: Reading, rows: int) -> Reading:
-    """What stands for a reading that a window does not have any more.
-
-    Missing values are read only where there are some; all else is gone with its reference.
-    """
-    reason = f"{last.subject}: not in the reference any more, not checked"
-    if last.role == "data":
-        words = "no words among the numbers" if last.check == "type" else "nothing missing"
-        reason = f"{last.subject}: {words}"
-    of = f"{comparisons.words(last.segment)}: " if last.segment else ""
-    return Reading(
-        check=last.check,
-        subject=last.subject,
-        role=last.role,
-        n=rows,
-        verdict="ok",
-        reason=of + reason,
-        segment=last.segment,
-    )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from stream import figures
 from stream.alerts import Transition
 from stream.comparisons import words
-from stream.evaluations import Subject
 from stream.events import (
     Alert,
     Data,
@@ -22,6 +21,7 @@ from stream.events import (
 from stream.reaches import LOOKS_BACK
 from stream.sources import Source
 from stream.stamps import span, stamp
+from stream.subjects import Subject
 from stream.verdicts import ADVICE, sort_of
 
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
@@ -97,7 +97,7 @@ def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:
 def _window(of: Subject, reading: Reading) -> str:
     """Which of several windows, and how far back it looks where that is further."""
     several = len(of.settings.windows_s) > 1 and reading.role != "detector"
-    told = [f"window of {span((of.end_ms - of.start_ms) // 1000)}"] if several else []
+    told = [f"window of {span(of.window_s)}"] if several else []
     back = reading.details.get(LOOKS_BACK)
     told += [f"looks back {span(back)}"] if isinstance(back, int) else []
     return f" ({', '.join(told)})" if told else ""

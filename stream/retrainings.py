@@ -1,6 +1,5 @@
 """Retrainings: what became of a request to retrain, as an evaluation and in words."""
 
-from stream.evaluations import Subject
 from stream.events import Evaluation, Kept, Promised, Reading, Retrained
 from stream.gradings import UNCALIBRATED, inflation_of
 from stream.intervals import Inflation
@@ -9,6 +8,7 @@ from stream.quality import metrics_of
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.stamps import stamp
+from stream.subjects import Subject
 from stream.trials import ALL, Claim, Trial, evaluation_id
 from stream.verdicts import CLOSED, closed
 from stream.weights import weighted

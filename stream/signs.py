@@ -5,11 +5,11 @@ import dataclasses
 import msgspec
 
 from stream import figures
-from stream.evaluations import Subject
 from stream.events import Detail, Evaluation, Reading
 from stream.pulses import PulseLaw
 from stream.settings import MONTH_S
 from stream.stamps import span, stamp
+from stream.subjects import Subject
 from stream.tracks import Pulse, Watched
 from stream.verdicts import Moved, early_sign, usual_sign
 

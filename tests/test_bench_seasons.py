@@ -7,11 +7,12 @@ from bench.months import HOUR_S, WARM_HOURS, reference_of
 from bench.seasons import WORLD, delays, quiet, ratio, wish
 from bench.worlds import columns
 from stream.columns import Column
-from stream.evaluations import Subject, inputs_evaluation
+from stream.evaluations import inputs_evaluation
 from stream.hours import hour_of
 from stream.seasons import Seasonal
 from stream.settings import DAY_S
 from stream.shares import Share
+from stream.subjects import Subject
 from stream.windows import Merged
 
 

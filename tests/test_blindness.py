@@ -6,12 +6,13 @@ import pytest
 from stream.blindness import GAP, gaps
 from stream.cohorts import Cohorts
 from stream.columns import Floats, Ints, column_of
-from stream.evaluations import Known, Subject, quality_evaluation
+from stream.evaluations import Known, quality_evaluation
 from stream.events import Reading
 from stream.odds import odds_of
 from stream.outcomes import outcomes
 from stream.references import Reference
 from stream.settings import ModelSettings
+from stream.subjects import Subject
 from stream.tallies import Tally
 from tests.test_estimates import REFERENCE, block, scores, share, truth
 from tests.test_estimates import reading as estimate

@@ -9,12 +9,13 @@ import pytest
 from stream.calibrations import UNCALIBRATED
 from stream.chronicles import NO_TIME, calibrated
 from stream.columns import Column, Floats, Ints, column_of
-from stream.evaluations import Subject, inputs_evaluation, level_of
+from stream.evaluations import inputs_evaluation, level_of
 from stream.events import Evaluation, Reading
 from stream.judgements import shares
 from stream.references import Parts, Reference
 from stream.settings import DAY_S, ModelSettings
 from stream.shares import Share
+from stream.subjects import Subject
 from stream.windows import Merged
 
 HOURS, ROWS, HOUR_MS = 240, 60, 3_600_000

@@ -7,24 +7,15 @@ import pytest
 
 from stream.cohorts import Cohorts
 from stream.columns import column_of
-from stream.evaluations import (
-    Known,
-    Subject,
-    by_cause,
-    gone_reading,
-    inputs_evaluation,
-    level_of,
-    moved,
-    quality_evaluation,
-    suffix_of,
-    unreferenced_evaluation,
-)
+from stream.evaluations import Known, inputs_evaluation, level_of, moved, quality_evaluation
 from stream.events import Reading
 from stream.gradings import UNCALIBRATED
 from stream.outcomes import outcomes_of_rows
 from stream.references import Reference
+from stream.remarks import unreferenced_evaluation
 from stream.settings import DAY_S, MONTH_S, ModelSettings
 from stream.shares import Share
+from stream.subjects import Subject
 from stream.traffic import Traffic
 from stream.windows import Merged
 
@@ -173,39 +164,6 @@ def test_coverage_names_the_predictions_the_truth_is_about() -> None:
     ]
 
 
-def test_missing_answers_and_a_missing_feature_of_their_name_are_two_causes() -> None:
-    readings = [
-        reading("input", subject="prediction"),
-        reading("data", subject="prediction", check="missing"),
-        reading("output", subject="prediction"),
-        reading("data", subject="prediction", check="missing"),
-        reading("output", subject="confidence"),
-        reading("quality", subject="accuracy", check="accuracy"),
-        reading("quality", subject="confidence", check="confidence"),
-    ]
-    assert list(by_cause(readings, "@7d")) == [
-        "input:prediction@7d",
-        "data:prediction@7d",
-        "output:prediction@7d",
-        "data:output:prediction@7d",
-        "output:confidence@7d",
-        "quality:accuracy@7d",
-    ]
-
-
-def test_whatever_is_wrong_with_a_features_data_has_one_cause_and_notices_have_none() -> None:
-    readings = [
-        reading("input"),
-        reading("data", check="missing"),
-        reading("data", "moved", check="type"),
-        reading("data", "moved", check="range"),
-        reading("data", "moved", subject="rows", check="volume"),
-    ]
-    found = by_cause(readings, "")
-    assert list(found) == ["input:x", "data:x"]
-    assert found["data:x"].check == "type"
-
-
 def test_a_feature_that_stands_still_is_an_incident_and_values_out_of_range_are_none() -> None:
     reference = Reference.build("m", "1", {"x": column_of([float(i) for i in range(100)])})
     for check, values, kind in (
@@ -232,18 +190,3 @@ def test_a_floor_for_a_feature_that_is_not_there_is_said() -> None:
     of = dataclasses.replace(OF, settings=settings)
     notes = inputs_evaluation(of, REFERENCE, Merged(share([float(i) for i in range(100)]))).notes
     assert "effect_floors names what the reference has not: agee" in notes
-
-
-def test_windows_are_named_where_there_are_several() -> None:
-    several = dataclasses.replace(SETTINGS, windows_s=(DAY_S, 7 * DAY_S))
-    assert [suffix_of(several, w) for w in several.windows_s] == ["@1d", "@7d"]
-    assert suffix_of(SETTINGS, DAY_S) == ""
-
-
-def test_a_reading_that_is_gone_is_good_and_says_why() -> None:
-    data, feature = (gone_reading(reading(role, "moved"), 5) for role in ("data", "input"))
-    assert data.reason == "x: nothing missing"
-    words = gone_reading(reading("data", "moved", check="type"), 5)
-    assert words.reason == "x: no words among the numbers"
-    assert feature.reason == "x: not in the reference any more, not checked"
-    assert data.verdict == feature.verdict == "ok"

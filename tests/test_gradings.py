@@ -12,13 +12,14 @@ from scipy import stats
 from stream import gradings
 from stream.chronicles import calibrated
 from stream.columns import Column, Floats
-from stream.evaluations import Known, Subject, level_of, quality_evaluation
+from stream.evaluations import Known, level_of, quality_evaluation
 from stream.grades import Grade
 from stream.gradings import graded, inflation_of
 from stream.intervals import Inflation
 from stream.quality import METRICS
 from stream.references import Reference
 from stream.settings import DAY_S, MONTH_S, ModelSettings
+from stream.subjects import Subject
 from stream.tallies import Tally
 from tests.test_evaluations import told
 

@@ -9,10 +9,10 @@ import pytest
 
 import schemas
 from stream.alerts import Change, Transition
-from stream.evaluations import Subject
 from stream.events import Alert, Data, Effect, Evaluation, Part, Reading, encode
 from stream.notices import RESOLVED_MEANING, Evidence, alert, ranges, retrain_request
 from stream.settings import DAY_S, ModelSettings
+from stream.subjects import Subject
 from stream.verdicts import judge
 from tests import tales
 from tests.tales import SETTINGS, Way

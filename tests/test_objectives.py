@@ -7,13 +7,14 @@ import pytest
 
 from agents.settings import BadSettings, load
 from stream.cohorts import Cohorts
-from stream.evaluations import Known, Subject, quality_evaluation
+from stream.evaluations import Known, quality_evaluation
 from stream.events import Reading
 from stream.gradings import graded
 from stream.objectives import OF_CLASSES, OF_NUMBERS, Objective
 from stream.outcomes import outcomes_of_rows
 from stream.quality import metrics_of
 from stream.settings import DAY_S, ModelSettings
+from stream.subjects import Subject
 from stream.tallies import Tally
 
 WEEK_S = 7 * DAY_S

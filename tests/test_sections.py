@@ -27,7 +27,7 @@ from stream.blindness import GAP
 from stream.cohorts import Cohorts
 from stream.columns import column_of
 from stream.estimates import ESTIMATED
-from stream.evaluations import Known, Subject, quality_evaluation
+from stream.evaluations import Known, quality_evaluation
 from stream.events import Evaluation, Prediction, Recalibration, Segment, SegmentFigures
 from stream.outcomes import outcomes
 from stream.pipeline import Pipeline
@@ -37,6 +37,7 @@ from stream.references import Parts, Reference
 from stream.segments import EDGES
 from stream.shares import Share
 from stream.stamps import stamp
+from stream.subjects import Subject
 from stream.tallies import Tally
 from tests.formulas import CLASSES, Meaning, expected_of, score_of
 from tests.histories import (

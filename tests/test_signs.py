@@ -2,9 +2,9 @@
 
 import pytest
 
-from stream.evaluations import Subject
 from stream.settings import DAY_S, DetectorSettings, ModelSettings
 from stream.signs import KEPT, in_drift, pulse_evaluation, silence, silence_evaluation
+from stream.subjects import Subject
 from stream.tracks import RESCALED, Pulse, Watched
 
 OF = Subject("m", "1", ModelSettings(evidence_s=7 * DAY_S), 0, 10 * DAY_S * 1000)

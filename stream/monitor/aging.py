@@ -7,11 +7,11 @@ import msgspec
 from stream.ages import Census
 from stream.cohorts import Cohorts
 from stream.coverage import labels_of
-from stream.evaluations import Subject
 from stream.events import Labels
 from stream.monitor.memory import Memory
 from stream.quality import metrics_of
 from stream.settings import Task
+from stream.subjects import Subject
 
 
 def count(m: Memory, pane: int) -> None:

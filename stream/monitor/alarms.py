@@ -3,8 +3,9 @@
 import dataclasses
 
 from stream.alerts import QUIET, Rule, Seen, step
+from stream.causes import by_cause, gone_reading, suffix_of
 from stream.cohorts import Cohorts
-from stream.evaluations import UNJUDGED, Subject, by_cause, gone_reading, suffix_of
+from stream.evaluations import UNJUDGED
 from stream.events import Data, Evaluation, Reading
 from stream.gradings import PROVISIONAL
 from stream.groups import Move
@@ -14,6 +15,7 @@ from stream.monitor.telling import News, Sight, tell, tell_all
 from stream.notices import Evidence, ranges, retrain_request, subject_of
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
+from stream.subjects import Subject
 from stream.trials import asked_of
 from stream.verdicts import sort_of
 

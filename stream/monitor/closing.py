@@ -8,7 +8,6 @@ import msgspec
 
 from stream import trials
 from stream.alerts import Rule
-from stream.evaluations import Subject
 from stream.events import Evaluation, Reading
 from stream.monitor import alarms, state
 from stream.monitor.memory import KINDS, Memory
@@ -16,6 +15,7 @@ from stream.monitor.telling import Sight
 from stream.panes import BEFORE_ALL
 from stream.retrainings import CHECK, FAILED, retrained_evaluation, retrained_reading, told_before
 from stream.signals import ShareName
+from stream.subjects import Subject
 from stream.trials import Trial
 
 MOST_PANES = 4  # that are read again before the shell may do something else

@@ -10,15 +10,7 @@ import msgspec
 
 from stream.changes import OutMessage
 from stream.cohorts import Cohorts
-from stream.evaluations import (
-    Known,
-    Subject,
-    burning_in,
-    inputs_evaluation,
-    quality_evaluation,
-    unjudged_evaluation,
-    unreferenced_evaluation,
-)
+from stream.evaluations import Known, burning_in, inputs_evaluation, quality_evaluation
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
@@ -26,9 +18,11 @@ from stream.monitor import aging, alarms, closing, labelling, sensing, silences,
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
+from stream.remarks import unjudged_evaluation, unreferenced_evaluation
 from stream.seasons import unfit
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
+from stream.subjects import Subject
 from stream.traffic import traffic_of
 from stream.windows import Merged
 

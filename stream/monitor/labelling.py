@@ -12,7 +12,6 @@ import dataclasses
 from stream import labelling
 from stream.alerts import Rule
 from stream.cohorts import Cohorts
-from stream.evaluations import Subject, labelling_evaluation
 from stream.events import Reading
 from stream.labelling import CHECKS, LEAST_EXPECTED, SILENCE
 from stream.monitor import aging
@@ -21,7 +20,9 @@ from stream.monitor.memory import Memory
 from stream.monitor.telling import Sight
 from stream.panes import BEFORE_ALL, pane_of
 from stream.pauses import MARGIN, Pauses
+from stream.remarks import labelling_evaluation
 from stream.settings import ModelSettings
+from stream.subjects import Subject
 
 LONGER = 6  # times that a pause is looked at again, twice as long
 

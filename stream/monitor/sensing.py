@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 
 from stream.alerts import QUIET, Rule
-from stream.evaluations import Subject, burning_in
+from stream.evaluations import burning_in
 from stream.monitor.alarms import observe
 from stream.monitor.memory import KINDS, Memory
 from stream.monitor.receiving import held_field
@@ -21,6 +21,7 @@ from stream.signs import (
     silence,
     silence_evaluation,
 )
+from stream.subjects import Subject
 from stream.tracks import MAX_PULSES, Pulse, Scale, Scales, Watched, scale_of
 
 FIRED = "the detector fired"

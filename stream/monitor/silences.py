@@ -9,12 +9,14 @@ rows up to a time have been sent, and a replay ends with one.
 from collections.abc import Iterable
 
 from stream.alerts import Rule
-from stream.evaluations import Subject, silence_evaluation, suffix_of
+from stream.causes import suffix_of
 from stream.events import Evaluation
 from stream.monitor.alarms import observe
 from stream.monitor.memory import Memory
 from stream.monitor.telling import Sight
 from stream.panes import pane_of, window_panes
+from stream.remarks import silence_evaluation
+from stream.subjects import Subject
 from stream.traffic import ENOUGH_EARLIER, silence_reading
 
 MARGIN = 1.25  # of the longest silence that was none: the next such one may be a little longer

@@ -8,12 +8,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from stream.alerts import QUIET, Change, Rule, Transition
-from stream.evaluations import Subject, suffix_of
+from stream.causes import suffix_of
 from stream.events import Evaluation, Part, Reading
 from stream.groups import UNEASY, Group, Move, regroup
 from stream.importances import explains, ranked
 from stream.monitor.memory import Memory, Shown
 from stream.notices import alert
+from stream.subjects import Subject
 from stream.verdicts import sort_of
 
 
