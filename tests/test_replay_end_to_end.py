@@ -87,6 +87,7 @@ def test_car_loans_drift_is_found_where_it_is_and_nowhere_else(
     evaluations = told(capsys, d, "evaluations")
     assert f"closed up to {max(e['window']['end'] for e in evaluations)}" in said
 
+    d.until_idle()  # what a window told is consumed a little after the window is closed
     state = json.loads(driftline(capsys, d, "status", "--json"))
     (model,) = state["models"]
     assert {alert["cause"] for alert in model["alerts"]} >= {f"input:{name}" for name in MOVED}
