@@ -6,11 +6,10 @@ anything is called moved. To add one: a function in `stream.measures` (of the da
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from stream import effects, figures, minimums, soundness
-from stream.columns import Ints
 from stream.embeddings import joints, mmd, told
 from stream.events import Detail, Judged, Reading
 from stream.features import FeatureReference, Kind, Role
@@ -133,19 +132,6 @@ def _quiet(m: Measure, floor: float, matters: bool, needed: int | None) -> tuple
     if matters:
         return "insignificant", f"{m.what}; this may be chance, with {rows} rows"
     return "ok", f"{m.what}; no change beyond chance"
-
-
-def check_feature(
-    feature: FeatureReference,
-    counts: Ints,
-    level: float,
-    settings: ModelSettings,
-    role: Role = "input",
-    new_names: Iterable[str] = (),
-) -> Reading:
-    """The main check of one feature, at a level that is its own."""
-    comparison = Comparison(feature, counts, settings, role, tuple(new_names))
-    return judge(measure(comparison, MAIN[feature.kind]), level)
 
 
 def check_share(

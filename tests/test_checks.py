@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import checks
-from stream.checks import CHECKS, MAIN, check_feature, check_share, holm
+from stream.checks import CHECKS, MAIN, check_share, holm, judge, measure
 from stream.columns import Column, Value, column_of
 from stream.events import Reading
 from stream.features import FeatureReference, summarise
+from stream.measures import Comparison
 from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
@@ -24,8 +25,13 @@ RNG = np.random.default_rng(7)
 AGES = RNG.normal(31.4, 12, 1_500)
 
 
+def main(c: Comparison, level: float = 0.01) -> Reading:
+    """The main check of a feature, at a level of its own."""
+    return judge(measure(c, MAIN[c.feature.kind]), level)
+
+
 def read(feature: FeatureReference, live: Column, level: float = 0.01) -> Reading:
-    return check_feature(feature, feature.counts_of(live), level, SETTINGS)
+    return main(Comparison(feature, feature.counts_of(live), SETTINGS), level)
 
 
 def test_both_must_speak() -> None:
@@ -51,7 +57,7 @@ def test_silence_of_few_rows_says_nothing_and_their_news_is_news() -> None:
     assert few.details["rows_needed"] == age.rows  # more would be of no use
     assert read(age, column_of(AGES[:120] + 12)).verdict == "moved"
     plain = dataclasses.replace(SETTINGS, power=0.0)
-    enough = check_feature(age, age.counts_of(column_of(AGES[:120] + 2.5)), 0.01, plain)
+    enough = main(Comparison(age, age.counts_of(column_of(AGES[:120] + 2.5)), plain))
     assert (enough.verdict, "rows_needed" in enough.details) == ("insignificant", False)
 
 
@@ -70,7 +76,7 @@ def test_a_number_is_told_in_its_own_units() -> None:
 def test_a_category_is_told_with_its_shares_and_what_is_new_or_gone() -> None:
     colour = summarise("colour", column_of(["red"] * 600 + ["blue"] * 390 + ["green"] * 10))
     live = colour.counts_of(column_of(["red"] * 480 + ["blue"] * 400 + ["pink"] * 120))
-    reading = check_feature(colour, live, 0.01, SETTINGS, new_names=["pink"])
+    reading = main(Comparison(colour, live, SETTINGS, new_names=("pink",)))
     assert reading.verdict == "moved"
     assert reading.reason == (
         "colour: share of other categories rose 0% -> 12.0%; new: pink; gone: green; "

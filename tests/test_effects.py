@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from stream import effects
-from stream.checks import check_feature
 from stream.columns import column_of
 from stream.events import Effect
 from stream.features import summarise
 from stream.measures import Comparison, chi_square, ks
 from stream.settings import ModelSettings
+from tests.test_checks import main
 
 SETTINGS = ModelSettings()
 RNG = np.random.default_rng(2)
@@ -40,9 +40,9 @@ def test_a_number_is_measured_in_deviations_or_in_its_own_unit_where_it_has_a_fl
 def test_a_floor_of_its_own_decides_and_is_said() -> None:
     age = summarise("age", column_of(AGES), "number")
     live = age.counts_of(column_of(AGES + 2))
-    assert check_feature(age, live, 0.01, SETTINGS).verdict == "moved"
-    assert check_feature(age, live, 0.01, with_floors(age=1.5)).verdict == "moved"
-    small = check_feature(age, live, 0.01, with_floors(age=3.0))
+    assert main(Comparison(age, live, SETTINGS)).verdict == "moved"
+    assert main(Comparison(age, live, with_floors(age=1.5))).verdict == "moved"
+    small = main(Comparison(age, live, with_floors(age=3.0)))
     assert small.verdict == "small"
     assert small.reason.endswith("real but small: 2 in its own unit, 3 would matter")
 
@@ -51,11 +51,11 @@ def test_a_category_has_a_floor_as_a_share_and_an_output_a_name_of_its_own() -> 
     colour = summarise("colour", column_of(["red", "blue"] * 500))
     live = colour.counts_of(column_of(["red"] * 590 + ["blue"] * 410))
     settings = with_floors(colour=0.1)
-    assert check_feature(colour, live, 0.01, SETTINGS).verdict == "moved"
-    assert check_feature(colour, live, 0.01, settings).verdict == "small"
-    assert check_feature(colour, live, 0.01, settings, role="output").verdict == "moved"
+    assert main(Comparison(colour, live, SETTINGS)).verdict == "moved"
+    assert main(Comparison(colour, live, settings)).verdict == "small"
+    assert main(Comparison(colour, live, settings, role="output")).verdict == "moved"
     own = dataclasses.replace(SETTINGS, effect_floors={"output:colour": 0.1})
-    assert check_feature(colour, live, 0.01, own, role="output").verdict == "small"
+    assert main(Comparison(colour, live, own, role="output")).verdict == "small"
 
 
 def test_a_floor_below_nothing_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from stream import categories, minimums, ranks
-from stream.checks import check_feature, check_share, measure
+from stream.checks import check_share, measure
 from stream.columns import Column, Floats, column_of
 from stream.features import FeatureReference, summarise
 from stream.grades import Grade
@@ -22,6 +22,7 @@ from stream.references import Reference
 from stream.settings import ModelSettings
 from stream.shares import Share
 from stream.tallies import Tally
+from tests.test_checks import main
 
 SETTINGS = ModelSettings()
 LEVELS = (1e-2, 1e-4)
@@ -190,6 +191,6 @@ def test_missing_values_and_words_have_a_minimum_of_their_own() -> None:
 
 def test_a_constant_that_should_stay_one_needs_few_rows() -> None:
     f = summarise("x", Column(np.full(5_000, 7.5)))
-    reading = check_feature(f, f.counts_of(Column(np.full(900, 7.5))), 1e-3, SETTINGS)
+    reading = main(Comparison(f, f.counts_of(Column(np.full(900, 7.5))), SETTINGS), 1e-3)
     assert reading.verdict in ("ok", "not-enough-data")
     assert int(str(reading.details["rows_needed"])) < 5_000
