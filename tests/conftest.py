@@ -1,6 +1,7 @@
 """Fixtures: real servers, started when first asked for, and said at the end which they were."""
 
 import contextlib
+import functools
 import os
 import signal
 import uuid
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.outages import Scene, Stage
     from tests.proxies import Proxy
     from tests.secured import SecuredKafka, SecuredRedis
+    from tests.worlds import Play
 
 ROOT = Path(__file__).parent.parent
 TAKEN = pytest.StashKey[dict[str, str]]()
@@ -154,6 +156,15 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[Redis]:
     with servers.choose_redis() as found:
         request.config.stash[TAKEN]["redis"] = f"{found.kind}, {found.url} ({found.note})"
         yield found
+
+
+@pytest.fixture(scope="module", params=sorted(redises.binaries()))
+def play(request: pytest.FixtureRequest) -> Iterator["Play"]:
+    """Scenarios of the store, on each Redis server that this machine has."""
+    from tests.worlds import play_on  # noqa: PLC0415 - after a mutant is in place
+
+    with redises.serve(redises.binaries()[request.param]) as path:
+        yield functools.partial(play_on, path)
 
 
 @pytest.fixture(scope="session")

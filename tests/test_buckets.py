@@ -1,24 +1,14 @@
 """Buckets of pending entries: as many as the entries need, however they come and go."""
 
-import functools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from agents.store import Changes, Limits, Partition, Store
-from tests.redises import binaries, serve
-from tests.worlds import Crashed, World, commit, pending, play_on
+from tests.worlds import Crashed, Play, World, commit, pending
 
-Play = Callable[..., None]
 FILL = 50
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    with serve(binaries()[request.param]) as path:
-        yield functools.partial(play_on, path)
 
 
 def hashes(n: int, seed: int = 1) -> list[int]:

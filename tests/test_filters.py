@@ -1,24 +1,12 @@
 """Filters: an id that was added is never overlooked, however many there are and whatever splits."""
 
-import functools
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import pytest
 
 from agents.store import Changes, Limits, Partition, Store
 from agents.store.filters import LEAST, Filter, Known
 from stream.columns import Hashes
-from tests.redises import binaries, serve
-from tests.worlds import World, commit, play_on
-
-Play = Callable[..., None]
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    with serve(binaries()[request.param]) as path:
-        yield functools.partial(play_on, path)
+from tests.worlds import Play, World, commit
 
 
 def ids(n: int, seed: int = 1) -> Hashes:

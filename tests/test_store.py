@@ -1,8 +1,6 @@
 """The checkpoint protocol on real Redis servers, step by step."""
 
 import asyncio
-import functools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,16 +11,7 @@ from agents.store import (
     Refused,
     nothing,
 )
-from tests.redises import binaries, serve
-from tests.worlds import Crashed, World, changes, commit, pending, play_on
-
-Play = Callable[..., None]
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    with serve(binaries()[request.param]) as path:
-        yield functools.partial(play_on, path)
+from tests.worlds import Crashed, Play, World, changes, commit, pending
 
 
 def test_a_new_partition_is_empty_and_each_claim_is_a_new_epoch(play: Play) -> None:

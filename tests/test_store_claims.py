@@ -1,23 +1,12 @@
 """Who made which checkpoints is remembered, whatever happens to the server and to its owners."""
 
-import functools
-from collections.abc import Callable, Iterator
-
 import pytest
 import redis
 
 from agents.store import Changes, Limits, Partition, Refused, Span, Stamp, Store, stamp_of
-from tests.redises import binaries, serve
-from tests.worlds import Crashed, World, changes, commit, play_on
+from tests.worlds import Crashed, Play, World, changes, commit
 
-Play = Callable[..., None]
 NAME = "ledger:3"
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    with serve(binaries()[request.param]) as path:
-        yield functools.partial(play_on, path)
 
 
 async def spans(world: World, *owners: str) -> list[tuple[int, int, bool]]:

@@ -1,10 +1,9 @@
 """What the store does when Redis is full, forgetful, away or unfit, and where its limits are."""
 
 import asyncio
-import functools
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable
 
 import numpy as np
 import pytest
@@ -24,15 +23,7 @@ from agents.store import (
     nothing,
 )
 from tests.redises import binaries, serve
-from tests.worlds import Crashed, World, changes, commit, play_on
-
-Play = Callable[..., None]
-
-
-@pytest.fixture(scope="module", params=sorted(binaries()))
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    with serve(binaries()[request.param]) as path:
-        yield functools.partial(play_on, path)
+from tests.worlds import Crashed, Play, World, changes, commit
 
 
 @pytest.fixture(params=sorted(binaries()))

@@ -89,6 +89,10 @@ async def pending(partition: Partition, enough: int = 3) -> dict[int, bytes]:
             return found
 
 
+Play = Callable[..., None]
+"""`play_on` with the server's socket: that of the fixture `play`."""
+
+
 def play_on(socket: str, scenario: Scenario, texts: dict[str, str] | None = None) -> None:
     """Run a scenario against the server of a socket."""
 

@@ -1,6 +1,7 @@
 """What a checkpoint changes, and its form in Redis: chunks small enough for short scripts."""
 
 import dataclasses
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -168,7 +169,7 @@ def bodies_of(
     """The outbox's bodies and how many messages each holds, in order."""
     bodies, counts = [], []
     sized = ((_checked(message.topic, message.value, limits), message) for message in outbox)
-    for group in _groups(sized, limits):
+    for group in grouped(sized, limits.chunk_bytes, limits.chunk_ops):
         bodies.append(msgspec.msgpack.encode(group))
         counts.append(len(group))
     return tuple(bodies), tuple(counts)
@@ -186,9 +187,10 @@ def _chunks(
     kind: bytes, puts: list[tuple[bytes, bytes]], deletes: list[bytes], limits: Limits
 ) -> Iterator[bytes]:
     sized = ((len(key) + _checked(key, value, limits), (key, value)) for key, value in puts)
-    for some in _groups(sized, limits):
+    for some in grouped(sized, limits.chunk_bytes, limits.chunk_ops):
         yield _packed(kind, [part for pair in some for part in pair], [])
-    for keys in _groups(((len(key), key) for key in deletes), limits):
+    gone = ((len(key), key) for key in deletes)
+    for keys in grouped(gone, limits.chunk_bytes, limits.chunk_ops):
         yield _packed(kind, [], keys)
 
 
@@ -199,12 +201,14 @@ def _packed(kind: bytes, puts: list[bytes], deletes: list[bytes]) -> bytes:
     return header + b"".join(parts)
 
 
-def _groups(sized: Iterable[tuple[int, T]], limits: Limits) -> Iterator[list[T]]:
-    """Runs of items, each within the limits of a chunk or of a single item."""
+def grouped(
+    sized: Iterable[tuple[int, T]], most_bytes: int, most: float = math.inf
+) -> Iterator[list[T]]:
+    """Runs of items, each of so many bytes and items at most, or a single item."""
     group: list[T] = []
     total = 0
     for size, item in sized:
-        if group and (total + size > limits.chunk_bytes or len(group) >= limits.chunk_ops):
+        if group and (total + size > most_bytes or len(group) >= most):
             yield group
             group, total = [], 0
         group.append(item)

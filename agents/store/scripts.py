@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 import redis
 from redis.asyncio import Connection, Redis
 
+from agents.store.changes import grouped
+
 T = TypeVar("T")
 Hook = Callable[[str], None]
 Call = tuple[Sequence[str], Sequence[bytes | str | int]]
@@ -157,14 +159,7 @@ def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def by_size(calls: Iterator[Call], most: int) -> Iterator[list[Call]]:
     """Groups of calls whose chunks add up to `most` bytes, or of one call."""
-    group: list[Call] = []
-    total = 0
-    for call in calls:
-        size = sum(len(value) for value in call[1] if isinstance(value, bytes))
-        if group and total + size > most:
-            yield group
-            group, total = [], 0
-        group.append(call)
-        total += size
-    if group:
-        yield group
+    sized = (
+        (sum(len(value) for value in call[1] if isinstance(value, bytes)), call) for call in calls
+    )
+    return grouped(sized, most)
