@@ -1,6 +1,5 @@
 """Bars: how far a long piece of work has come, on a terminal or in lines."""
 
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -69,12 +68,7 @@ class Sending:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def say(self, text: str) -> None:

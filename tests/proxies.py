@@ -14,7 +14,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from tests.brokers import ApacheKafka
@@ -89,12 +88,7 @@ class Proxy:
         assert self._ready.wait(CONTROL_S)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._tell(self._end.set)
         self._thread.join(CONTROL_S)
 

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import confluent_kafka as ck
@@ -80,12 +79,7 @@ class Reader:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
         self._client.close()

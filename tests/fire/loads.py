@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter
-from types import TracebackType
 from typing import Any, Self
 
 import confluent_kafka as ck
@@ -98,11 +97,6 @@ class Load(threading.Thread):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.least = 0
         self._end.set()
