@@ -12,7 +12,7 @@ from stream import ovr, sections
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL
-from stream.references import MAX_INCOMPLETE
+from stream.parts import MAX_INCOMPLETE
 from stream.settings import MAX_NAMES, ModelSettings
 
 LETTERS = "`driftline_dead_letters_total`, reason"

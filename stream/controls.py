@@ -16,8 +16,8 @@ from stream.events import (
 )
 from stream.firsts import FIRST_PANES
 from stream.hashes import id_hash
+from stream.parts import Parts
 from stream.recalibrations import Learnt
-from stream.references import Parts
 from stream.seasons import unfit
 from stream.shelves import Shelf
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -29,16 +29,13 @@ from stream.settings import Seasonality
 from stream.vectors import Vectors, left_out
 from stream.wholes import Whole
 
-__all__ = ["MAX_PARTS", "FeatureReference", "Parts", "Reference"]
-MAX_PARTS = 10_000
-MAX_INCOMPLETE = 8  # references being received at once; the oldest goes first
 FORMAT = 1
 OUTPUTS = ("prediction", "confidence")
 _TASKS: dict[Kind, str] = {"category": "classification", "number": "regression"}
 
 
-class _Event(msgspec.Struct):
-    """What `Parts` reads of a control event; other attributes are not its business."""
+class Event(msgspec.Struct):
+    """What is read of a control event; other attributes are not the business of a reference."""
 
     model: str
     version: str
@@ -179,7 +176,7 @@ class Reference:
     def to_parts(
         self, max_bytes: int, time: str | int | None = None, active_from: str | int | None = None
     ) -> list[dict[str, Any]]:
-        """The reference as control events of about `max_bytes` of JSON each, for `Parts`.
+        """The reference as control events of about `max_bytes` of JSON each, for `stream.parts`.
 
         A feature is never split: an event is larger where one feature alone is.
         """
@@ -215,18 +212,18 @@ class Reference:
 
     def to_bytes(self) -> bytes:
         """A checked envelope; `from_bytes` gives the same reference, with the same id."""
-        return _seal(self.document())
+        return seal(self.document())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Raises ValueError where the bytes are not a whole reference of this format."""
-        return cls.from_document(_unseal(data))
+        return cls.from_document(unseal(data))
 
     @classmethod
     def from_document(cls, document: object) -> Self:
         """Raises ValueError, saying what is wrong. Raw `{"values": [...]}` are summarised."""
         try:
-            e = msgspec.convert(document, _Event)
+            e = msgspec.convert(document, Event)
         except msgspec.ValidationError as error:
             raise ValueError(f"reference: {error}") from None
         features = {n: _feature(n, d, None) for n, d in e.features.items()}
@@ -247,7 +244,7 @@ class Reference:
         whole = dataclasses.replace(plain, weights=weights, wholes=own, odds=meant)
         return whole._divided(e) if e.dimensions or e.segments else whole
 
-    def _divided(self, e: _Event) -> Self:
+    def _divided(self, e: Event) -> Self:
         """The same with the segments of an event. Raises ValueError."""
         dimensions = {n: _feature(n, d, "category") for n, d in e.dimensions.items()}
         named = {"model": self.model, "version": self.version}
@@ -263,72 +260,6 @@ class Reference:
         if own.odds is not None and (self.odds is None or own.odds.of != self.odds.of):
             raise ValueError("odds: of other scores than those of all rows")
         return own
-
-
-class Parts:
-    """Collects the events of `Reference.to_parts`: in any order, twice or more, several at once."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, dict[int, dict[str, Any]]] = {}
-
-    def add(self, event: Mapping[str, Any]) -> Reference | None:
-        """The reference that this event completes, or None while parts are missing.
-
-        Raises ValueError where a part is malformed, or the whole is not what its id says.
-        """
-        try:
-            e = msgspec.convert(event, _Event)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"reference: {error}") from None
-        if not (1 <= e.parts <= MAX_PARTS and 0 <= e.part < e.parts):
-            raise ValueError(f"reference: part {e.part} of {e.parts} (at most {MAX_PARTS})")
-        key = f"{e.model}\0{e.version}\0{e.reference_id}\0{e.parts}"
-        parts = self._seen.setdefault(key, {})
-        parts[e.part] = dict(event)
-        if len(parts) < e.parts:
-            self._forget_oldest()
-            return None
-        del self._seen[key]
-        return _whole([parts[i] for i in range(e.parts)], e.reference_id)
-
-    def _forget_oldest(self) -> None:
-        while len(self._seen) > MAX_INCOMPLETE:
-            del self._seen[next(iter(self._seen))]
-
-    def __len__(self) -> int:
-        """How many references are incomplete."""
-        return len(self._seen)
-
-    def to_bytes(self) -> bytes:
-        """The parts so far, in a checked envelope."""
-        return _seal({k: list(parts.values()) for k, parts in self._seen.items()})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Raises ValueError where the bytes are not whole."""
-        found = cls()
-        for key, events in _unseal(data).items():
-            found._seen[key] = {e.get("part", 0): e for e in events}
-        return found
-
-
-def _whole(events: list[dict[str, Any]], claimed: str) -> Reference:
-    features = _united(events, "features")
-    given = calibrations.whole(events) | segments.whole(events)
-    given |= {name: own for name in ("weights", "wholes") if (own := _united(events, name))}
-    reference = Reference.from_document(events[0] | {"features": features} | given)
-    raw = any("values" in d for d in [*features.values(), *events[0].get("outputs", {}).values()])
-    if claimed and not raw and reference.id != claimed:
-        raise ValueError(f"reference {claimed}: its content has the id {reference.id}")
-    return reference
-
-
-def _united(events: Iterable[Mapping[str, Any]], section: str) -> dict[str, Any]:
-    """A section that the events of a reference share out among them."""
-    found: dict[str, Any] = {}
-    for event in events:
-        found |= event.get(section) or {}
-    return found
 
 
 def _feature(name: str, document: Mapping[str, Any], kind: Kind | None) -> FeatureReference:
@@ -371,12 +302,14 @@ def _kind(output: str, task: str) -> Kind | None:
     return next((kind for kind, found in _TASKS.items() if found == task), None)
 
 
-def _seal(document: Mapping[str, Any]) -> bytes:
+def seal(document: Mapping[str, Any]) -> bytes:
+    """A document in an envelope with its format and a checksum."""
     body = b"".join(pieces(document))
     return msgspec.msgpack.encode([FORMAT, xxhash.xxh3_64_intdigest(body), body])
 
 
-def _unseal(data: bytes) -> dict[str, Any]:
+def unseal(data: bytes) -> dict[str, Any]:
+    """The document of an envelope. Raises ValueError where it is none, or damaged."""
     try:
         form, checksum, body = msgspec.msgpack.decode(data, type=tuple[int, int, bytes])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

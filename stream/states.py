@@ -22,7 +22,8 @@ from stream.books import Book, references_of
 from stream.changes import Changes
 from stream.entries import Tables
 from stream.names import Names
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 from stream.seals import open_field
 from stream.shelves import Truths
 from stream.sources import Sources

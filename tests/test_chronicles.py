@@ -12,7 +12,8 @@ from stream.columns import Column, Floats, Ints, column_of
 from stream.evaluations import inputs_evaluation, level_of
 from stream.events import Evaluation, Reading
 from stream.judgements import shares
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 from stream.settings import DAY_S, ModelSettings
 from stream.shares import Share
 from stream.subjects import Subject

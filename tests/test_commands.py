@@ -10,7 +10,8 @@ import confluent_kafka
 import pytest
 
 from agents import commands
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 from tests.servers import Kafka
 
 COMMANDS = (

@@ -13,7 +13,7 @@ from stream.batches.gathering import blocks_of
 from stream.events import Limits, Prediction, decode_control
 from stream.firsts import first_reference, reference_events
 from stream.hashes import id_hash
-from stream.references import Parts
+from stream.parts import Parts
 from stream.samples import Sample
 from tests.tales import SETTINGS, tale
 

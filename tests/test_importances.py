@@ -11,7 +11,8 @@ from stream import effects
 from stream.columns import column_of
 from stream.events import Effect, Reading
 from stream.importances import UNMEASURED, explains, ranked, weight_of
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 
 WEIGHTS = {"age": 3.0, "miles": 1.0}
 PLAIN = Reference.build(

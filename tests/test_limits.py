@@ -23,7 +23,8 @@ from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
 from stream.outcomes import outcomes
-from stream.references import MAX_INCOMPLETE, Parts, Reference
+from stream.parts import MAX_INCOMPLETE, Parts
+from stream.references import Reference
 from stream.samples import Sample
 from stream.settings import MAX_NAMES, DetectorSettings, ModelSettings
 from stream.signals import Series, Signals, encode_signals

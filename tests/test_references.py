@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from stream.columns import column_of
 from stream.events import Limits, decode_control
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 
 RNG = np.random.default_rng(1)
 FEATURES = {

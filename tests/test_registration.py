@@ -10,7 +10,7 @@ from agents import registration
 from agents.roles import Roles
 from agents.tables import BadTable, Table
 from stream.columns import Column, column_of
-from stream.references import Parts
+from stream.parts import Parts
 from stream.settings import ModelSettings
 
 ROWS = 400

@@ -17,8 +17,9 @@ from stream.columns import Column, Ints, column_of
 from stream.events import Evaluation, Prediction, Reading
 from stream.explanations import explain
 from stream.features import FeatureReference, summarise
+from stream.parts import Parts
 from stream.pipeline import Pipeline
-from stream.references import Parts, Reference
+from stream.references import Reference
 from stream.seasons import Seasonal, spread, tabulated
 from stream.settings import DAY_S, HOUR_S, ModelSettings
 from stream.shares import Share

@@ -30,10 +30,11 @@ from stream.estimates import ESTIMATED
 from stream.evaluations import Known, quality_evaluation
 from stream.events import Evaluation, Prediction, Recalibration, Segment, SegmentFigures
 from stream.outcomes import outcomes
+from stream.parts import Parts
 from stream.pipeline import Pipeline
 from stream.quality import METRICS, MORE
 from stream.recalibrations import Learnt
-from stream.references import Parts, Reference
+from stream.references import Reference
 from stream.segments import EDGES
 from stream.shares import Share
 from stream.stamps import stamp

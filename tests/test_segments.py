@@ -22,7 +22,8 @@ from stream.columns import Column, Excerpt, column_of
 from stream.divisions import divided, notes, part_of
 from stream.events import Evaluation, Prediction
 from stream.explanations import explain
-from stream.references import Parts, Reference
+from stream.parts import Parts
+from stream.references import Reference
 from stream.segments import cause_of, part_of_each, part_of_whole, watched
 from stream.settings import DAY_S, ModelSettings
 from stream.shares import SEGMENT, Share
