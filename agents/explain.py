@@ -16,8 +16,9 @@ from agents.settings import Settings
 from agents.status import memory_of
 from agents.visits import visited
 from stream import figures
-from stream.explanations import DetectorExplained, Explanation, WindowExplained, explain
+from stream.explanations import DetectorExplained, Explanation, explain
 from stream.monitor import Memory
+from stream.outlooks import WindowExplained
 from stream.prospects import Found
 from stream.references import Reference
 from stream.stamps import span
