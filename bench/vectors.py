@@ -18,10 +18,11 @@ from stream.columns import Column, Floats, Ints
 from stream.embeddings import joints, mmd
 from stream.evaluations import level_of
 from stream.judgements import inflated
+from stream.layouts import WHOLE
 from stream.measures import Comparison
 from stream.references import Reference
 from stream.settings import DAY_S, ModelSettings
-from stream.shares import WHOLE, Share
+from stream.shares import Share
 from stream.vectors import element
 
 SIZE, FACTORS, ROWS = 64, 8, 100  # numbers, what lies behind them, rows an hour

@@ -16,12 +16,13 @@ from stream.events import Reading, Segment
 from stream.gradings import SURE, graded
 from stream.importances import UNMEASURED, weight_of
 from stream.judgements import estimated, outside_detectors
+from stream.layouts import SEGMENT
 from stream.leisure import ALWAYS, Leisure
 from stream.previous import Previous
 from stream.references import Reference
 from stream.segments import Key, called, part_of_each, watched
 from stream.settings import ModelSettings, Task
-from stream.shares import SEGMENT, Share
+from stream.shares import Share
 from stream.tallies import Tally
 
 NAMED = 3  # features of a segment named beside the first, and segments in a verdict

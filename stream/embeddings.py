@@ -10,11 +10,12 @@ from stream.columns import Ints
 from stream.discrepancies import Moments, discrepancy
 from stream.events import Detail, Effect, Reading
 from stream.judgements import MMD, wholes
+from stream.layouts import WHOLE
 from stream.measures import Comparison, Joint, Measure
 from stream.previous import Previous
 from stream.references import Reference
 from stream.settings import ModelSettings
-from stream.shares import WHOLE, Share
+from stream.shares import Share
 from stream.wholes import DIRECTIONS
 
 DIGITS = 9  # kept of what is computed: sums are not the same to the last bit on every machine

@@ -1,18 +1,17 @@
 """Shares: one partition's part of a pane, as integer counts of codes that merge by addition."""
 
 import dataclasses
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
 from stream.columns import Bools, Codes, Column, Floats, Ints, column_of
 from stream.expectations import Expected
 from stream.features import FeatureReference, tally
+from stream.layouts import ODDS, SEGMENT, WHOLE, layout, pack, unpack, wholes_width
 from stream.odds import SAID
 from stream.references import Reference
 from stream.segments import Key
@@ -22,10 +21,7 @@ FORMAT = 1
 KEPT_NAMES = 32  # new categories of a feature, and unknown features, remembered by name
 NAME_CHARS = 64
 FEW = 4  # times so many values are fewer than the places of a feature: most stay as they are
-SEGMENT = "segment"  # the role of the names of segments
 UTF8 = ("utf-8", "surrogatepass")  # a name from outside may hold half a pair
-WHOLE = "whole"  # the role of a vector that is looked at as one
-ODDS = "odds"  # the role of counts of scores, by what was answered
 Names = dict[str, int]
 
 
@@ -79,7 +75,7 @@ class Share:
     vector: Ints = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        self._places, width = _layout(self.reference)
+        self._places, width = layout(self.reference)
         if len(self.vector) == 0:
             self.vector = np.zeros(width, dtype=np.int64)
         if len(self.vector) != width:
@@ -261,9 +257,7 @@ class Share:
 
     def to_bytes(self) -> bytes:
         """Compact and equal for equal shares: filled places only, where that is shorter."""
-        own = len(self.vector) - _wholes_width(self.reference)
-        step, value, steps, values = _pack(self.vector[:own])
-        values += _dense(self.vector[own:])
+        step, value, steps, values = pack(self.vector, wholes_width(self.reference))
         packed = _Packed(
             FORMAT,
             0,
@@ -294,9 +288,9 @@ class Share:
             raise ValueError("share: another format, or a checksum that does not match")
         if p.reference_id != reference.id:
             raise ValueError(f"share of {p.reference_id} read with reference {reference.id}")
-        (_, width), wholes = _layout(reference), _wholes_width(reference)
+        (_, width), wholes = layout(reference), wholes_width(reference)
         sources = {(topic, part): (first, last) for topic, part, first, last in p.sources}
-        vector = _unpack(p, width - wholes, wholes)
+        vector = unpack((p.step, p.value, p.steps, p.values), width, wholes)
         return cls(
             reference, p.rows, p.first_ms, p.last_ms, sources, p.new_names, p.unknown, vector
         )
@@ -310,52 +304,10 @@ def _add(counts: Ints, feature: FeatureReference, column: Column) -> None:
         counts += feature.counts_of(column)
 
 
-Layout = tuple[dict[tuple[str, ...], slice], int]
-_LAYOUTS = weakref.WeakKeyDictionary[Reference, Layout]()  # thousands of shares have the same
-
-
-def _layout(reference: Reference) -> Layout:
-    """Where each (role, name), and each segment, lies in a share's vector; how long that is."""
-    known = _LAYOUTS.get(reference)
-    if known is None:
-        places: dict[tuple[str, ...], slice] = {}
-        start = 0
-        roles = {
-            "input": reference.features,
-            "output": reference.outputs,
-            SEGMENT: reference.dimensions,
-        }
-        for role, features in roles.items():
-            for name, feature in features.items():
-                places[role, name] = slice(start, start + feature.width)
-                start += feature.width
-        for key, own in reference.segments.items():
-            _, width = _layout(own)
-            places[SEGMENT, *key] = slice(start, start + width)
-            start += width
-        if reference.odds is not None:
-            for said in SAID:
-                places[ODDS, said] = slice(start, start + reference.odds.score.width)
-                start += reference.odds.score.width
-        for name, whole in reference.wholes.items():
-            places[WHOLE, name] = slice(start, start + len(whole.counts))
-            start += len(whole.counts)
-        known = _LAYOUTS[reference] = places, start
-    return known
-
-
 def _codes(dimension: FeatureReference, column: Column | None, n: int) -> Codes:
     if column is None:
         return np.full(n, dimension.missing_at, dtype=np.int32)
     return dimension.codes(column)
-
-
-def _wholes_width(reference: Reference) -> int:
-    """How many counts at the end of a vector are of wholes.
-
-    They are large where those of a number's codes are small, so they are packed by themselves.
-    """
-    return sum(len(whole.counts) for whole in reference.wholes.values())
 
 
 def _column(numbers: Floats | None) -> Column | None:
@@ -383,39 +335,3 @@ def _sorted(names: Names) -> Names:
 
 def _checksum(packed: _Packed) -> int:
     return xxhash.xxh3_64_intdigest(msgspec.msgpack.encode(packed))
-
-
-def _pack(vector: Ints) -> tuple[str, str, bytes, bytes]:
-    filled = np.flatnonzero(vector)
-    steps = np.diff(filled, prepend=0)
-    step, value = _smallest(steps), _smallest(vector)
-    if len(filled) * (np.dtype(step).itemsize + np.dtype(value).itemsize) < (
-        len(vector) * np.dtype(value).itemsize
-    ):
-        return step, value, steps.astype(step).tobytes(), vector[filled].astype(value).tobytes()
-    return "", value, b"", vector.astype(value).tobytes()
-
-
-def _smallest(numbers: npt.NDArray[np.int64]) -> str:
-    largest = int(numbers.max(initial=0))
-    return next(t for t in ("<u1", "<u2", "<u4", "<u8") if largest < 256 ** int(t[2:]))
-
-
-def _dense(vector: Ints) -> bytes:
-    return vector.astype(_smallest(vector)).tobytes()
-
-
-def _unpack(p: _Packed, width: int, wholes: int) -> Ints:
-    """width: counts of features and outputs; wholes: those after them."""
-    filled = len(p.steps) // np.dtype(p.step).itemsize if p.step else width
-    size = filled * np.dtype(p.value).itemsize
-    values = np.frombuffer(p.values[:size], dtype=p.value).astype(np.int64)
-    vector = np.zeros(width + wholes, dtype=np.int64)
-    if p.step:
-        vector[np.cumsum(np.frombuffer(p.steps, dtype=p.step).astype(np.int64))] = values
-    else:
-        vector[:width] = values
-    if wholes:
-        rest = p.values[size:]
-        vector[width:] = np.frombuffer(rest, dtype=f"<u{len(rest) // wholes}")
-    return vector

@@ -13,8 +13,9 @@ from bench.vectors import (
     tied,
     wish,
 )
+from stream.layouts import WHOLE
 from stream.settings import DAY_S
-from stream.shares import WHOLE, Share
+from stream.shares import Share
 
 HOURS = WARM + 30
 

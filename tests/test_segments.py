@@ -22,11 +22,12 @@ from stream.columns import Column, Excerpt, column_of
 from stream.divisions import divided, notes, part_of
 from stream.events import Evaluation, Prediction
 from stream.explanations import explain
+from stream.layouts import SEGMENT
 from stream.parts import Parts
 from stream.references import Reference
 from stream.segments import cause_of, part_of_each, part_of_whole, watched
 from stream.settings import DAY_S, ModelSettings
-from stream.shares import SEGMENT, Share
+from stream.shares import Share
 from tests import tales
 from tests.conftest import ROOT
 from tests.tales import DAILY, DAY_MS, START_MS, Tale, Way

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from stream.columns import Column, Floats, column_of
 from stream.discrepancies import CELLS
-from stream.references import Parts, Reference
-from stream.shares import WHOLE, Share
+from stream.layouts import WHOLE
+from stream.parts import Parts
+from stream.references import Reference
+from stream.shares import Share
 from stream.vectors import element
 from stream.wholes import DIRECTIONS, FARTHEST, MISSING, STEPS, TURN, Whole, learnt
 
