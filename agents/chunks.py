@@ -1,7 +1,7 @@
 """Chunks of records, and the positions of the partitions this worker was given.
 
-What is here knows neither Kafka nor Faust: `agents.app` feeds it, tests drive it directly. All of
-it belongs to one event loop. Asyncio, counts and offsets; no I/O of its own.
+What is here knows neither Kafka nor Faust: `agents.consumers` feeds it, tests drive it directly.
+All of it belongs to one event loop. Asyncio, counts and offsets; no I/O of its own.
 """
 
 import asyncio
