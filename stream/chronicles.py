@@ -1,7 +1,7 @@
 """Chronicles: a reference whose rows have times, and what can be learned from their order."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -58,11 +58,30 @@ def calibrated(
         hours = np.where(times_ms == NO_TIME, -1, hours_of(times_ms, season))
         reference = _by_hour(reference, features, outputs, hours, season)
     panes = panes_of(times_ms, settings.pane_s, NO_TIME)
+    means = [averaged(name, values, panes) for name, values in (losses or {}).items()]
+    found, missing = _counted(reference, features, outputs, panes, settings)
+    apart = [*found["category"], *(one for one in (*means, *missing) if one is not None)]
+    made = calibrate(found["number"], plan, panes.first, apart)
+    if made is not None and settings.detectors:
+        laws = _rehearsed(reference, features, losses or {}, (times_ms, panes), settings)
+        made = msgspec.structs.replace(made, detectors=laws)
+    if made is not None and reference.wholes and season == "none":
+        made = msgspec.structs.replace(made, wholes=_wholes(reference, features, panes, made))
+    return dataclasses.replace(reference, calibration=made)
+
+
+def _counted(
+    reference: Reference,
+    features: Mapping[str, Column],
+    outputs: Mapping[str, Column],
+    panes: Panes,
+    settings: ModelSettings,
+) -> tuple[dict[Kind, list[Counts]], list[Counts | None]]:
+    """What is checked, pane by pane, by its kind; and how much of each is missing."""
     watched = list(reference.watched(settings.ignore)) if panes.count else []
-    numbers = sum(f.kind == "number" for _, f in watched)
-    cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
+    cells = _cells(f for _, f in watched)
     found: dict[Kind, list[Counts]] = {"number": [], "category": []}
-    others = [averaged(name, values, panes) for name, values in (losses or {}).items()]
+    missing = []
     for role, f in watched:
         column = (features if role == "input" else outputs)[f.name]
         if f.hours is not None:
@@ -72,15 +91,14 @@ def calibrated(
         else:
             one = sorted_out(f, role, column, panes)
         found[f.kind] += [one] if one is not None else []
-        others.append(holes(f, role, column, panes))
-    apart = [*found["category"], *(one for one in others if one is not None)]
-    made = calibrate(found["number"], plan, panes.first, apart)
-    if made is not None and settings.detectors:
-        laws = _rehearsed(reference, features, losses or {}, (times_ms, panes), settings)
-        made = msgspec.structs.replace(made, detectors=laws)
-    if made is not None and reference.wholes and season == "none":
-        made = msgspec.structs.replace(made, wholes=_wholes(reference, features, panes, made))
-    return dataclasses.replace(reference, calibration=made)
+        missing.append(holes(f, role, column, panes))
+    return found, missing
+
+
+def _cells(features: Iterable[FeatureReference]) -> int:
+    """Into how many cells each number is counted: fewer where there are many numbers."""
+    numbers = sum(f.kind == "number" for f in features)
+    return CELLS if numbers < MANY_FEATURES else FEW_CELLS
 
 
 def _by_hour(
@@ -91,8 +109,7 @@ def _by_hour(
     season: Seasonality,
 ) -> Reference:
     """The reference with its rows by hour too."""
-    numbers = sum(f.kind == "number" for f in reference.features.values())
-    cells = CELLS if numbers < MANY_FEATURES else FEW_CELLS
+    cells = _cells(reference.features.values())
 
     def told(f: FeatureReference, columns: Mapping[str, Column]) -> FeatureReference:
         table = tabulated(f, columns[f.name], hours, SEASONS[season], cells)

@@ -123,12 +123,8 @@ class Share:
         outputs = {"prediction": prediction, "confidence": _column(confidence)}
         for name, feature in self.reference.outputs.items():
             self._count("output", feature, outputs.get(name), n)
+        self._count_wholes(features)
         known, vectors = self.reference.features, self.reference.vectors.elements
-        for name, whole in self.reference.wholes.items():
-            own = [features.get(element) for element in vectors[name]]
-            columns = [column for column in own if column is not None]
-            if len(columns) == len(own):
-                self.counts(name, WHOLE)[:] += whole.counts_of(columns)
         strange = {name: n for name in features if name not in known and name not in vectors}
         if strange:
             self.unknown = _kept(self.unknown, strange)
@@ -206,6 +202,13 @@ class Share:
             if found[feature.cells]:
                 key = feature.name if role == "input" else f"{role}:{feature.name}"
                 self._name(key, tally(column.take(feature.codes(column) == feature.cells)))
+
+    def _count_wholes(self, features: Mapping[str, Column]) -> None:
+        for name, whole in self.reference.wholes.items():
+            own = [features.get(element) for element in self.reference.vectors.elements[name]]
+            columns = [column for column in own if column is not None]
+            if len(columns) == len(own):
+                self.counts(name, WHOLE)[:] += whole.counts_of(columns)
 
     def _name(self, key: str, found: Names) -> None:
         self.new_names[key] = _kept(self.new_names.get(key, {}), found)
