@@ -5,6 +5,7 @@ what is kept depends on the horizon alone. Delays are counted in bins of panes (
 """
 
 import dataclasses
+import math
 from bisect import bisect_left
 
 import msgspec
@@ -221,7 +222,7 @@ class Ages:
         ages = (np.maximum(0.0, (at - youngest) / self.pane_ms) for at in (since_ms, until_ms))
         before, after = (np.interp(age, ends, shares) for age in ages)
         made = np.array([rows[start] for start in sorted(rows)], dtype=np.int64)
-        return float((made * (after - before)).sum())
+        return math.fsum((made * (after - before)).tolist())  # those of none change no bit of it
 
     def _made(self, end_ms: int) -> dict[int, int]:
         """Predictions by cohort, of the panes that end by a time."""

@@ -7,7 +7,7 @@ from stream.changes import Changes
 from stream.fronts import Front
 from stream.settings import ModelSettings
 from stream.shelves import Shelf, Truths
-from stream.signals import Kind
+from stream.signals import Kind, Quiet
 
 PATIENCE_MS = 11 * 86_400_000  # beyond the longest window; see `stream.monitor.silences`
 Progress = Mapping[str, Mapping[int, int]]  # newest record time by source topic and partition
@@ -44,8 +44,7 @@ def _fell_silent(
     """Whether the watch is to be told how long the model, or its truth, has been silent: once a
     pane, and no more when all has been said that there is to say.
     """
-    found = front.silence(progress.get(front.topic, {}), round(s.idle_s * 1000))
-    pane_ms = s.pane_s * 1000
+    found, pane_ms = _silence(book, kind, front, progress, s), s.pane_s * 1000
     if found is None or found[1] - found[0] < pane_ms:
         return False
     known = book.quiet.get(kind, found)
@@ -57,6 +56,20 @@ def _fell_silent(
         return False
     book.quiet[kind] = book.saying[kind] = found
     return True
+
+
+def _silence(
+    book: Book, kind: Kind, front: Front, progress: Progress, s: ModelSettings
+) -> Quiet | None:
+    """A newest event time, and up to when nothing newer is known.
+
+    Truth may come before its prediction, and is known when that is: of truth nothing can be said
+    of a time whose predictions are still to come, though its own log has passed it.
+    """
+    found = front.silence(progress.get(front.topic, {}), round(s.idle_s * 1000))
+    if found is None or kind == "inputs":
+        return found
+    return found[0], min(found[1], book.watermark_ms + round(s.label_lateness_s * 1000))
 
 
 def _seal(book: Book, truths: Truths, changes: Changes) -> None:
