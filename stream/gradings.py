@@ -71,14 +71,27 @@ def inflation_of(
     The reference's own value is uncertain too: it is a mean over its rows. It tells as much of the
     variance as there are windows in it. None: not calibrated.
     """
+    found = times_of(reference, settings, name, "quality", window_s, rows)
+    if reference is None or reference.calibration is None or found is None:
+        return None
+    windows = max(2, reference.calibration.windows_of_reference(window_s))
+    return Inflation(found * (1 + rows / max(1, reference.rows)), windows - 1)
+
+
+def times_of(
+    reference: Reference | None,
+    settings: ModelSettings,
+    name: str,
+    role: str,
+    window_s: int,
+    rows: int,
+) -> float | None:
+    """How much more than independent rows' something varies by itself; None: not calibrated."""
     calibration = reference.calibration if reference else None
-    if reference is None or calibration is None or calibration.pane_s != settings.pane_s:
+    if calibration is None or calibration.pane_s != settings.pane_s:
         return None
-    found = calibration.inflation(name, "quality", window_s, rows)
-    if found is None:
-        return None
-    windows = max(2, calibration.windows_of_reference(window_s))
-    return Inflation(max(1.0, found) * (1 + rows / max(1, reference.rows)), windows - 1)
+    found = calibration.inflation(name, role, window_s, rows)
+    return None if found is None else max(1.0, found)
 
 
 def provisional(readings: list[Reading], *, judged: bool) -> list[Reading]:

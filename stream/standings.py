@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from stream.bins import BINS, POSITIVE, UNITS
 from stream.classes import Counts, counts_of
 from stream.contrasts import Group
+from stream.gradings import times_of
 from stream.intervals import moments
 from stream.references import Reference
 from stream.segments import Key
@@ -121,7 +122,4 @@ class Member:
 
     def _inflation(self, role: str, name: str, rows: int) -> float:
         """How much more it varies than independent rows would make it; 1: not known."""
-        known = self.own.calibration
-        if known is None or known.pane_s != self.settings.pane_s:
-            return 1.0
-        return max(1.0, known.inflation(name, role, self.window_s, rows) or 1.0)
+        return times_of(self.own, self.settings, name, role, self.window_s, rows) or 1.0
