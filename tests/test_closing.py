@@ -191,7 +191,8 @@ def test_it_can_be_switched_off() -> None:
     assert loops(pipeline) == []
 
 
-def test_it_can_be_switched_off_while_it_waits() -> None:
+def waiting() -> Pipeline:
+    """In the middle of a trial."""
     pipeline = Pipeline(lambda _: WEEK)
     events = [e for e in story(0.95) if e.time < START_MS + 12 * DAY_MS]
     for topic, partition, found in tales.chunks(events, Way(chunk=10_000)):
@@ -201,6 +202,24 @@ def test_it_can_be_switched_off_while_it_waits() -> None:
     pipeline.control(answer(asked_about(pipeline)))
     pipeline.checkpoint()
     assert loops(pipeline) == ["trial/m/2"]
+    return pipeline
+
+
+def test_a_trial_that_waits_is_saved_when_something_changed() -> None:
+    watch = waiting().watch
+    monitor = watch.monitors["m/2"]
+    for _ in range(2):
+        watch.stir(monitor.key)
+        watch.advance()
+        found = watch.changes()
+        assert (found.puts, found.deletes, found.outbox) == ({}, set(), [])
+    assert monitor.memory.loop.trial is not None
+    monitor.memory.loop.trial.begin(START_MS + FIRST * DAY_MS)
+    assert set(monitor.save().puts) == {"trial/m/2"}
+
+
+def test_it_can_be_switched_off_while_it_waits() -> None:
+    pipeline = waiting()
     pipeline.settings = lambda _: dataclasses.replace(WEEK, retrain_trial_s=0)
     pipeline.restart()
     pipeline.checkpoint()

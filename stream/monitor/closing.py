@@ -66,11 +66,13 @@ def _limit_ms(m: Memory, trial: Trial) -> int:
 
 
 def advance(m: Memory) -> bool:
-    """Count what is known of the trial, and say what it came to. Whether more is due at once."""
+    """Count what is known of the trial, and say what it came to. Whether more is due at once.
+
+    What changes says so itself: a trial waits for weeks, and a monitor would be saved each time.
+    """
     trial = m.loop.trial
     if trial is None:
         return False
-    m.touched = True
     if trial.fired_ms is not None:
         _over(m, trial)
     elif not m.settings.retrain_trial_s:
@@ -106,6 +108,7 @@ def _begin(m: Memory, trial: Trial) -> bool:
         return False
     if oldest_ms > requested_ms and first <= oldest_ms + m.pane_ms:
         m.counts[UNSEEN] = m.counts.get(UNSEEN, 0) + 1
+        m.touched = True
         _end(m)
         return False
     trial.begin(first)
