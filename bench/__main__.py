@@ -29,6 +29,7 @@ SIMULATIONS = {  # of months: an hour or more, and the same on every machine; ru
     "decisions": "bench.decisions",
     "seasons": "bench.seasons",
     "vectors": "bench.vectors",
+    "retraining": "bench.retraining",
 }
 ALL = BENCHES | SIMULATIONS
 

@@ -9,6 +9,7 @@ from scipy import special, stats
 from stream import sums
 
 Z95 = 1.959963984540054
+TAIL = 0.025  # beyond each of its ends
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +47,15 @@ class Inflation:
         return sides * float(
             special.ndtr(special.stdtrit(self.freedom, level / sides) * self._root)
         )
+
+    def stretch(self, tail: float = TAIL) -> float:
+        """How much further than by 95% of independent values an end of an interval must lie, for
+        chance to be beyond it with probability `tail`.
+
+        >>> round(Inflation(4.0).stretch(), 6), round(Inflation(1.0, 6).stretch(), 3)
+        (2.0, 1.248)
+        """
+        return -float(special.stdtrit(self.freedom, tail)) * self._root / Z95
 
     @property
     def _root(self) -> float:

@@ -1,17 +1,22 @@
 """Promises: whether a new version keeps what the request for it asked, metric by metric.
 
 Kept: the whole 95% interval lies within what was promised, and the change against the old version
-is for the better beyond its own. Broken: the interval lies wholly beyond the promise, or the change
-is for the worse. All else is within chance of both, and is said to be not known.
+is for the better. Broken: the interval lies wholly beyond the promise, or the change is for the
+worse. All else is within chance of both, and is said to be not known.
+
+One broken promise is enough, so that of several all intervals hold together (Bonferroni). All must
+be kept, so that there each has its own. And the old version's window was not drawn: it asked since
+it was bad, which chance had a part in. So a change for the better has to be one beside the worst
+of as many windows as there are for one false alarm (Bonferroni once more).
 """
 
 import dataclasses
 import math
 from typing import Literal
 
-from stream import figures
+from stream import figures, intervals
 from stream.events import Changed, Kept, Promised, Segment, Valued
-from stream.intervals import Figure, Inflation, less
+from stream.intervals import TAIL, Z95, Figure, Inflation, less, wilson
 from stream.quality import Metric, root_mean_square
 from stream.segments import called
 from stream.settings import ModelSettings
@@ -21,6 +26,7 @@ from stream.trials import ALL, Claim
 RANKS: tuple[Kept, ...] = ("worked", "not-known", "did-not")
 BETTER = "better than before, but not as promised"
 NO_BETTER = "not as promised, and no better than before beyond chance"
+CHOSEN = "better than before by no more than chance does to the worst of many windows"
 Ends = tuple[float, float]
 
 
@@ -28,13 +34,17 @@ Ends = tuple[float, float]
 class Promise:
     """One metric that a request was about. tally: of the new version's outcomes, None: not counted.
 
-    inflation: how much more than independent outcomes these vary, where that is known.
+    level: of the windows that could have asked. several: promises of which one that is broken
+    speaks for all. inflation: how much more than independent outcomes these vary, where that is
+    known.
     """
 
     claim: Claim
     metric: Metric
     tally: Tally | None
     settings: ModelSettings
+    level: float = 1.0
+    several: int = 1
     inflation: Inflation | None = None
 
     def held(self) -> Promised:
@@ -61,10 +71,26 @@ class Promise:
     def _by(self) -> Literal["objective", "reference"]:
         return "reference" if self.claim.objective is None else "objective"
 
-    def _now(self) -> Figure | None:
+    def _now(self, tail: float = TAIL) -> Figure | None:
+        """Its value. tail: chance beyond each end of the interval."""
         if self.tally is None or not self.tally.sound():
             return None
-        return self.metric.widened(self.metric.get(self.tally), self.inflation)
+        found = self.metric.get(self.tally)
+        if found is None or (self.inflation is None and tail == TAIL):
+            return found
+        inflation = self.inflation or Inflation(1.0)
+        return intervals.widened(found, inflation.stretch(tail) ** 2, most=self.metric.most)
+
+    def _before(self, tail: float) -> Figure:
+        """What it was; a share with Wilson's interval, which is another one so far out."""
+        claim, inflation = self.claim, self.inflation or Inflation(1.0)
+        stretch = Inflation(1.0, inflation.freedom).stretch(tail)
+        if self.metric.moments is None:
+            return wilson(claim.value, claim.n / inflation.times, Z95 * stretch).figure
+        return intervals.widened(_old(claim), stretch**2, most=self.metric.most)
+
+    def _change(self, now: Figure, tail: float) -> Ends:
+        return _ends(less(self._sized(now), self._sized(self._before(tail))), self._sign)
 
     def _limit(self) -> float | None:
         """The worst value that keeps the promise: the objective; else the reference's own, less
@@ -86,19 +112,31 @@ class Promise:
             return "not-known", "it could not be measured"
         if now.n < least:
             return "not-known", f"{least:,} labelled predictions are needed"
-        low, high = self._badness(now)
-        change = _ends(less(self._sized(now), self._sized(_old(self.claim))), self._sign)
         bound = math.inf if limit is None else self._sign * limit
+        return self._failed(bound) or self._succeeded(now, bound)
+
+    def _failed(self, bound: float) -> tuple[Kept, str] | None:
+        """Whether it is broken, by intervals that hold for all promises together."""
+        tail = TAIL / self.several
+        now = self._now(tail)
+        assert now is not None
+        change = self._change(now, tail)
         if change[0] > 0.0:
             return "did-not", "worse than before"
-        if low > bound:
+        if self._badness(now)[0] > bound:
             return "did-not", BETTER if change[1] < 0.0 else NO_BETTER
-        if high <= bound and change[1] < 0.0:
+        return None
+
+    def _succeeded(self, now: Figure, bound: float) -> tuple[Kept, str]:
+        if self._badness(now)[1] > bound:
+            return "not-known", "within chance of it"
+        tail = TAIL * self.level
+        beside = self._now(tail)
+        assert beside is not None
+        if self._change(beside, tail)[1] < 0.0:
             return "worked", ""
-        return (
-            "not-known",
-            "within chance of it" if high > bound else "no better than before beyond chance",
-        )
+        plain = self._change(now, TAIL)[1] < 0.0
+        return "not-known", CHOSEN if plain else "no better than before beyond chance"
 
     @property
     def _sign(self) -> float:

@@ -1,5 +1,6 @@
 """Retrainings: what became of a request to retrain, as an evaluation and in words."""
 
+from stream.evaluations import level_of
 from stream.events import Evaluation, Kept, Promised, Reading, Retrained
 from stream.gradings import UNCALIBRATED, inflation_of
 from stream.intervals import Inflation
@@ -62,13 +63,14 @@ def _promises(
     settings: ModelSettings, trial: Trial, until_ms: int, reference: Reference | None
 ) -> list[Promise]:
     metrics, found = metrics_of(settings), []
-    for claim in trial.asked.claims:
-        if claim.metric in metrics:
-            strata = trial.outcomes.get(claim.segment)
-            tally = weighted(strata) if strata else None
-            rows = tally.counted().n if tally is not None else 0
-            inflation = _inflation(settings, trial, until_ms, claim, reference, rows)
-            found.append(Promise(claim, metrics[claim.metric], tally, settings, inflation))
+    claims = [claim for claim in trial.asked.claims if claim.metric in metrics]
+    for claim in claims:
+        strata = trial.outcomes.get(claim.segment)
+        tally = weighted(strata) if strata else None
+        rows = tally.counted().n if tally is not None else 0
+        inflation = _inflation(settings, trial, until_ms, claim, reference, rows)
+        of = claim, metrics[claim.metric], tally, settings
+        found.append(Promise(*of, level_of(settings), len(claims), inflation))
     return found
 
 

@@ -1,5 +1,7 @@
 """Promises: what is kept, what is broken, and what is within chance of both."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -39,9 +41,16 @@ def claim(metric: str, value: float, **more: float | None) -> Claim:
     )
 
 
-def held(asked: Claim, tally: Tally | None, inflation: Inflation | None = None) -> Promised:
+def held(
+    asked: Claim,
+    tally: Tally | None,
+    inflation: Inflation | None = None,
+    *,
+    level: float = 1.0,
+    several: int = 1,
+) -> Promised:
     metric = metrics_of(SETTINGS)[asked.metric]
-    return Promise(asked, metric, tally, SETTINGS, inflation).held()
+    return Promise(asked, metric, tally, SETTINGS, level, several, inflation).held()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,41 @@ def test_few_labels_and_outcomes_that_resemble_each_other_say_less() -> None:
     few = held(asked, right(50, 0.96))
     assert few.verdict == "not-known"
     assert "100 labelled predictions are needed" in few.reason
+
+
+def test_of_several_promises_one_is_broken_only_beyond_what_chance_does_to_all() -> None:
+    asked = claim("accuracy", 0.75, reference=0.89)
+    found = [held(asked, right(4_000, 0.825), several=k) for k in (1, 20)]
+    assert [one.verdict for one in found] == ["did-not", "not-known"]
+    assert found[0].now == found[1].now  # what is told is the interval of 95%
+    assert held(asked, right(4_000, 0.80), several=20).verdict == "did-not"
+
+
+def test_how_well_it_is_known_that_outcomes_resemble_each_other_counts() -> None:
+    asked = claim("accuracy", 0.75, reference=0.89)
+    verdicts = [
+        held(asked, right(4_000, 0.82), Inflation(2.0, freedom)).verdict
+        for freedom in (math.inf, 2.0)
+    ]
+    assert verdicts == ["did-not", "not-known"]
+
+
+@pytest.mark.parametrize(
+    ("before", "level", "verdict", "why"),
+    [
+        (0.86, 1.0, "worked", None),
+        (0.86, 1e-3, "not-known", "no more than chance does to the worst of many windows"),
+        (0.82, 1e-3, "worked", None),
+        (0.89, 1e-3, "not-known", "no better than before beyond chance"),
+    ],
+)
+def test_the_window_that_asked_was_chosen_for_being_bad(
+    before: float, level: float, verdict: str, why: str | None
+) -> None:
+    """A version that is no better than the old one would beat its worst window."""
+    found = held(claim("accuracy", before, objective=0.85), right(9_000, 0.9), level=level)
+    assert found.verdict == verdict
+    assert found.reason.endswith(why or "was promised")
 
 
 def test_what_was_not_counted_is_not_known() -> None:
