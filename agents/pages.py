@@ -16,6 +16,7 @@ from agents.counters import Counters
 from agents.crashes import EXIT_CRASHED, POINTS, VARIABLE
 from agents.health import CHECKS, ENDPOINTS
 from agents.limits import LIMITS
+from agents.relearning import ANEW
 from agents.repair.advice import REPAIR
 from agents.settings import PREFIX
 from agents.store import sizes
@@ -254,6 +255,8 @@ def operation() -> str:
             SILENCE,
             "## Late truth\n",
             LATE_TRUTH,
+            "## Estimates learnt anew\n",
+            ANEW,
             "## Whether retraining worked\n",
             RETRAINED,
             "## Two versions side by side\n",

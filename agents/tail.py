@@ -188,6 +188,7 @@ def evaluation_text(found: Evaluation) -> str:
         lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
     lines += [f"    {one}" for one in scorecard(found, _day)]
     lines += [f"    {disparity_text(one)}" for one in found.disparities]
+    lines += [f"    {found.recalibrated.reason}"] if found.recalibrated else []
     lines += [f"    {one}" for one in contest_lines(found)]
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)

@@ -9,9 +9,10 @@ from stream.blindness import Gap
 from stream.columns import Floats
 from stream.estimates import ACCURACY
 from stream.intervals import Figure
-from stream.lessons import Lesson, taught
+from stream.lessons import Lesson
 from stream.monitor import Memory
 from stream.odds import Odds
+from stream.points import taught
 from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.stamps import stamp

@@ -5,29 +5,20 @@ some of whose labels are not kept any more.
 """
 
 import dataclasses
-from typing import Any
 
 import msgspec
-import numpy as np
 
-from stream.bins import ANSWER
 from stream.cohorts import Cohorts
-from stream.columns import Floats, Ints
-from stream.estimates import PROPER
 from stream.events import Recalibration
 from stream.monitor import Memory
 from stream.odds import OfWhat
 from stream.panes import pane_of
+from stream.points import columns, taught
 from stream.recalibrations import Learnt
 from stream.references import Reference
-from stream.scores import middles
 from stream.tallies import Tally
 
 MOST_MS = 1 << 62
-MOST_POINTS = 512  # neighbours are put together, so that each has as many labels
-
-
-Point = tuple[float, int, int]
 
 
 class Unfit(ValueError):
@@ -76,7 +67,7 @@ class Lesson:
         points = taught(self.older, of)
         if not points or not taught(self.newer, of):
             return None
-        return Learnt.of(msgspec.structs.replace(self.learnt.event, **_columns(points)))
+        return Learnt.of(msgspec.structs.replace(self.learnt.event, **columns(points)))
 
 
 def lesson(
@@ -111,7 +102,7 @@ def lesson(
         version=m.version,
         time=asked.now_ms,
         reference_id=reference.id,
-        **_columns(points),
+        **columns(points),
         learnt_from=since,
         learnt_until=until,
         active_from=_active(m, until) if asked.active_ms is None else asked.active_ms,
@@ -121,11 +112,6 @@ def lesson(
         return Lesson(Learnt.of(event), *_halves(found, tally.n), len(found.cells), left_out)
     except ValueError as error:
         raise Unfit(str(error)) from None
-
-
-def _columns(points: list[Point]) -> dict[str, Any]:
-    columns = zip(*points, strict=True)
-    return dict(zip(("scores", "labelled", "right"), map(list, columns), strict=True))
 
 
 def _halves(found: Cohorts, rows: int) -> tuple[Tally, Tally]:
@@ -160,27 +146,3 @@ def _complete(m: Memory, kept_ms: int, asked: Asked) -> tuple[list[tuple[int, in
     ]
     spans = [(start, end) for start, end, complete in inside if complete]
     return old + spans, len(inside) - len(spans)
-
-
-def taught(tally: Tally, of: OfWhat) -> list[Point]:
-    """Scores, rising, with their labels, and those that are what the score is a probability of.
-
-    Confidence in answers is known by tenths only.
-    """
-    if of != PROPER:
-        return [(mean, n, right) for n, right, mean in tally.breakdown.bins.of(ANSWER)]
-    true, false = tally.breakdown.scores.by_label()
-    some = true + false > 0
-    return [*_pooled(middles()[some], (true + false)[some], true[some])]
-
-
-def _pooled(scores: Floats, labelled: Ints, right: Ints) -> Any:
-    """Neighbours together, at most MOST_POINTS, each of about as many labels."""
-    total = int(labelled.sum())
-    if len(scores) > MOST_POINTS:
-        before = np.cumsum(labelled) - labelled
-        starts = np.flatnonzero(np.diff(before * MOST_POINTS // total, prepend=-1))
-        mean = np.add.reduceat(scores * labelled, starts)
-        labelled, right = (np.add.reduceat(x, starts) for x in (labelled, right))
-        scores = mean / labelled
-    return zip(scores.tolist(), labelled.tolist(), right.tolist(), strict=True)

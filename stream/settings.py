@@ -21,6 +21,7 @@ MONTH_S = 30 * DAY_S
 CONTROL = "control_group"  # the segment of rows by whether the model's answer was acted upon
 MAX_NAMES = 8  # of segments
 MOST_REACH = 31  # of a day a month
+MOST_LESSONS = 30  # while truth may still come of what one of them was used for
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,6 +124,12 @@ class ModelSettings:
     estimate: Literal["auto", "off"] = "auto"
     """`auto`: of a classifier whose reference has scores and labels, quality is estimated from the
     scores, before any labels are there. `off`: it is not, and no scores are counted for it."""
+    recalibrate_every_s: int = 0
+    """How often labels teach by themselves what scores mean, where quality is estimated: each time
+    from cohorts that have become complete since. It shows in evaluations of quality, beside the
+    estimate that is told at once, and is not judged. At least a 30th of `horizon_s` and the longest
+    window together; needs `expects_truth` and `estimate`. 0: never; `driftline recalibrate` does it
+    by hand."""
     effect_floor_estimate: float | None = None
     """Fall of the estimated accuracy that matters, and gap between it and the realised one that
     says that it is not to be trusted. Not given: half of `effect_floor_quality`, for the scores
@@ -304,6 +311,11 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("effect_floor_quality", s.effect_floor_quality >= 0, "0 or more"),
         ("estimate", s.estimate in ("auto", "off"), "auto or off"),
         ("effect_floor_estimate", 0 <= s.estimate_floor <= 1, "between 0 and 1"),
+        (
+            "recalibrate_every_s",
+            s.recalibrate_every_s == 0 or _learns(s),
+            f"0, or {_least_s(s)} or more with expects_truth and estimate",
+        ),
         ("effect_floor_data", 0 <= s.effect_floor_data <= 1, "between 0 and 1"),
         ("objectives", not promised, promised or "of metrics with a better side"),
         ("hold", s.hold >= 1, "1 or more"),
@@ -332,6 +344,16 @@ def _rules(s: ModelSettings) -> list[tuple[str, bool, str]]:
         ("max_held", s.max_held >= 1, "1 or more"),
         ("max_alerts", s.max_alerts >= 1, "1 or more"),
     ]
+
+
+def _learns(s: ModelSettings) -> bool:
+    """Whether lessons are kept until the truth of what they were used for is there."""
+    return s.recalibrate_every_s >= _least_s(s) and s.expects_truth and s.estimate != "off"
+
+
+def _least_s(s: ModelSettings) -> int:
+    used_s = s.horizon_s + max(s.windows_s, default=0)
+    return max(s.pane_s, -(-used_s // MOST_LESSONS))
 
 
 def _cuts(name: str, edges: tuple[float, ...], names: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ A vintage is as long as a cohort of old predictions (`stream.ages`). What become
 told of changes the windows of label time alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -19,6 +19,7 @@ from stream.weights import weighted
 
 Strata = dict[int, Tally]
 Packed = list[tuple[int, bytes]]
+Learn = Callable[[int, int, Strata], None]
 
 
 class Vintages:
@@ -43,14 +44,25 @@ class Vintages:
                 self.changed.add(start)
 
     def complete(
-        self, end_ms: int, census: Census, task: Task, metrics: Mapping[str, Metric] = METRICS
+        self,
+        end_ms: int,
+        census: Census,
+        task: Task,
+        metrics: Mapping[str, Metric] = METRICS,
+        learn: Learn | None = None,
     ) -> list[CohortFigures]:
-        """Those that have become complete, in order; each is told of once."""
+        """Those that have become complete, in order; each is told of once.
+
+        learn: takes the start, the end and the outcomes of each.
+        """
         told = []
         for start in sorted(start for start, strata in self.found.items() if strata is not None):
             cohorts = census.within(start, start + self.length_ms)
             if start + self.length_ms <= end_ms and census.complete[cohorts].all():
-                figures = _figures(weighted(self.found[start] or {}), task, metrics)
+                strata = self.found[start] or {}
+                if learn is not None:
+                    learn(start, start + self.length_ms, strata)
+                figures = _figures(weighted(strata), task, metrics)
                 told.append(self._told(start, census, cohorts, [*figures]))
         return told
 

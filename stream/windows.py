@@ -230,11 +230,15 @@ class Windows:
     def forget(self, before_ms: int, named_before_ms: int) -> list[int]:
         """Drop merged panes, and names, that no window reaches any more: the panes of the names."""
         gone = [pane for pane in self.named if pane < named_before_ms]
-        self.panes = {pane: merged for pane, merged in self.panes.items() if pane >= before_ms}
-        self.totals.forget(before_ms)
+        self.drop(before_ms)
         for pane in gone:
             del self.named[pane]
         return gone
+
+    def drop(self, before_ms: int) -> None:
+        """Drop merged panes alone: they can be had again."""
+        self.panes = {pane: merged for pane, merged in self.panes.items() if pane >= before_ms}
+        self.totals.forget(before_ms)
 
 
 def _merge(pane: Pane, raw: bytes, reference: Reference) -> None:

@@ -18,7 +18,7 @@ from agents.findings import Output
 from stream.blindness import GAP
 from stream.estimates import ESTIMATED
 from stream.events import CohortFigures, Evaluation, Reading
-from tests.test_real_stories import account, events, insured, month
+from tests.test_real_stories import events, insured, month
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
@@ -81,13 +81,24 @@ PROMISES: dict[float, tuple[str, ...]] = {
 
 
 @pytest.fixture(scope="module", params=PROMISES)
-def promised(
+def heard(
     insurer: story.Story, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[float, Account]:
+) -> tuple[float, list[Output]]:
     goal, folder = request.param, tmp_path_factory.mktemp("insurer")
-    settings = ['horizon_s = "400d"', f"objectives = {{ accuracy = {goal} }}", *PROMISES[goal]]
+    settings = [
+        'horizon_s = "400d"',
+        'recalibrate_every_s = "60d"',
+        f"objectives = {{ accuracy = {goal} }}",
+        *PROMISES[goal],
+    ]
     words = [*insured(insurer, folder), "--window", "30d", "--pane", "30d", "--label-delay", "360d"]
-    return goal, account(*words, *watched(folder, *settings))
+    return goal, events(*words, *watched(folder, *settings))
+
+
+@pytest.fixture(scope="module")
+def promised(heard: tuple[float, list[Output]]) -> tuple[float, Account]:
+    goal, found = heard
+    return goal, Account(found)
 
 
 def broken(found: Account) -> tuple[int, Reading]:
@@ -118,6 +129,36 @@ def test_before_that_the_estimate_is_known_to_be_blind(promised: tuple[float, Ac
     assert "not to be trusted" in gaps[max(gaps)].reason
     told = [alarm for alarm in found.notices if ("quality", GAP, GAP) in alarm.named]
     assert told[0].fired_ms <= broken(found)[0]
+
+
+def test_what_labels_teach_by_themselves_is_nearer_to_the_truth(
+    insurer: story.Story, heard: tuple[float, list[Output]]
+) -> None:
+    """A little: what was true a year ago is not true any more, but nearer than the reference."""
+    _, found = heard
+    estimates = dict(Account(found).readings["quality", ESTIMATED])
+    nearer = []
+    for end_ms, accuracy in taught(found).items():
+        number = month(end_ms)
+        one = insurer.months[number - 1]
+        said = insurer.model.probabilities(one.features).argmax(axis=1)
+        real = float((said == one.groups).mean())
+        at_once = estimates[end_ms].statistic
+        assert at_once is not None
+        nearer.append(abs(at_once - real) - abs(accuracy - real))
+        assert accuracy > real
+    assert len(nearer) == MONTHS - DELAY - 1
+    assert np.mean(nearer) > 0.005
+    assert min(nearer[-3:]) > 0.01
+
+
+def taught(found: Sequence[Output]) -> dict[int, float]:
+    """Recalibrated estimates by the end of the window that they are of."""
+    return {
+        at(e.window.end): e.recalibrated.accuracy.value
+        for e in found
+        if isinstance(e, Evaluation) and e.recalibrated and e.recalibrated.accuracy
+    }
 
 
 # -- census: people in institutions, from row 133,620 on, and a year until it is known who works

@@ -16,11 +16,12 @@ from stream.columns import Bools, Floats, column_of
 from stream.estimates import ESTIMATED
 from stream.events import Prediction, Truth
 from stream.features import summarise
-from stream.lessons import MOST_POINTS, Asked, Unfit, lesson, taught
+from stream.lessons import Asked, Unfit, lesson
 from stream.monitor import Memory
 from stream.odds import odds_of
 from stream.outcomes import outcomes
 from stream.pipeline import Pipeline
+from stream.points import MOST_POINTS, taught
 from stream.recalibrations import Learnt
 from stream.references import Reference
 from stream.settings import DAY_S, ModelSettings

@@ -14,10 +14,10 @@ from sklearn.isotonic import IsotonicRegression
 
 from stream.columns import Bools, Floats, column_of
 from stream.events import Limits, Recalibration, decode_control
-from stream.lessons import taught
 from stream.odds import odds_of
 from stream.outcomes import outcomes
 from stream.pipeline import Pipeline
+from stream.points import taught
 from stream.recalibrations import MOST, Learnt, Recalibrations
 from stream.settings import ModelSettings
 from stream.stamps import stamp

@@ -245,7 +245,8 @@ def test_any_truth_is_valid_and_comes_back(event: events.Truth) -> None:
 
 TIMES = MILLISECONDS.map(events.rfc3339)
 UUIDS = st.uuids().map(str)
-BY_FIELD = {"id": UUIDS, "evaluation_id": UUIDS, "time": TIMES, "since": TIMES, "start": TIMES,
+BY_FIELD = {"learnt_from": TIMES, "learnt_until": TIMES,
+            "id": UUIDS, "evaluation_id": UUIDS, "time": TIMES, "since": TIMES, "start": TIMES,
             "end": TIMES, "deadline": TIMES, "model": IDS, "version": IDS,
             "idempotency_key": IDS, "alert_ids": st.lists(UUIDS, max_size=2)}  # fmt: skip
 

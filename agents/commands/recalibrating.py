@@ -15,9 +15,8 @@ from agents.files import time_of
 from agents.settings import load
 from stream.appraisals import Accuracy, Appraisal
 from stream.lessons import Asked
+from stream.points import MINIMUM_LABELS
 from stream.stamps import stamp
-
-MINIMUM_LABELS = 500
 
 
 def recalibrate_command(

@@ -180,6 +180,26 @@ class SegmentFigures(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Measured]
 
 
+class Recalibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """What labels let expect where a model recalibrates itself, told and not judged.
+
+    since: when the lesson was made that counts, and from when on it counts; of `labels` outcomes of
+    complete cohorts, predicted in [learnt_from, learnt_until). chances: what scores of 0, 0.1, ...,
+    1 mean by it. accuracy: estimated for the predictions made in the window. gap: such estimates
+    less what came, of outcomes of the window, each by the lesson that counted when it was
+    predicted; null of too few.
+    """
+
+    since: str
+    learnt_from: str
+    learnt_until: str
+    labels: int
+    chances: list[float]
+    accuracy: Measured | None
+    gap: Measured | None
+    reason: str
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All readings of one window of one model version, good and bad.
 
@@ -187,7 +207,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     have rows enough, told and not judged, in the same order; it is not written where there are
     none. retrained: where it is about a whole request to retrain, and not about a window alone;
     else it is not written. beside: of a challenger, itself beside each other version, then by
-    segment, worst segments first; of others it is not written.
+    segment, worst segments first; of others it is not written. recalibrated: of quality, where
+    labels have taught the model's watch by themselves; else it is not written.
     """
 
     id: str
@@ -212,6 +233,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     by_segment: list[SegmentFigures] | msgspec.UnsetType = msgspec.UNSET
     retrained: Retrained | msgspec.UnsetType = msgspec.UNSET
     beside: list[Contest] | msgspec.UnsetType = msgspec.UNSET
+    recalibrated: Recalibrated | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def judged(self) -> list[Reading]:

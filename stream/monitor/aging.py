@@ -26,7 +26,9 @@ def count(m: Memory, pane: int) -> None:
     found = m.ages.census(end_ms, m.settings)
     m.ages.ripen(end_ms, found, m.settings)
     metrics = metrics_of(m.settings)
-    m.completed = end_ms, m.vintages.complete(end_ms, found, task_of(m, pane), metrics)
+    learn = None if m.course is None else m.course.gather
+    told = m.vintages.complete(end_ms, found, task_of(m, pane), metrics, learn)
+    m.completed = end_ms, told
     m.vintages.forget(m.ages)
 
 

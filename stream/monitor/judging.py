@@ -14,7 +14,7 @@ from stream.evaluations import Known, burning_in, inputs_evaluation, quality_eva
 from stream.events import Evaluation
 from stream.firsts import first_reference, reference_events
 from stream.leisure import ALWAYS, Leisure
-from stream.monitor import aging, alarms, closing, labelling, sensing, silences, state
+from stream.monitor import aging, alarms, closing, labelling, learning, sensing, silences, state
 from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
@@ -50,6 +50,8 @@ def wanted(m: Memory) -> list[ShareName]:
     for kind in KINDS:
         for end in [*late(m, kind), *due(m, kind)]:
             found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, kind, end))))
+            if kind == "quality":
+                found.update(dict.fromkeys(learning.wanted(m, end)))
     found.update(dict.fromkeys(closing.wanted(m)))
     return list(found)
 
@@ -88,6 +90,8 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
     if kind == "inputs" and ends:  # the first of them may be content with less than the last
         m.reached_ms = max(map(m.furthest_ms, ends))
     for end in ends:
+        if kind == "quality" and learning.wanted(m, end):
+            return True  # the inputs that have just been judged have pushed them out
         m.touched = m.judged = True
         if kind == "inputs":
             m.begin(end - m.pane_ms)
@@ -96,6 +100,7 @@ def _advance(m: Memory, kind: Kind, leisure: Leisure) -> bool:
             labelling.before(m, end)
             aging.count(m, end - m.pane_ms)
             labelling.count(m, end)
+            learning.teach(m, end)
         if kind == "inputs":
             silences.rows_again(m, end)
         _evaluate(m, kind, end, leisure)
@@ -165,7 +170,9 @@ def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisur
     reference = m.reference_at(of.end_ms - m.pane_ms)
     if kind == "quality":
         cohorts = m.windows["quality"].cohorts(of.end_ms, window_ms)
-        return quality_evaluation(of, reference, cohorts, _known(m, of, window_s, cohorts))
+        found = quality_evaluation(of, reference, cohorts, _known(m, of, window_s, cohorts))
+        told = learning.told(m, of, window_ms, cohorts)
+        return msgspec.structs.replace(found, recalibrated=told) if told else found
     learnt = m.learnt_at(of.end_ms - m.pane_ms)
     if reference is None:
         return _unreferenced(m, of)

@@ -8,6 +8,7 @@ from stream.alerts import AlertState
 from stream.books import model_key
 from stream.changes import Changes, OutMessage
 from stream.clocks import Clocks
+from stream.courses import course_of
 from stream.events import Alert, CohortFigures, Evaluation, Reading, RetrainRequest, encode, headers
 from stream.groups import Group
 from stream.hashes import id_hash
@@ -81,7 +82,8 @@ class Memory:
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     ages: how the truth of its cohorts has come, where truth is expected. vintages: quality by the
     time of prediction. completed: of which it was known with the pane that ends then.
-    learnt: what scores mean by live labels, in the order in which they count.
+    learnt: what scores mean by live labels, in the order in which they count. course: what they
+    teach by themselves, where that is wanted.
     loop: from a request to retrain to what became of it.
     pauses, stints: how truth came, where that is watched.
     touched, judged: which parts of it a checkpoint has to write.
@@ -110,7 +112,7 @@ class Memory:
         self.vintages = Vintages(self.ages) if self.ages is not None else None
         self.pauses, self.stints = Pauses(), _stints(settings, self.ages)
         self.completed: tuple[int, list[CohortFigures]] = BEFORE_ALL, []
-        self.learnt = Recalibrations()
+        self.learnt, self.course = Recalibrations(), course_of(settings)
         self.owner, self.owner_ms = settings.owner, -1
         self.counts: dict[str, int] = {}
         self.needs: dict[tuple[str, int], Needs] = {}

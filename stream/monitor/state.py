@@ -29,7 +29,7 @@ from stream.trials import Asked, Trial
 from stream.vintages import Vintages
 
 FORMAT = 1
-TRUTH = ("ages", "vintage", "labelling", "stint", "learnt")
+TRUTH = ("ages", "vintage", "labelling", "stint", "learnt", "course", "lessons")
 COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
 TAUGHT = 3  # with what scores mean by live labels: an earlier release would go on with the old ones
 
@@ -57,7 +57,10 @@ def forget(m: Memory, kind: Kind) -> None:
     """Forget what lies too far back for any window, and for any request."""
     done, before = m.progress[kind].done_ms, m.kept_from(kind)
     whole = not m.collects or kind == "quality"
-    reach_ms = max(m.reach_ms(kind), m.reached_ms if kind == "inputs" else 0)
+    reach_ms = _reach_ms(m, kind)
+    if kind == "quality" and m.course is not None and not m.collects:
+        judged_ms = m.progress["inputs"].done_ms - _reach_ms(m, "inputs")
+        m.windows["inputs"].drop(min(judged_ms, done - reach_ms))
     for pane in m.windows[kind].forget(done - reach_ms if whole else before, before):
         m.progress[kind].facts.pop(pane, None)
         m.progress[kind].revisions.pop(pane + m.pane_ms, None)
@@ -71,6 +74,10 @@ def forget(m: Memory, kind: Kind) -> None:
         for window_s, known in m.history.items()
         if window_s in m.settings.windows_s
     }
+
+
+def _reach_ms(m: Memory, kind: Kind) -> int:
+    return max(m.reach_ms(kind), m.reached_ms if kind == "inputs" else 0)
 
 
 def save(m: Memory) -> Changes:
@@ -98,10 +105,18 @@ def save(m: Memory) -> Changes:
     _save_labelling(m, changes)
     if m.judged:
         changes.put(f"alerts/{m.key}", msgspec.msgpack.encode(_alerts(m)))
-    if m.learnt.changed:
-        changes.put(f"learnt/{m.key}", m.learnt.to_bytes())
+    _save_learnt(m, changes)
     m.touched = m.judged = False
     return changes
+
+
+def _save_learnt(m: Memory, changes: Changes) -> None:
+    if m.learnt.changed:
+        changes.put(f"learnt/{m.key}", m.learnt.to_bytes())
+    if m.course is not None and m.course.changed:
+        changes.put(f"course/{m.key}", m.course.to_bytes())
+    if m.course is not None and m.course.lessons.changed:
+        changes.put(f"lessons/{m.key}", m.course.lessons.to_bytes())
 
 
 def _save_loop(m: Memory, changes: Changes) -> None:
@@ -263,8 +278,20 @@ def _load_truth(m: Memory, kind: str, rest: str, raw: bytes) -> None:
         _load_labelling(m, raw)
     elif kind == "learnt":
         m.learnt.load(raw)
+    elif kind in ("course", "lessons"):
+        _load_course(m, kind, raw)
     else:
         _load_stint(m, int(rest), raw)
+
+
+def _load_course(m: Memory, kind: str, raw: bytes) -> None:
+    """Forgotten where nobody wants to go on with it."""
+    if m.course is None:
+        m.changes.delete(f"{kind}/{m.key}")
+    elif kind == "course":
+        m.course.load(raw)
+    else:
+        m.course.lessons.load(raw)
 
 
 def _load_pulses(m: Memory, pulses: dict[str, Any]) -> None:
