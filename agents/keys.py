@@ -18,7 +18,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from agents.durations import UNITS_S, seconds, whole_seconds
-from agents.settings import PREFIX, DetectorTable, ObjectiveTable, Settings
+from agents.models import DetectorTable, ObjectiveTable
+from agents.settings import PREFIX, Settings
 from stream import settings as core
 from stream.detectors import DETECTORS
 from stream.objectives import Objective

@@ -4,26 +4,23 @@
 one `BadSettings`: the key, its value and what is allowed. Secrets are never shown.
 """
 
-import dataclasses
 import re
 import tomllib
-import typing
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents import complaints
 from agents.complaints import BadSettings
-from agents.durations import seconds, whole_seconds
+from agents.models import ModelTable, merged
 from agents.security import KafkaSecurity, RedisSecurity
+from agents.values import Duration, Positive, Table, Words, words
 from stream.detectors import Detector
 from stream.events import Limits
-from stream.objectives import Objective
-from stream.settings import DetectorSettings, ModelSettings
+from stream.settings import ModelSettings
 
 __all__ = ["STAGES", "TOPICS", "BadSettings", "Settings", "Stage", "load"]
 
@@ -41,35 +38,6 @@ TOPICS = (
     "evaluations",
     "dead-letters",
 )
-
-
-def _words(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(",") if word.strip())
-    return value
-
-
-def _listed(value: object) -> object:
-    listed = _words(value)
-    return listed if isinstance(listed, list | tuple) else (listed,)
-
-
-def _valued(value: object) -> object:
-    """An objective that is a number alone is one without conditions."""
-    return {"value": value} if isinstance(value, int | float | str) else value
-
-
-Duration = Annotated[float, BeforeValidator(seconds)]
-Whole = Annotated[int, BeforeValidator(whole_seconds)]
-Positive = Annotated[Duration, Field(gt=0)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_listed)]
-
-
-class Table(BaseModel):
-    """One table of the file: nothing unknown in it, nothing changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Kafka(Table):
@@ -151,7 +119,7 @@ class Topics(Table):
 class Worker(Table):
     """What this process runs, and how often it makes its work durable."""
 
-    stages: Annotated[tuple[Stage, ...], BeforeValidator(_words), Field(min_length=1)] = STAGES
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(words), Field(min_length=1)] = STAGES
     """What this process runs."""
     checkpoint_s: Positive = 1.0
     """Time between two checkpoints."""
@@ -211,70 +179,6 @@ class Bounds(Table):
         )
 
 
-def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
-    """The type of a key of the file for a field of the core's settings."""
-    if field.name == "windows_s":
-        return Annotated[tuple[Whole, ...], BeforeValidator(_listed)]
-    if field.name == "detectors":
-        return tuple[DetectorTable, ...]
-    if field.name == "objectives":
-        return dict[str, Annotated[ObjectiveTable, BeforeValidator(_valued)]]
-    if field.name.endswith("_s"):
-        return Whole if hint is int else Duration
-    plain: dict[Any, Any] = {
-        tuple[str, ...]: Words,
-        Mapping[str, float]: dict[str, float],
-        Mapping[str, tuple[float, ...]]: dict[str, Numbers],
-    }
-    return plain.get(hint, hint)
-
-
-def _table(name: str, settings: type) -> type[Table]:
-    """The table of a file that holds the fields of a dataclass of the core, all optional."""
-    hints = typing.get_type_hints(settings)
-    keys: dict[str, Any] = {
-        field.name: (_annotation(field, hints[field.name]), None)
-        for field in dataclasses.fields(settings)
-    }
-    return pydantic.create_model(name, __base__=Table, **keys)
-
-
-class DetectorTable(Table):
-    """One `[[models.NAME.detectors]]`: see `stream.settings.DetectorSettings`."""
-
-    name: str
-    signal: str = "error"
-    raw: bool = False
-    parameters: dict[str, bool | int | float | str] = {}
-    cost_us: Annotated[float, Field(gt=0)] | None = None
-
-    def settings(self) -> DetectorSettings:
-        """The same, for the core."""
-        return DetectorSettings(
-            self.name, self.signal, self.raw, dict(self.parameters), self.cost_us
-        )
-
-
-class ObjectiveTable(Table):
-    """One `[models.NAME.objectives.METRIC]`: see `stream.objectives.Objective`."""
-
-    value: float
-    window_s: Whole | None = None
-    minimum_labels: int | None = None
-
-    def settings(self) -> float | Objective:
-        """The same, for the core."""
-        if self.window_s is None and self.minimum_labels is None:
-            return self.value
-        return Objective(self.value, self.window_s, self.minimum_labels)
-
-
-if TYPE_CHECKING:
-    ModelTable = Table
-else:
-    ModelTable = _table("ModelTable", ModelSettings)
-
-
 class Settings(BaseSettings):
     """All of it. `model(name)` answers for one model: its own table over `[defaults]`."""
 
@@ -312,17 +216,7 @@ class Settings(BaseSettings):
     def model(self, name: str) -> ModelSettings:
         """How a model is watched; one without a table of its own has the defaults."""
         own = self.models.get(name)
-        return _merged(self.defaults, own) if own else _merged(self.defaults)
-
-
-def _merged(*tables: Table) -> ModelSettings:
-    keys: dict[str, Any] = {}
-    for table in tables:
-        keys |= {key: getattr(table, key) for key in table.model_fields_set}
-    if "objectives" in keys:
-        keys["objectives"] = {name: one.settings() for name, one in keys["objectives"].items()}
-    keys["detectors"] = tuple(one.settings() for one in keys.get("detectors", ()))
-    return ModelSettings(**keys)
+        return merged(self.defaults, own) if own else merged(self.defaults)
 
 
 def load(path: Path | None) -> Settings:
@@ -355,7 +249,7 @@ def _check_models(settings: Settings, where: str) -> None:
     own = {f"models.{name}": (settings.defaults, table) for name, table in settings.models.items()}
     for section, tables in (found | own).items():
         try:
-            model = _merged(*tables)
+            model = merged(*tables)
         except ValueError as error:
             raise BadSettings(f"{where}: {section}.{error}") from None
         for number, detector in enumerate(model.detectors):

@@ -10,7 +10,8 @@ import typer
 from agents import keys, pages
 from agents.commands import EXITS, FAULTS, app
 from agents.counters import Counters
-from agents.settings import DetectorTable, Settings, load
+from agents.models import DetectorTable
+from agents.settings import Settings, load
 from stream.settings import ModelSettings
 from tests.conftest import ROOT
 
