@@ -8,6 +8,8 @@ from stream.gradings import SURE
 from stream.settings import ModelSettings
 from stream.stamps import short
 
+LET_GO = "let_go"  # a detail of readings: it is not looked at any more
+
 
 def by_cause(readings: list[Reading], suffix: str) -> Mapping[str, Reading]:
     """Readings that may become alerts, by cause. suffix tells windows of one model apart.
@@ -40,9 +42,12 @@ def suffix_of(settings: ModelSettings, window_s: int) -> str:
 def gone_reading(last: Reading, rows: int) -> Reading:
     """What stands for a reading that a window does not have any more.
 
-    Missing values are read only where there are some; all else is gone with its reference.
+    Missing values are read only where there are some; all else is gone with its reference, or
+    with what was promised of it.
     """
     reason = f"{last.subject}: not in the reference any more, not checked"
+    if last.role == "quality":
+        reason = f"{last.subject}: not judged any more"
     if last.role == "data":
         words = "no words among the numbers" if last.check == "type" else "nothing missing"
         reason = f"{last.subject}: {words}"
@@ -54,5 +59,6 @@ def gone_reading(last: Reading, rows: int) -> Reading:
         n=rows,
         verdict="ok",
         reason=of + reason,
+        details={} if last.role == "data" else {LET_GO: 1},
         segment=last.segment,
     )

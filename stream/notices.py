@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from stream import figures
 from stream.alerts import Transition
+from stream.causes import LET_GO
 from stream.comparisons import words
 from stream.events import (
     Alert,
@@ -26,6 +27,16 @@ from stream.verdicts import ADVICE, sort_of
 
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
+# of alerts that end though nothing shows that all is well
+UNSEEN = (
+    "The change is not seen any more, which does not show that it is over: as few rows as there "
+    "are now could not tell it from chance.",
+    "Look at the figures of the next windows before you take it for over.",
+)
+DROPPED = (
+    "It is not looked at any more: the settings or the reference are others.",
+    "Nothing to do.",
+)
 # of alerts that end by themselves, by check
 ENDS = {"retraining": ("It was told; nothing that came later could make it untrue.", "See above.")}
 PAGED = ("quality", "groups")  # alerts that wake somebody: quality fell, or a promise is broken
@@ -50,8 +61,7 @@ def alert(
     reading = parts[0].reading
     resolved = change.change == "resolved" and reading.role != "detector"
     verdict = evaluation.verdict
-    ending = ENDS.get(reading.check, (RESOLVED_MEANING, RESOLVED_ACTION))
-    meaning, action = ending if resolved else _advice(reading, verdict)
+    meaning, action = _ending(reading) if resolved else _advice(reading, verdict)
     return Alert(
         id=of.id("alert", cause, change.change),
         time=stamp(of.end_ms),
@@ -83,6 +93,16 @@ def _sureness(r: Reading) -> Sureness:
 
 def _advice(reading: Reading, verdict: Verdict) -> tuple[str, str]:
     return ADVICE.get(reading.check, (verdict.meaning, verdict.action))
+
+
+def _ending(reading: Reading) -> tuple[str, str]:
+    """What it means that an alert ends, and what to do."""
+    if reading.check in ENDS:
+        return ENDS[reading.check]
+    if LET_GO in reading.details:
+        return DROPPED
+    unseen = reading.verdict in ("insignificant", "not-enough-data")
+    return UNSEEN if unseen else (RESOLVED_MEANING, RESOLVED_ACTION)
 
 
 def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:

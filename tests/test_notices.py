@@ -9,8 +9,8 @@ import pytest
 
 import schemas
 from stream.alerts import Change, Transition
-from stream.events import Alert, Data, Effect, Evaluation, Part, Reading, encode
-from stream.notices import RESOLVED_MEANING, Evidence, alert, ranges, retrain_request
+from stream.events import Alert, Data, Effect, Evaluation, Judged, Part, Reading, encode
+from stream.notices import RESOLVED_MEANING, UNSEEN, Evidence, alert, ranges, retrain_request
 from stream.settings import DAY_S, ModelSettings
 from stream.subjects import Subject
 from stream.verdicts import judge
@@ -81,6 +81,16 @@ def test_what_is_resolved_says_so() -> None:
     assert found.summary == "m 1: resolved: age: median 31.4 -> 35.0"
     assert found.meaning == RESOLVED_MEANING
     assert told("resolved", "detector").meaning == judge(True, False, None).meaning
+
+
+@pytest.mark.parametrize("verdict", ["insignificant", "not-enough-data"])
+def test_what_too_few_rows_show_is_not_called_well(verdict: Judged) -> None:
+    one = msgspec.structs.replace(reading(), verdict=verdict)
+    some = [Part(cause="input:age", new=True, reading=one)]
+    found = alert(
+        OF, "input", 0, dataclasses.replace(FIRING, change="resolved"), some, evaluation(), None
+    )
+    assert (found.meaning, found.action) == UNSEEN
 
 
 def test_the_window_is_named_where_a_model_has_several() -> None:

@@ -5,6 +5,7 @@ import dataclasses
 from stream.alerts import QUIET, Rule, Seen, step
 from stream.causes import by_cause, gone_reading, suffix_of
 from stream.cohorts import Cohorts
+from stream.estimates import ESTIMATED
 from stream.evaluations import UNJUDGED
 from stream.events import Data, Evaluation, Reading
 from stream.gradings import PROVISIONAL
@@ -13,6 +14,7 @@ from stream.labelling import CHECKS
 from stream.monitor.memory import Fact, Memory, Shown
 from stream.monitor.telling import News, Sight, tell, tell_all
 from stream.notices import Evidence, ranges, retrain_request, subject_of
+from stream.retirements import retired
 from stream.retraining import Limits, refusal, requested
 from stream.stamps import stamp
 from stream.subjects import Subject
@@ -25,12 +27,12 @@ def observe_all(m: Memory, of: Subject, window_s: int, found: Evaluation) -> Non
     readings = by_cause(found.judged, suffix_of(m.settings, window_s))
     sights = [Sight(cause, reading, found, window_s) for cause, reading in readings.items()]
     rows = max([found.rows, *(r.n for r in found.readings if r.role != "data")])
-    if found.subject == "inputs" and found.reference_id and rows >= m.settings.minimum_rows:
-        for cause in sorted(m.shown.keys() - readings.keys()):
-            shown = m.shown[cause]
-            if _gone(m, cause, shown, window_s):
-                reading = gone_reading(shown.reading, rows)
-                sights.append(Sight(cause, reading, found, shown.window_s))
+    whole = found.subject == "inputs" and found.reference_id and rows >= m.settings.minimum_rows
+    for cause in sorted(m.shown.keys() - readings.keys()):
+        shown = m.shown[cause]
+        if (whole and _gone(m, cause, shown, window_s)) or _retired(m, shown, found, window_s):
+            reading = gone_reading(shown.reading, rows)
+            sights.append(Sight(cause, reading, found, shown.window_s))
     news = [one for sight in sights if (one := _news(m, of, sight)) is not None]
     tell_all(m, of, news, {sight.cause: sight.reading for sight in sights})
 
@@ -45,6 +47,15 @@ def _gone(m: Memory, cause: str, shown: Shown, window_s: int) -> bool:
         return True
     told = shown.reading.role != "quality" and shown.reading.check != "silence"
     return told and shown.window_s == window_s
+
+
+def _retired(m: Memory, shown: Shown, found: Evaluation, window_s: int) -> bool:
+    """Whether a cause that evaluations of this kind had is asked for no more."""
+    of = "inputs" if shown.reading.check == ESTIMATED else "quality"
+    if shown.reading.role != "quality" or (of, window_s) != (found.subject, shown.window_s):
+        return False
+    reference = m.references.get(found.reference_id or "")
+    return retired(shown.reading, reference, m.settings, window_s)
 
 
 def observe(m: Memory, of: Subject, sight: Sight) -> None:
