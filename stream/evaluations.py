@@ -261,7 +261,8 @@ def _verdict_of_quality(known: Known, readings: list[Reading], own: list[Reading
     """own: readings of segments."""
     whole = [r for r in readings if r.check != SURE]
     quality = moved([*whole, *own], ("quality",))
-    verdict = judge(known.inputs, known.outputs, quality, _confidence_moved(readings))
+    sure, worse = _confidence_moved(readings), _fell([*whole, *own])
+    verdict = judge(known.inputs, known.outputs, quality, sure, fell=worse)
     return _told(verdict, comparisons.alone(whole, own))
 
 
@@ -283,6 +284,16 @@ def _confidence_moved(readings: list[Reading]) -> Moved:
     if SURE not in found or found.get("accuracy", 0.0) <= 0.0:
         return None
     return -found[SURE] >= found["accuracy"] / 2
+
+
+def _fell(readings: list[Reading]) -> Moved:
+    """Whether any metric that moved is worse than in the reference beyond chance.
+
+    None where none of them can be compared: then an objective alone says that it is bad.
+    """
+    found = [r for r in readings if r.verdict == "moved"]
+    known = [(r.p_value, r.level) for r in found if r.p_value is not None and r.level is not None]
+    return any(p < level or p == 0.0 for p, level in known) if known else None
 
 
 def _coverage(of: Subject, cohorts: Cohorts, known: Known, tally: Tally) -> list[str]:

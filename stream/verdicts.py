@@ -125,6 +125,14 @@ RULES: tuple[Rule, ...] = (
         "Nothing to do.",
     ),
 )
+BELOW = Rule(
+    "****",
+    "below-objective",
+    "Quality is worse than was promised. That it fell is not shown: by chance alone it may be as "
+    "it was in the reference.",
+    "Hold the objective against the metric's value in the reference: if that misses it too, the "
+    "model never kept it, and needs more than new data, or another objective.",
+)
 SILENCE = Rule(
     "****",
     "silence",
@@ -251,12 +259,22 @@ def sort_of(reading: Reading) -> str:
 
 
 def judge(
-    inputs: Moved, outputs: Moved, quality: Moved, sure: Moved = None, *, incident: Moved = None
+    inputs: Moved,
+    outputs: Moved,
+    quality: Moved,
+    sure: Moved = None,
+    *,
+    incident: Moved = None,
+    fell: Moved = None,
 ) -> Verdict:
     """The verdict for what moved. sure: whether the confidence fell with the quality.
 
-    incident: whether what moved of the inputs is the share of values that can be used.
+    incident: whether what moved of the inputs is the share of values that can be used. fell:
+    whether what moved of the quality is worse than in the reference; not, where it is worse than
+    was promised alone; None: the reference does not tell.
     """
+    if quality and fell is False:
+        return _verdict(BELOW, inputs, outputs, quality)
     seen = [LETTERS[moved] for moved in (inputs, outputs, quality, sure)]
     fitting = (rule for rule in RULES if _fits(rule.pattern, seen))
     return _verdict(INCIDENT if incident else next(fitting), inputs, outputs, quality)

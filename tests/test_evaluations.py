@@ -148,6 +148,26 @@ def test_an_objective_is_enough_to_judge_by() -> None:
     assert quality_evaluation(OF, None, told(50, 50), Known()).verdict.quality is None
 
 
+@pytest.mark.parametrize(
+    ("reference", "right", "kind"),
+    [
+        (REFERENCE, 88, "below-objective"),  # as in the reference, which was promised too much of
+        (REFERENCE, 60, "concept-drift"),
+        (None, 60, "quality-loss"),  # nothing is known to compare with
+    ],
+)
+def test_a_broken_promise_alone_is_no_fall(
+    reference: Reference | None, right: int, kind: str
+) -> None:
+    wish = dataclasses.replace(SETTINGS, objectives={"accuracy": 0.99})
+    of = dataclasses.replace(OF, settings=wish)
+    verdict = quality_evaluation(of, reference, told(right, 100 - right), KNOWN).verdict
+    assert (verdict.quality, verdict.kind) == (True, kind)
+    assert ("fell" in verdict.meaning.lower().replace("that it fell is not shown", "")) == (
+        kind != "below-objective"
+    )
+
+
 def test_coverage_names_the_predictions_the_truth_is_about() -> None:
     found = quality_evaluation(OF, REFERENCE, told(90, 10, pane=3 * DAY_MS), KNOWN)
     assert found.notes == [

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from stream.verdicts import INCIDENT, LETTERS, RULES, Moved, early_sign, judge
+from stream.verdicts import BELOW, INCIDENT, LETTERS, RULES, Moved, early_sign, judge
 
 ALL = (None, False, True)
 COMBINATIONS = list(itertools.product(ALL, repeat=4))
@@ -66,6 +66,13 @@ def test_no_row_of_the_table_is_dead() -> None:
 def test_missing_values_are_an_incident_before_anything_else() -> None:
     assert judge(True, True, None, incident=True).kind == INCIDENT.kind
     assert judge(True, True, None, incident=False).kind == "shift-in-inputs-and-outputs"
+
+
+def test_what_is_worse_than_promised_alone_has_not_fallen() -> None:
+    below = {judge(*known, fell=False).kind for known in COMBINATIONS if known[2]}
+    assert below == {BELOW.kind}
+    assert all(judge(*known, fell=True) == judge(*known) for known in COMBINATIONS)
+    assert all(judge(*known, fell=False) == judge(*known) for known in COMBINATIONS if not known[2])
 
 
 def test_a_detector_gives_an_early_sign_and_no_judgement() -> None:
