@@ -145,12 +145,16 @@ class Ages:
             self.cohort(pane).gone += rows
             self.touched = True
 
+    def oldest_at(self, end_ms: int) -> int:
+        """Up to where cohorts are dropped by `age`."""
+        return max(self.oldest_ms, end_ms - self.keep_ms)
+
     def age(self, end_ms: int) -> None:
         """Put old cohorts together, and drop those that nothing can be learned of any more."""
         self._last = None
         coarse_ms = end_ms - FINE * self.pane_ms
         self.coarse_ms = max(self.coarse_ms, coarse_ms - coarse_ms % self.whole_ms)
-        self.oldest_ms = max(self.oldest_ms, end_ms - self.keep_ms)
+        self.oldest_ms = self.oldest_at(end_ms)
         fine = [pane for pane, cohort in self.cohorts.items() if cohort.panes < self.width]
         for pane in fine:
             if pane - pane % self.whole_ms + self.whole_ms <= self.coarse_ms:

@@ -66,6 +66,11 @@ class Vintages:
                 told.append(self._told(start, census, cohorts, [*figures]))
         return told
 
+    def leaving(self, oldest_ms: int) -> bool:
+        """Whether some were not told of and are to be forgotten: label time made a great step."""
+        untold = (start for start, strata in self.found.items() if strata is not None)
+        return any(start + self.length_ms <= oldest_ms for start in untold)
+
     def _told(
         self, start: int, census: Census, cohorts: slice, figures: list[CohortFigure]
     ) -> CohortFigures:

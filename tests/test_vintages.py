@@ -9,7 +9,7 @@ from stream.events import Prediction, Truth
 from stream.settings import DAY_S
 from stream.vintages import Vintages
 from tests import tales
-from tests.tales import DAY_MS, Way
+from tests.tales import DAY_MS, START_MS, Event, Way
 from tests.test_ages import HOUR_MS, HOURS, PLAIN, days, outcomes, quality, seen, spread
 
 
@@ -97,3 +97,23 @@ def test_what_is_not_expected_is_not_kept() -> None:
     pipeline = tales.play(spread(), s, Way(chunk=1_000))
     kept = [field for field in pipeline.watched.fields if field.startswith("vintage/")]
     assert 2 <= len(kept) <= 5
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_pause_longer_than_what_is_remembered_makes_no_cohort_empty(restart: bool) -> None:
+    """Predictions and truth of four days, and of one much later; half of it never comes."""
+    rows = [(day, i) for day in (0, 1, 2, 3, 60) for i in range(60)]
+    predictions = [
+        Prediction(f"{day}-{i}", "m", "1", START_MS + day * DAY_MS + i, {"x": 1.0}, prediction="1")
+        for day, i in rows
+    ]
+    truths = [Truth(p.prediction_id, "m", p.time + DAY_MS // 2, "1") for p in predictions[::2]]
+    made: list[Event] = [*predictions, *truths]
+    made.sort(key=lambda e: e.time)
+    told = dataclasses.replace(spread(), events=made, end_ms=START_MS + 62 * DAY_MS)
+    found = [
+        cohort
+        for e in quality(tales.play(told, PLAIN, Way(1, 1, 50, restart=restart)))
+        for cohort in e["labels"]["completed"]
+    ]
+    assert [(c["predictions"], c["labelled"]) for c in found[:4]] == [(60, 30)] * 4

@@ -7,7 +7,7 @@ import msgspec
 from stream.ages import Census
 from stream.cohorts import Cohorts
 from stream.coverage import labels_of
-from stream.events import Labels
+from stream.events import CohortFigures, Labels
 from stream.monitor.memory import Memory
 from stream.quality import metrics_of
 from stream.settings import Task
@@ -22,14 +22,21 @@ def count(m: Memory, pane: int) -> None:
     outcomes = known.cohorts if known else Cohorts()
     m.ages.add(pane, outcomes)
     m.vintages.add(outcomes, m.ages)
+    last = _complete(m, pane) if m.vintages.leaving(m.ages.oldest_at(end_ms)) else []
     m.ages.age(end_ms)
-    found = m.ages.census(end_ms, m.settings)
-    m.ages.ripen(end_ms, found, m.settings)
-    metrics = metrics_of(m.settings)
-    learn = None if m.course is None else m.course.gather
-    told = m.vintages.complete(end_ms, found, task_of(m, pane), metrics, learn)
-    m.completed = end_ms, told
+    m.ages.ripen(end_ms, m.ages.census(end_ms, m.settings), m.settings)
+    m.completed = end_ms, [*last, *_complete(m, pane)]
     m.vintages.forget(m.ages)
+
+
+def _complete(m: Memory, pane: int) -> list[CohortFigures]:
+    """What there is to tell of cohorts at the end of a pane of label time."""
+    assert m.ages is not None
+    assert m.vintages is not None
+    end_ms = pane + m.pane_ms
+    found, metrics = m.ages.census(end_ms, m.settings), metrics_of(m.settings)
+    learn = None if m.course is None else m.course.gather
+    return m.vintages.complete(end_ms, found, task_of(m, pane), metrics, learn)
 
 
 def task_of(m: Memory, pane: int) -> Task:
