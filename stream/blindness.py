@@ -15,7 +15,7 @@ from stream.bins import ANSWER
 from stream.cohorts import Cohorts
 from stream.estimates import ACCURACY
 from stream.events import Detail, Effect, Judged, Measured, Reading
-from stream.gradings import inflation_of
+from stream.gradings import TRUSTED, inflation_of
 from stream.intervals import Figure, Inflation, Moments
 from stream.odds import Odds
 from stream.recalibrations import Learnt
@@ -213,7 +213,7 @@ class _Found:
                 "low": figure.low if figure else None,
                 "high": figure.high if figure else None,
                 **({"calibrated_by": self.learnt.words} if self.learnt else {}),
-                "trusted": "no" if verdict == "moved" else "yes" if self._enough() else "not known",
+                TRUSTED: "no" if verdict == "moved" else "yes" if self._enough() else "not known",
                 **cohorts,
                 **({"variance_inflation": self.inflation.times} if self.inflation else {}),
             },

@@ -16,6 +16,7 @@ from stream.settings import ModelSettings, Task
 from stream.tallies import Tally
 
 PROVISIONAL = "provisional"  # a detail of readings: the truth that takes its time is missing
+TRUSTED = "trusted"  # a detail of estimates: whether labels bear them out
 SURE = "confidence"  # explains, and is never judged
 UNCALIBRATED = (
     "quality is uncalibrated: its levels take the outcomes of a window for independent of each "
@@ -95,15 +96,24 @@ def times_of(
 
 
 def provisional(readings: list[Reading], *, judged: bool) -> list[Reading]:
-    """Readings of provisional figures: marked, and what they say taken back unless it is wanted."""
-    marked = [msgspec.structs.replace(r, details=r.details | {PROVISIONAL: 1}) for r in readings]
+    """Readings of provisional figures: marked, and what they say taken back unless it is wanted.
+
+    They say so in words, too: that is all that somebody who is paged reads.
+    """
+    return [_provisional(reading, judged=judged) for reading in readings]
+
+
+def _provisional(reading: Reading, *, judged: bool) -> Reading:
+    details = reading.details | {PROVISIONAL: 1}
     if judged:
-        return marked
-    unjudged = "not-enough-data"
-    return [
-        msgspec.structs.replace(r, verdict=unjudged, reason=f"provisional, not judged: {r.reason}")
-        for r in marked
-    ]
+        reason = f"provisional: {reading.reason}"
+        return msgspec.structs.replace(reading, details=details, reason=reason)
+    if TRUSTED in details:
+        details |= {TRUSTED: "not known"}
+    reason = f"provisional, not judged: {reading.reason}"
+    return msgspec.structs.replace(
+        reading, details=details, verdict="not-enough-data", reason=reason
+    )
 
 
 def notes(reference: Reference | None, readings: list[Reading]) -> list[str]:

@@ -256,6 +256,8 @@ def test_what_provisional_figures_may_do(judge: bool, retrain: bool, out: tuple[
     pages = [e for e in tales.events(pipeline, "alerts") if e["severity"] == "page"]
     requests = tales.events(pipeline, "retrain-requests")
     assert (min(1, len(pages)), len(requests)) == out
+    assert all("provisional: " in e["summary"] for e in pages)
+    assert all("provisional: " in e["reason"] for e in requests)
 
 
 def test_a_share_of_truth_that_comes_at_once_is_soon_enough() -> None:

@@ -8,6 +8,7 @@ from stream.cohorts import Cohorts
 from stream.columns import Floats, Ints, column_of
 from stream.evaluations import Known, quality_evaluation
 from stream.events import Reading
+from stream.gradings import provisional
 from stream.odds import odds_of
 from stream.outcomes import outcomes
 from stream.references import Reference
@@ -101,6 +102,14 @@ def test_small_gaps_few_labels_and_chance_are_not_blindness() -> None:
     assert gap(cohorts(wrong), coarse).verdict == "small"
     assert gap(cohorts(few)).verdict == "not-enough-data"
     assert gap(cohorts(few)).details["trusted"] == "not known"
+
+
+@pytest.mark.parametrize(("judged", "trusted"), [(False, "not known"), (True, "no")])
+def test_provisional_labels_tell_nothing_of_trust(judged: bool, trusted: str) -> None:
+    p = scores(5_000, 3)
+    (found,) = provisional([gap(cohorts(tally(p, 1 - truth(p, 4))))], judged=judged)
+    assert found.details["trusted"] == trusted
+    assert found.reason.startswith("provisional")
 
 
 def test_nothing_is_said_where_nothing_is_estimated() -> None:
