@@ -16,7 +16,7 @@ from agents.roles import Roles, check, check_times
 from agents.settings import Settings
 from agents.tables import BadTable, Table
 from agents.training import Training
-from stream import divisions
+from stream import divisions, mismatches
 from stream.bands import cut
 from stream.calibrations import UNCALIBRATED, promise
 from stream.columns import Column, Ints
@@ -158,6 +158,10 @@ def _notes(table: Table, reference: Reference, roles: Roles) -> list[str]:
         notes.append("no column of predictions (--prediction): outputs are not checked")
     elif "confidence" not in reference.outputs:
         notes.append("no score or probabilities: confidence is not checked")
+    elif roles.score and reference.task == "classification":
+        answers = reference.outputs["prediction"].names
+        if len(answers) > 1 and roles.positive not in answers:
+            notes.append(mismatches.of_another(answers, roles.positive))
     if not reference.quality:
         notes.append(
             "quality on the reference is not known (--prediction and --label): later quality is"
