@@ -66,6 +66,18 @@ class Counters:
             "predictions in those cohorts, by whether their truth has come: labelled or unlabelled",
             "truth",
         )
+        self.label_coverage = self._gauge(
+            "label_coverage",
+            "share of predictions whose truth has come by an age (1h to 365d), by Kaplan and "
+            "Meier, of all model versions that are watched so long",
+            "age",
+        )
+        self.label_delay = self._gauge(
+            "label_delay_seconds",
+            "by which age of predictions the truth of that share of them (0.5 or 0.9) has come, of "
+            "the model version where it takes longest, as far as it is known",
+            "share",
+        )
         self.alerts = self._gauge("alerts", "causes by the state of their alert", "state")
         self.outbox = self._gauge(
             "outbox_messages", "messages that are durable and not published yet", "stage"

@@ -14,11 +14,13 @@ from aiokafka.errors import IllegalStateError, KafkaError  # type: ignore[import
 from faust.exceptions import ConsumerNotStarted
 from prometheus_client import Gauge
 
+from agents import coverages
 from agents.app import App
 from agents.chunks import TP, Lane
 from agents.clusters import Cluster
 from agents.context import Context
 from agents.counters import Counters
+from agents.coverages import Readings
 from agents.health import Health
 from agents.keepers import Keeper
 from agents.lags import lags
@@ -31,7 +33,6 @@ TURN_S = 1.0
 LOOK_S = 5.0
 ASK_S = 10.0  # after which one that does not answer counts as unreachable
 LATE_CHECKPOINTS, LATE_S = 10, 30.0
-Readings = dict[tuple[str, ...], float]  # labels -> value
 
 
 class Worker(Protocol):
@@ -99,9 +100,7 @@ class Inspection:
         keepers = self.worker.keepers
         self._tell(counters.lag, await self._lags())
         self._tell(counters.watermark_delay, _delays(self._memories(), time.time() * 1000))
-        cohorts, predictions = _cohorts(self._memories())
-        self._tell(counters.cohorts, cohorts)
-        self._tell(counters.cohort_predictions, predictions)
+        self._count_truth(counters)
         states = Counter(x.state for m in self._memories() for x in list(m.alerts.values()))
         self._tell(counters.alerts, {(state,): float(n) for state, n in states.items()})
         ages: Readings = {}
@@ -112,6 +111,14 @@ class Inspection:
         self._tell(counters.checkpoint_age, ages)
         self._tell(counters.outbox, waiting)
         counters.cover()
+
+    def _count_truth(self, counters: Counters) -> None:
+        known = [*coverages.known_of(self._memories())]
+        cohorts, predictions = coverages.cohorts(known)
+        self._tell(counters.cohorts, cohorts)
+        self._tell(counters.cohort_predictions, predictions)
+        self._tell(counters.label_coverage, coverages.by_age(known))
+        self._tell(counters.label_delay, coverages.delays(known))
 
     def _memories(self) -> Iterator[Memory]:
         """Of all model versions watched here; a thread may be at work on them."""
@@ -172,17 +179,6 @@ async def _problem(asked: Any) -> str:
 def _listed(tps: list[TP]) -> str:
     more = f" and {len(tps) - 5} more" if len(tps) > 5 else ""
     return ", ".join(f"{tp.topic}/{tp.partition}" for tp in tps[:5]) + more
-
-
-def _cohorts(memories: Iterator[Memory]) -> tuple[Readings, Readings]:
-    """Of all model versions: cohorts by state, and their predictions by whether truth has come."""
-    known = [m.ages.newest for m in memories if m.ages is not None and m.ages.newest is not None]
-    complete = sum(int(census.complete.sum()) for census in known)
-    labelled = sum(int(census.labelled.sum()) for census in known)
-    cohorts = sum(len(census.starts) for census in known)
-    made = sum(int(census.made.sum()) for census in known)
-    states: Readings = {("complete",): complete, ("provisional",): cohorts - complete}
-    return states, {("labelled",): labelled, ("unlabelled",): made - labelled}
 
 
 def _delays(memories: Iterator[Memory], now_ms: float) -> Readings:

@@ -68,8 +68,9 @@ So every evaluation of quality says in `labels` what its figures rest on:
 Where traffic grows or ends, a window of label time has more quick truth, or more slow, than a
 cohort has; the figures of cohorts do not mind. Truth that no prediction ever came for is counted
 once the horizon has passed: `driftline_rows_total`, outcome `orphan-truths`. How much
-of the truth is in, over all models: `driftline_cohorts` and `driftline_cohort_predictions`; of one
-model: `labels` of its evaluations.
+of the truth is in, over all models: `driftline_cohorts` and `driftline_cohort_predictions`, by age
+`driftline_label_coverage`, and how long it takes `driftline_label_delay_seconds`; of one model:
+`labels` of its evaluations.
 
 Labels themselves are watched too (`watch_labels`), whatever they say of the model. Each of these is
 a notice with a cause of its own, says what to look at, and asks for no retraining:
@@ -77,7 +78,7 @@ a notice with a cause of its own, says what to look at, and asks for no retraini
 * **They stop** (`data:label-silence`): no label for longer than the longest pause so far and a
   quarter more, and for the shortest window, though by the delays of before 20 or more were due.
   Labels must have been known for seven times as long, and for eight days. It is told while it lasts
-  by the clock of Kafka's records, as silence below; or as soon as truth of other versions, or a
+  by the clock of Kafka's records, as silence above; or as soon as truth of other versions, or a
   `watermark` event, shows that time has passed; at the latest when labels come again. What is told
   follows from event times alone, so it is the same. Labels of a day that are all sent at its end
   look like silence by the clock until Driftline has seen that they come after all. A pause that was
