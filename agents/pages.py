@@ -62,8 +62,10 @@ So every evaluation of quality says in `labels` what its figures rest on:
 * **Coverage by age and delays** are estimated from all cohorts that are remembered, up to
   `horizon_s`, by the method of Kaplan and Meier: a young prediction counts up to its own age. A
   delay is null where the truth of so many has not come yet, or never does.
-* **By the time of prediction**: the figures of each cohort are told once, when it is complete
-  (`completed`), all metrics of it. What becomes known later changes windows of label time alone.
+* **By the time of prediction**: all metrics of each cohort are told once it is complete
+  (`completed`), and again where more of its truth came since, or was corrected (`corrected`): not
+  with every label, but when it is twice as old as it was, and for the last time when `horizon_s`
+  has passed. What is told then is `final`: no truth about these predictions counts any more.
 
 Where traffic grows or ends, a window of label time has more quick truth, or more slow, than a
 cohort has; the figures of cohorts do not mind. Truth that no prediction ever came for is counted

@@ -38,7 +38,11 @@ def scorecard(found: Evaluation, when: When) -> list[str]:
     told += metric_lines(found)
     told += segment_lines(found)
     told += _confused(found)
-    return told + ([] if found.labels is None else [*_cohorts(found.labels.completed, when)])
+    labels = found.labels
+    if labels is not None:
+        told += _cohorts("complete", labels.completed, when)
+        told += _cohorts("corrected", labels.corrected or [], when)
+    return told
 
 
 def truth_text(labels: Labels) -> str:
@@ -120,9 +124,9 @@ def _confused(found: Evaluation) -> Iterator[str]:
         yield f"wrong answers: {figures.listed(told, MOST_CONFUSED)}"
 
 
-def _cohorts(completed: list[CohortFigures], when: When) -> Iterator[str]:
-    """Cohorts of predictions that are complete now."""
-    for one in completed[:MOST_COHORTS]:
+def _cohorts(state: str, some: list[CohortFigures], when: When) -> Iterator[str]:
+    """Cohorts of predictions that are complete now, or others than they were."""
+    for one in some[:MOST_COHORTS]:
         told = [
             f"{METRICS[f.metric].words if f.metric in METRICS else f.metric}"
             f" {figures.number(f.value)} (n {f.n:,})"
@@ -131,6 +135,13 @@ def _cohorts(completed: list[CohortFigures], when: When) -> Iterator[str]:
         known = f"truth of {one.labelled:,} of {one.predictions:,}"
         cohort = f"predictions from {when(one.start)} to {when(one.end)}"
         said = figures.listed(told, MOST_FIGURES) or "no figures"
-        yield f"complete: {cohort}: {known}; {said}"
-    if completed[MOST_COHORTS:]:
-        yield f"and {len(completed) - MOST_COHORTS:,} more complete cohorts"
+        yield f"{state}: {cohort}: {known}{_final(one)}; {said}"
+    if some[MOST_COHORTS:]:
+        yield f"and {len(some) - MOST_COHORTS:,} more {state} cohorts"
+
+
+def _final(one: CohortFigures) -> str:
+    """Whether its figures may change; earlier releases did not say."""
+    if one.final is msgspec.UNSET:
+        return ""
+    return ", final" if one.final else ", more may come"

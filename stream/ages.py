@@ -84,7 +84,8 @@ class Ages:
         horizon = -(-settings.horizon_s // settings.pane_s) + 1
         self.width = -(-horizon // MOST)
         self.whole_ms = self.width * self.pane_ms
-        self.keep_ms = horizon * self.pane_ms + max(settings.windows_s) * 1000
+        self.horizon_ms = horizon * self.pane_ms
+        self.keep_ms = self.horizon_ms + max(settings.windows_s) * 1000
         self.ends = ends_of(horizon)
         self.since_ms = since_ms
         self.ripe_ms: int | None = None if since_ms == BEFORE_ALL else since_ms

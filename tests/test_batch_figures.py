@@ -23,6 +23,7 @@ from stream.stamps import stamp
 from tests.formulas import CLASSES, Rows, expected_of, first_rows
 from tests.histories import (
     END_MS,
+    HORIZON_MS,
     LATE_MS,
     PANE_MS,
     PANES,
@@ -206,29 +207,34 @@ def test_ranks_by_score_are_off_by_half_of_the_pairs_of_a_cell(seed: int) -> Non
 @pytest.mark.parametrize("kind", ["score", "three", "numbers"])
 @settings(max_examples=2, phases=FOUND)
 @given(seed=st.integers(0, 10**6), course=COURSES)
-def test_cohorts_are_told_once_and_are_the_batchs_too(
+def test_cohorts_are_the_batchs_too_as_often_as_they_are_told(
     kind: Kind, seed: int, course: Course
 ) -> None:
     found = history(kind, seed, ROWS)
     cohorts = told_of_cohorts(told(found, course, SETTINGS), "1")
     assert cohorts
-    for start, (end, known_ms, one) in cohorts.items():
+    for known_ms, one in cohorts:
+        start, end = _ms(one.start), _ms(one.end)
         pairs = [(p, y) for p, y in found.pairs("1", end_ms=known_ms) if start <= p.time < end]
         made = [p for p in found.predictions if p.version == "1" and start <= p.time < end]
         assert (one.predictions, one.labelled) == (len(made), len(pairs))
+        assert one.final == (known_ms >= end + HORIZON_MS + PANE_MS)
+        if one.final:
+            assert len(pairs) == sum(start <= p.time < end for p, _ in found.pairs("1"))
         got = {f.metric: f.value for f in one.figures}
         assert got == pytest.approx(expected_of(kind, pairs), rel=1e-9, abs=1e-9)
 
 
-def told_of_cohorts(pipeline: Pipeline, version: str) -> dict[int, tuple[int, int, CohortFigures]]:
-    """End, when it was told, and figures of each cohort, by its start."""
-    found: dict[int, tuple[int, int, CohortFigures]] = {}
-    for (of, _, end), one in last_of_each(pipeline).items():
+def told_of_cohorts(pipeline: Pipeline, version: str) -> list[tuple[int, CohortFigures]]:
+    """Each cohort as often as it was told of, with the time when; first as complete, once."""
+    found: list[tuple[int, CohortFigures]] = []
+    for (of, _, end), one in sorted(last_of_each(pipeline).items()):
         if of == version and one.labels is not None and one.window.panes == 1:
-            for cohort in one.labels.completed:
-                start = _ms(cohort.start)
-                assert start not in found
-                found[start] = _ms(cohort.end), _ms(end), cohort
+            before = {cohort.start for _, cohort in found}
+            again = one.labels.corrected or []
+            assert before >= {cohort.start for cohort in again}
+            assert not before & {cohort.start for cohort in one.labels.completed}
+            found += [(_ms(end), cohort) for cohort in [*one.labels.completed, *again]]
     return found
 
 

@@ -35,8 +35,8 @@ WATCH: tuple[str, ...] = (
     "fact-inputs",
     "fact-quality",
 )
-WATCH += ("held", "detector", "ages", "vintage", "labelling", "stint", "learnt", "asked", "trial")
-WATCH += ("course", "lessons")
+WATCH += ("held", "detector", "ages", "vintage", "later", "labelling", "stint", "learnt")
+WATCH += ("asked", "trial", "course", "lessons")
 SHARES = ("inputs", "quality")  # read by the watch, not by their ledger
 PLACE = "field 'book/m/1' of ledger:3"
 

@@ -50,6 +50,24 @@ def test_how_much_truth_there_is_is_said_and_cohorts_once_they_are_complete() ->
     assert "wrong answers: " in evaluation_text(found[-1])
 
 
+@pytest.mark.parametrize(
+    ("final", "said"), [(True, ", final; "), (False, ", more may come; "), (msgspec.UNSET, "; ")]
+)
+def test_a_cohort_that_is_told_of_again_says_whether_it_is_final(
+    final: bool | msgspec.UnsetType, said: str
+) -> None:
+    found = next(e for e in evaluations("score") if e.labels and e.labels.completed)
+    assert found.labels is not None
+    one = msgspec.structs.replace(found.labels.completed[0], final=final)
+    labels = msgspec.structs.replace(found.labels, completed=[], corrected=[one])
+    (line,) = [
+        line
+        for line in scorecard(msgspec.structs.replace(found, labels=labels), str)
+        if line.startswith("corrected: ")
+    ]
+    assert f"truth of {one.labelled:,} of {one.predictions:,}{said}" in line
+
+
 def test_truth_in_words() -> None:
     labels = Labels(
         provisional=True,

@@ -1,16 +1,20 @@
 """Quality by the time of prediction, beside a count of single predictions."""
 
 import dataclasses
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from stream.events import Prediction, Truth
-from stream.settings import DAY_S
+from stream.settings import DAY_S, ModelSettings
 from stream.vintages import Vintages
 from tests import tales
-from tests.tales import DAY_MS, START_MS, Event, Way
+from tests.tales import DAY_MS, START_MS, Event, Tale, Way
 from tests.test_ages import HOUR_MS, HOURS, PLAIN, days, outcomes, quality, seen, spread
+
+PLAINLY = Way(chunk=1_000)
 
 
 def ms(text: str) -> int:
@@ -90,6 +94,91 @@ def test_it_is_saved_where_it_changed_and_told_of_no_more() -> None:
     assert dict(again.save()) == {0: None}
     with pytest.raises(ValueError, match="damaged vintage"):
         again.load(0, b"\x91")
+
+
+def accuracies(told: Tale, s: ModelSettings, way: Way = PLAINLY) -> list[tuple[int, Any]]:
+    """Days on which a cohort was told of again, with what was told."""
+    return [
+        ((ms(e["time"]) - START_MS) // DAY_MS, cohort)
+        for e in quality(tales.play(told, s, way))
+        for cohort in e["labels"].get("corrected", [])
+    ]
+
+
+def corrections(days_of: int = 30) -> Tale:
+    """A prediction in four of each day turns out otherwise, twelve days later; labels every day."""
+    told = spread(days_of=days_of, delays=0)
+    made = {e.prediction_id: e for e in told.events if isinstance(e, Prediction)}
+    first = [e for e in told.events if isinstance(e, Truth)]
+    later = [
+        msgspec.structs.replace(
+            e, time=made[e.prediction_id].time + 12 * DAY_MS, label="0", revision=1
+        )
+        for e in first[::4]
+    ]
+    events: list[Event] = [*made.values(), *first, *later]
+    events.sort(key=lambda e: e.time)
+    return dataclasses.replace(told, events=[e for e in events if e.time < told.end_ms])
+
+
+LONG = dataclasses.replace(PLAIN, horizon_s=20 * DAY_S)
+
+
+@pytest.mark.parametrize("way", [PLAINLY, Way(2, 3, 90, seed=4, restart=True)])
+def test_a_correction_is_told_of_when_the_cohort_is_twice_as_old(way: Way) -> None:
+    found = accuracies(corrections(), LONG, way)
+    of_first = [(day, c) for day, c in found if ms(c["start"]) == START_MS]
+    assert [(day, c["final"]) for day, c in of_first] == [(13, False)]
+    ((_, told),) = of_first
+    (accuracy,) = [f for f in told["figures"] if f["metric"] == "accuracy"]
+    assert accuracy["n"] == told["labelled"] == told["predictions"] == 60
+    assert accuracy["high"] < 1.0
+
+
+def test_more_of_the_truth_is_told_of_before_it_counts_no_more() -> None:
+    """Complete by half of it at once; the other half takes nineteen of twenty days."""
+    told = corrections(45)
+    slow = [
+        msgspec.structs.replace(e, time=e.time + 19 * DAY_MS)
+        if isinstance(e, Truth) and int(e.prediction_id[1:]) % 2
+        else e
+        for e in told.events
+        if isinstance(e, Prediction) or e.revision == 0
+    ]
+    slow.sort(key=lambda e: e.time)
+    s = dataclasses.replace(LONG, complete_coverage=0.5)
+    events = [e for e in slow if e.time < told.end_ms]
+    found = accuracies(dataclasses.replace(told, events=events), s)
+    of_first = [(day, c["labelled"]) for day, c in found if ms(c["start"]) == START_MS]
+    assert of_first[-1] == (20, 60)
+    assert len(of_first) <= 5  # not with every label
+
+
+def test_what_counts_no_more_is_kept_no_more() -> None:
+    pipeline = tales.play(corrections(), LONG, PLAINLY)
+    kept = [field for field in pipeline.watched.fields if field.startswith("later/")]
+    assert len(kept) in range(20, 23)
+    (monitor,) = pipeline.watch.monitors.values()
+    vintages = monitor.memory.vintages
+    assert vintages is not None
+    pipeline.restart()
+    (monitor,) = pipeline.watch.monitors.values()
+    assert monitor.memory.vintages is not None
+    assert monitor.memory.vintages.later == vintages.later
+
+
+def test_what_an_earlier_release_did_not_go_on_with_is_dropped() -> None:
+    pipeline = tales.play(corrections(), LONG, PLAINLY)
+    (name,) = [field for field in pipeline.watched.fields if field.startswith("monitor/")]
+    state = msgspec.msgpack.decode(pipeline.watched.fields[name])
+    assert state.pop("later") is True
+    pipeline.watched.fields[name] = msgspec.msgpack.encode(state)
+    pipeline.restart()
+    (monitor,) = pipeline.watch.monitors.values()
+    assert monitor.memory.vintages is not None
+    assert monitor.memory.vintages.later == {}
+    pipeline.checkpoint()
+    assert not [field for field in pipeline.watched.fields if field.startswith("later/")]
 
 
 def test_what_is_not_expected_is_not_kept() -> None:

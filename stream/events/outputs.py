@@ -87,13 +87,17 @@ class CohortFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CohortFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Quality of the predictions made in [start, end): by the time of prediction."""
+    """Quality of the predictions made in [start, end): by the time of prediction.
+
+    final: whether no truth about them counts any more.
+    """
 
     start: str
     end: str
     predictions: int
     labelled: int
     figures: list[CohortFigure]
+    final: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +107,8 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     of the window are of, so far. Cohorts, coverage by age and delays: of all that are remembered.
     Delays are of all predictions: null where the truth of that share has not come yet. `late`:
     outcomes of the window that were known after its pane was sealed. `completed`: quality of the
-    cohorts that became complete with the window's last pane, told once.
+    cohorts that became complete with the window's last pane, told once. `corrected`: the same of
+    cohorts that were told of before, with what became known since.
     """
 
     provisional: bool
@@ -116,6 +121,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     delay_p90_seconds: int | None = None
     late: int = 0
     completed: list[CohortFigures] = []
+    corrected: list[CohortFigures] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

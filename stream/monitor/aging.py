@@ -7,7 +7,7 @@ import msgspec
 from stream.ages import Census
 from stream.cohorts import Cohorts
 from stream.coverage import labels_of
-from stream.events import CohortFigures, Labels
+from stream.events import Labels
 from stream.monitor.memory import Memory
 from stream.quality import metrics_of
 from stream.settings import Task
@@ -22,21 +22,26 @@ def count(m: Memory, pane: int) -> None:
     outcomes = known.cohorts if known else Cohorts()
     m.ages.add(pane, outcomes)
     m.vintages.add(outcomes, m.ages)
-    last = _complete(m, pane) if m.vintages.leaving(m.ages.oldest_at(end_ms)) else []
+    m.completed = end_ms, [], []
+    if m.vintages.leaving(m.ages.oldest_at(end_ms)):
+        _tell(m, pane)
     m.ages.age(end_ms)
     m.ages.ripen(end_ms, m.ages.census(end_ms, m.settings), m.settings)
-    m.completed = end_ms, [*last, *_complete(m, pane)]
+    _tell(m, pane)
     m.vintages.forget(m.ages)
 
 
-def _complete(m: Memory, pane: int) -> list[CohortFigures]:
-    """What there is to tell of cohorts at the end of a pane of label time."""
+def _tell(m: Memory, pane: int) -> None:
+    """Note what there is to tell of cohorts at the end of a pane of label time."""
     assert m.ages is not None
     assert m.vintages is not None
     end_ms = pane + m.pane_ms
     found, metrics = m.ages.census(end_ms, m.settings), metrics_of(m.settings)
+    task = task_of(m, pane)
+    _, complete, corrected = m.completed
+    corrected += m.vintages.corrected(end_ms, found, task, metrics)
     learn = None if m.course is None else m.course.gather
-    return m.vintages.complete(end_ms, found, task_of(m, pane), metrics, learn)
+    complete += m.vintages.complete(end_ms, found, task, metrics, learn)
 
 
 def task_of(m: Memory, pane: int) -> Task:
@@ -74,8 +79,10 @@ def labels(m: Memory, of: Subject, outcomes: Cohorts, found: Census | None) -> L
     ripe = m.ages.ripe_ms is not None and m.ages.ripe_ms <= of.start_ms
     late = m.windows["quality"].late(of.end_ms, of.end_ms - of.start_ms)
     labels = labels_of(m.settings, found, _by_cohort(m, outcomes), ripe=ripe, late=late)
-    new = m.completed[1] if m.completed[0] == of.end_ms and not of.revision else []
-    return msgspec.structs.replace(labels, completed=new) if new else labels
+    end_ms, new, again = m.completed
+    if of.revision or end_ms != of.end_ms:
+        return labels
+    return msgspec.structs.replace(labels, completed=new, corrected=again or msgspec.UNSET)
 
 
 def _by_cohort(m: Memory, outcomes: Cohorts) -> dict[int, int]:

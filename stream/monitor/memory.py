@@ -81,7 +81,8 @@ class Memory:
     the newest windows looked. Both are made again after a restart.
     fresh: messages whose values are held, and in no checkpoint yet, by partition and sequence.
     ages: how the truth of its cohorts has come, where truth is expected. vintages: quality by the
-    time of prediction. completed: of which it was known with the pane that ends then.
+    time of prediction. completed: of which it was known with the pane that ends then, and those
+    that were known before, and are others then.
     learnt: what scores mean by live labels, in the order in which they count. course: what they
     teach by themselves, where that is wanted.
     loop: from a request to retrain to what became of it.
@@ -111,7 +112,7 @@ class Memory:
         self.ages = Ages(settings) if settings.expects_truth else None
         self.vintages = Vintages(self.ages) if self.ages is not None else None
         self.pauses, self.stints = Pauses(), _stints(settings, self.ages)
-        self.completed: tuple[int, list[CohortFigures]] = BEFORE_ALL, []
+        self.completed: tuple[int, list[CohortFigures], list[CohortFigures]] = BEFORE_ALL, [], []
         self.learnt, self.course = Recalibrations(), course_of(settings)
         self.owner, self.owner_ms = settings.owner, -1
         self.counts: dict[str, int] = {}

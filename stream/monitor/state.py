@@ -29,7 +29,7 @@ from stream.trials import Asked, Trial
 from stream.vintages import Vintages
 
 FORMAT = 1
-TRUTH = ("ages", "vintage", "labelling", "stint", "learnt", "course", "lessons")
+TRUTH = ("ages", "vintage", "later", "labelling", "stint", "learnt", "course", "lessons")
 COUNTED = 2  # with pulses that are counted: an earlier release would take them for something else
 TAUGHT = 3  # with what scores mean by live labels: an earlier release would go on with the old ones
 
@@ -101,6 +101,7 @@ def save(m: Memory) -> Changes:
             changes.delete(f"vintage/{m.key}/{start}")
         else:
             changes.put(f"vintage/{m.key}/{start}", raw)
+    _save_later(m, changes)
     _save_loop(m, changes)
     _save_labelling(m, changes)
     if m.judged:
@@ -117,6 +118,14 @@ def _save_learnt(m: Memory, changes: Changes) -> None:
         changes.put(f"course/{m.key}", m.course.to_bytes())
     if m.course is not None and m.course.lessons.changed:
         changes.put(f"lessons/{m.key}", m.course.lessons.to_bytes())
+
+
+def _save_later(m: Memory, changes: Changes) -> None:
+    for start, raw in m.vintages.save_later() if m.vintages is not None else ():
+        if raw is None:
+            changes.delete(f"later/{m.key}/{start}")
+        else:
+            changes.put(f"later/{m.key}/{start}", raw)
 
 
 def _save_loop(m: Memory, changes: Changes) -> None:
@@ -203,6 +212,7 @@ def _progress(m: Memory) -> dict[str, Any]:
         }
         | ({} if m.began_ms is None else {"began": m.began_ms})
         | ({} if m.ages is None else {"ages": True})
+        | ({"later": True} if m.vintages is not None and m.vintages.later else {})
     )
 
 
@@ -241,6 +251,8 @@ def load(raw: bytes, settings: Callable[[str], ModelSettings]) -> Memory:
     m.began_ms = s.get("began")  # an earlier release had none
     if m.ages is not None and "ages" not in s:
         _begin_ages(m)
+    if m.vintages is not None:
+        m.vintages.stale = "later" not in s
     m.owner = owner if m.owner_ms >= 0 else m.settings.owner
     m.touched = m.judged = False
     return m
@@ -268,12 +280,22 @@ def _load_vintage(m: Memory, start: int, raw: bytes) -> None:
         m.vintages.load(start, raw)
 
 
+def _load_later(m: Memory, start: int, raw: bytes) -> None:
+    """What an earlier release did not go on with is dropped: it would be told of wrongly."""
+    if m.vintages is None or m.ages is None or m.ages.begun or m.vintages.stale:
+        m.changes.delete(f"later/{m.key}/{start}")
+    else:
+        m.vintages.load_later(start, raw)
+
+
 def _load_truth(m: Memory, kind: str, rest: str, raw: bytes) -> None:
     """How truth has come. Raises ValueError where it is damaged."""
     if kind == "ages":
         _load_ages(m, raw)
     elif kind == "vintage":
         _load_vintage(m, int(rest), raw)
+    elif kind == "later":
+        _load_later(m, int(rest), raw)
     elif kind == "labelling":
         _load_labelling(m, raw)
     elif kind == "learnt":
