@@ -23,7 +23,7 @@ from stream.reaches import LOOKS_BACK
 from stream.sources import Source
 from stream.stamps import span, stamp
 from stream.subjects import Subject
-from stream.verdicts import ADVICE, sort_of
+from stream.verdicts import ADVICE, BELOW, sort_of
 
 RESOLVED_MEANING = "What had moved is back within what the reference allows."
 RESOLVED_ACTION = "Nothing to do. If nobody changed anything, find out what did."
@@ -175,11 +175,16 @@ def retrain_request(
         verdict=cause.verdict,
         data=told.data,
         labelled_rows=told.labelled_rows,
-        priority="high" if any(_grave(r) for r in told.readings) else "normal",
+        priority="high" if _urgent(told.readings, cause.verdict) else "normal",
         deadline=stamp(deadline_ms),
         idempotency_key=name,
         owner=owner,
     )
+
+
+def _urgent(readings: Sequence[Reading], verdict: Verdict) -> bool:
+    """Whether quality has fallen, and much: a promise that was never kept can wait."""
+    return verdict.kind != BELOW.kind and any(map(_grave, readings))
 
 
 def _grave(reading: Reading) -> bool:

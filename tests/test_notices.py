@@ -129,6 +129,13 @@ def test_a_missed_objective_or_twice_the_loss_that_matters_is_urgent(
     assert found.id == retrain_request(OF, evidence, evaluation(), None).id
 
 
+def test_a_promise_that_was_never_kept_is_not_urgent() -> None:
+    below = msgspec.structs.replace(evaluation(), verdict=judge(None, None, True, fell=False))
+    data = Data(start="s", end="e", offsets=[])
+    evidence = Evidence([reading(effect=0.1, objective=0.9)], ["a1"], data, 500, "below")
+    assert retrain_request(OF, evidence, below, None).priority == "normal"
+
+
 @pytest.mark.parametrize(
     ("topic", "schema"),
     [
