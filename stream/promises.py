@@ -43,27 +43,23 @@ class Promise:
     metric: Metric
     tally: Tally | None
     settings: ModelSettings
-    level: float = 1.0
-    several: int = 1
+    level: float
+    several: int
     inflation: Inflation | None = None
 
     def held(self) -> Promised:
         """What became of it, with its figures."""
         now, limit, claim = self._now(), self._limit(), self.claim
         verdict, why = self._verdict(now, limit)
-        change = less(now, _old(claim)) if now else None
+        name, value = claim.segment
         return Promised(
             metric=claim.metric,
-            segment=None
-            if claim.segment == ALL
-            else Segment(name=claim.segment[0], value=claim.segment[1]),
+            segment=None if claim.segment == ALL else Segment(name=name, value=value),
             verdict=verdict,
             reason=self._sentence(now, limit, why),
             before=_told(_old(claim)),
             now=_told(now) if now else None,
-            change=Changed(value=change.value, low=change.low, high=change.high)
-            if change
-            else None,
+            change=_changed(less(now, _old(claim))) if now else None,
             promised=limit,
             promised_by=None if limit is None else self._by(),
         )
@@ -175,6 +171,10 @@ def _old(claim: Claim) -> Figure:
 
 def _told(figure: Figure) -> Valued:
     return Valued(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
+
+
+def _changed(figure: Figure) -> Changed:
+    return Changed(value=figure.value, low=figure.low, high=figure.high)
 
 
 def _ends(figure: Figure, sign: float) -> Ends:

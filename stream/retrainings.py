@@ -45,17 +45,23 @@ def retrained_evaluation(
         readings=[],
         verdict=closed(kept),
         notes=[said, *apart],
-        retrained=Retrained(
-            request_id=trial.asked.request_id,
-            replaces=trial.asked.version,
-            verdict=kept,
-            reason=said,
-            start=stamp(of.start_ms),
-            end=stamp(until_ms),
-            predictions=trial.predictions,
-            labelled=trial.labelled,
-            metrics=held,
-        ),
+        retrained=_retrained(of, trial, until_ms, said, held),
+    )
+
+
+def _retrained(
+    of: Subject, trial: Trial, until_ms: int, said: str, held: list[Promised]
+) -> Retrained:
+    return Retrained(
+        request_id=trial.asked.request_id,
+        replaces=trial.asked.version,
+        verdict=overall(held),
+        reason=said,
+        start=stamp(of.start_ms),
+        end=stamp(until_ms),
+        predictions=trial.predictions,
+        labelled=trial.labelled,
+        metrics=held,
     )
 
 

@@ -14,7 +14,7 @@ from stream.monitor.memory import KINDS, Memory
 from stream.monitor.telling import Sight
 from stream.panes import BEFORE_ALL
 from stream.retrainings import CHECK, FAILED, retrained_evaluation, retrained_reading, told_before
-from stream.signals import ShareName
+from stream.signals import Kind, ShareName
 from stream.subjects import Subject
 from stream.trials import Trial
 
@@ -138,14 +138,13 @@ def _no_more(m: Memory, trial: Trial) -> bool:
     limit_ms = _limit_ms(m, trial)
     if min(m.low_ms("quality"), m.low_ms("inputs")) < limit_ms:
         return False
-    for kind in KINDS:
-        ends = (pane + m.pane_ms for pane in m.windows[kind].named)
-        if (
-            max((end for end in ends if end <= limit_ms), default=BEFORE_ALL)
-            > m.progress[kind].done_ms
-        ):
-            return False
-    return True
+    return all(_newest_ms(m, kind, limit_ms) <= m.progress[kind].done_ms for kind in KINDS)
+
+
+def _newest_ms(m: Memory, kind: Kind, until_ms: int) -> int:
+    """The end of the last pane that ends by a time."""
+    ends = (pane + m.pane_ms for pane in m.windows[kind].named)
+    return max((end for end in ends if end <= until_ms), default=BEFORE_ALL)
 
 
 def _tell(m: Memory, trial: Trial, at_ms: int) -> None:
