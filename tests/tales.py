@@ -142,14 +142,19 @@ def ways(*sizes: int) -> st.SearchStrategy[Way]:
     )
 
 
-def chunks(events: Sequence[Event], way: Way) -> Iterator[tuple[str, int, list[Any]]]:
-    """Chunks of the source partitions, each in its order, in any order among them."""
+def chunks(
+    events: Sequence[Event], way: Way, times_ms: Sequence[int] | None = None
+) -> Iterator[tuple[str, int, list[Any]]]:
+    """Chunks of the source partitions, each in its order, in any order among them.
+
+    times_ms: of their records; not given: those of the events.
+    """
     rng = random.Random(way.seed)
     rows: dict[tuple[str, int], list[Any]] = defaultdict(list)
     for i, event in enumerate(events):
         topic = "predictions" if isinstance(event, Prediction) else "ground-truth"
         own = rows[topic, (i * 7919) % way.sources]
-        own.append((len(own), event.time, event))
+        own.append((len(own), times_ms[i] if times_ms else event.time, event))
     while rows:
         at = rng.choice(sorted(rows))
         own = rows[at]
@@ -164,14 +169,33 @@ def play(told: Tale, settings: ModelSettings, way: Way, *, known: bool = True) -
     pipeline = Pipeline(lambda _: settings, way.partitions, way.sources)
     for part in told.reference.to_parts(600_000, time=START_MS) if known else ():
         pipeline.control(part)
-    for topic, partition, rows in chunks(told.events, way):
+    feed(pipeline, told.events, way)
+    pipeline.control({"type": "watermark", "model": "m", "time": told.end_ms})
+    pipeline.checkpoint()
+    return pipeline
+
+
+def fed(
+    events: Sequence[Event],
+    settings: ModelSettings,
+    way: Way,
+    times_ms: Sequence[int] | None = None,
+) -> Pipeline:
+    """A pipeline that was given all of it, and does not know that this is all."""
+    pipeline = Pipeline(lambda _: settings, way.partitions, way.sources)
+    feed(pipeline, events, way, times_ms)
+    return pipeline
+
+
+def feed(
+    pipeline: Pipeline, events: Sequence[Event], way: Way, times_ms: Sequence[int] | None = None
+) -> None:
+    """Give it all of it, with a checkpoint after each chunk."""
+    for topic, partition, rows in chunks(events, way, times_ms):
         pipeline.rows(topic, partition, rows, rows[-1][1])
         pipeline.checkpoint()
         if way.restart:
             pipeline.restart()
-    pipeline.control({"type": "watermark", "model": "m", "time": told.end_ms})
-    pipeline.checkpoint()
-    return pipeline
 
 
 def published(pipeline: Pipeline) -> Published:

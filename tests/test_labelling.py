@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from stream.labelling import CHECKS
 from stream.pipeline import Pipeline
 from stream.settings import DAY_S, ModelSettings
 from tests import tales
+from tests.tales import Way
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 START_MS = 1_700_006_400_000  # 2023-11-15
@@ -78,22 +78,8 @@ def played(
     seed: int = 0,
 ) -> Pipeline:
     """Fed by source partition, in any order among them: what lies in one keeps its order."""
-    pipeline, rng = Pipeline(lambda _: wish, partitions, sources), random.Random(seed)
-    logs: dict[tuple[str, int], list[Any]] = defaultdict(list)
-    for i, event in enumerate(sorted(events, key=lambda e: e.time)):
-        topic = "predictions" if isinstance(event, Prediction) else "ground-truth"
-        log = logs[topic, i % sources]
-        log.append((len(log), event.time, event))
-    while logs:
-        at = rng.choice(sorted(logs))
-        some, logs[at] = logs[at][:chunk], logs[at][chunk:]
-        pipeline.rows(*at, some, some[-1][1])
-        if not logs[at]:
-            del logs[at]
-        pipeline.checkpoint()
-        if restart:
-            pipeline.restart()
-    return pipeline
+    way = Way(partitions, sources, chunk, seed, restart)
+    return tales.fed(sorted(events, key=lambda e: e.time), wish, way)
 
 
 def told(pipeline: Pipeline, topic: str = "alerts") -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,10 +16,10 @@ from stream.pipeline import Pipeline
 from stream.settings import DAY_S, ModelSettings
 from stream.signals import MAGIC, QUIET, UNLABELLED, Signals, decode_signals, encode_signals
 from tests import tales
+from tests.tales import Way
 
 HOUR_MS, DAY_MS, START_MS = 3_600_000, 86_400_000, 1_700_006_400_000
 PLAIN = ModelSettings(pane_s=6 * 3_600, windows_s=(DAY_S,), expects_truth=False, retrain=False)
-Row = tuple[int, int, Prediction]
 
 
 def rows_of(model: str, days: Sequence[int], delay_ms: int = 0) -> Iterator[tuple[int, Prediction]]:
@@ -35,28 +34,11 @@ def rows_of(model: str, days: Sequence[int], delay_ms: int = 0) -> Iterator[tupl
 def played(
     rows: Sequence[tuple[int, Prediction]],
     wish: ModelSettings = PLAIN,
-    *,
-    chunk: int = 10,
-    sources: int = 1,
-    partitions: int = 1,
-    restart: bool = False,
-    seed: int = 0,
+    way: Way = Way(chunk=10),  # noqa: B008
 ) -> Pipeline:
     """Fed in order of record time; what lies in one source partition keeps its order."""
-    pipeline, rng = Pipeline(lambda _: wish, partitions, sources), random.Random(seed)
-    logs: list[list[Row]] = [[] for _ in range(sources)]
-    for i, (at_ms, event) in enumerate(sorted(rows, key=lambda row: row[0])):
-        log = logs[i % sources]
-        log.append((len(log), at_ms, event))
-    while any(logs):
-        at = rng.choice([i for i, log in enumerate(logs) if log])
-        size = rng.randint(1, chunk)
-        some, logs[at] = logs[at][:size], logs[at][size:]
-        pipeline.rows("predictions", at, some, some[-1][1])
-        pipeline.checkpoint()
-        if restart:
-            pipeline.restart()
-    return pipeline
+    rows = sorted(rows, key=lambda row: row[0])
+    return tales.fed([e for _, e in rows], wish, way, [at for at, _ in rows])
 
 
 def silences(pipeline: Pipeline, topic: str = "evaluations") -> list[dict[str, Any]]:
@@ -101,17 +83,22 @@ def test_it_is_over_when_rows_come_again() -> None:
 
 @settings(max_examples=5, deadline=None)
 @given(
-    st.sampled_from((1, 2)), st.sampled_from((1, 2)), st.sampled_from((5, 80)), st.booleans(),
-    st.integers(0, 99),
-)  # fmt: skip
-def test_the_same_is_said_of_it_however_it_is_played(
-    partitions: int, sources: int, chunk: int, restart: bool, seed: int
-) -> None:
-    """Also where nobody else speaks: then it is known as soon as rows come again."""
+    st.builds(
+        Way,
+        st.sampled_from((1, 2)),
+        st.sampled_from((1, 2)),
+        st.sampled_from((5, 80)),
+        st.integers(0, 99),
+        st.booleans(),
+    )
+)
+def test_the_same_is_said_of_it_however_it_is_played(way: Way) -> None:
+    """Also where nobody else speaks: then it is known as soon as rows come again.
+
+    No source partition has rows of both models, hours apart: it would be taken for idle.
+    """
     for rows in (BACK, [row for row in BACK if row[1].model == "m"]):
-        pipeline = played(
-            rows, chunk=chunk, sources=sources, partitions=partitions, restart=restart, seed=seed
-        )
+        pipeline = played(rows, way=way)
         for topic in ("evaluations", "alerts"):
             assert silences(pipeline, topic) == told(topic)
             assert told(topic)
@@ -153,8 +140,8 @@ def test_rows_that_are_sent_once_a_day_are_not_taken_for_silence_until_they_are(
         rows += [(end_ms, event) for _, event in rows_of("m", [day])]
     wish = dataclasses.replace(PLAIN, windows_s=(6 * 3_600,))
     usual = [row for row in rows if row[0] <= START_MS + 13 * DAY_MS]
-    assert silences(played(usual, wish, chunk=1)) == []
-    (found,) = silences(played(rows, wish, chunk=1))
+    assert silences(played(usual, wish, Way(chunk=1))) == []
+    (found,) = silences(played(rows, wish, Way(chunk=1)))
     assert found["window"]["start"] == "2023-11-27T00:00:00.000Z"
 
 
@@ -170,9 +157,9 @@ def test_a_front_knows_of_silence_only_from_all_its_source_partitions() -> None:
 
 
 def test_a_ledger_does_not_speak_of_a_silent_model_for_ever() -> None:
-    pipeline = played([*rows_of("m", range(9)), *rows_of("n", range(40))], chunk=8)
+    pipeline = played([*rows_of("m", range(9)), *rows_of("n", range(40))], way=Way(chunk=8))
     signals = pipeline.watch.monitors["m/1"].memory.clocks.clocks[0].sequence
-    more = played([*rows_of("m", range(9)), *rows_of("n", range(80))], chunk=8)
+    more = played([*rows_of("m", range(9)), *rows_of("n", range(80))], way=Way(chunk=8))
     assert more.watch.monitors["m/1"].memory.clocks.clocks[0].sequence <= signals + 1
 
 
