@@ -79,7 +79,7 @@ class Intake:
             partitions,
             MAX_BATCH_BYTES,
             covered=covered,
-            joined=lambda model: self.context.model(model).expects_truth,
+            joined=lambda model: self.context.model(model).joins,
         )
         empty = Batch(chunk.topic, chunk.partition, topic_id, *covered, record_ms, [])
         sources = self.context.partitions[chunk.topic]

@@ -151,15 +151,14 @@ are remembered (`panes_kept`); what came late is not in it. A version that keeps
 """
 
 BESIDE = """\
-Where `challengers` names a version, its evaluations of quality say how it does beside each other
-version (`beside`), on the predictions that both have answered: the same `model` and
-`prediction_id`, at most `horizon_s` apart, in either order. Only challengers are held against
-others, and only against versions that are none.
+Where `challengers` names a version, its evaluations say how it does beside each other version
+(`beside`), on the predictions that both have answered: the same `model` and `prediction_id`, at
+most `horizon_s` apart, in either order. Only challengers are held against others, and only against
+versions that are none.
 
-* **What they answered**, of the challenger's predictions made in the window: how many the other
-  version answered too, the share with different answers and which those are, or the mean distance
-  of answers that are numbers. No truth is needed for that, but it is told with quality, so not
-  before any truth about the model has come.
+* **What they answered**, of the pairs whose later answer was given in the window: how many there
+  are, the share with different answers and which those are, or the mean distance of answers that
+  are numbers. No truth is needed for that: it is told with the inputs, and with quality once more.
 * **How good they are**, of pairs whose truths, of both predictions, were first known in the window,
   as they are known at its end: how many both, one or none got right, and every metric of both. The
   interval of the difference of `accuracy` is Newcombe's for pairs (method 10) and its p-value
@@ -169,15 +168,21 @@ others, and only against versions that are none.
   mostly is too wide. All are as much wider as the reference shows that outcomes resemble each
   other.
 * **By segment**: the same of each watched segment with `minimum_rows` pairs, by the segments of the
-  challenger's prediction; first where the challenger is worst beside the other version.
+  challenger's prediction; first where the challenger is worst beside the other version, or as long
+  as nobody knows that, where they differ most.
+
+So that a pair is there whichever version is read first, the windows of a challenger wait until the
+others have come as far, as one source partition waits for another: what has been silent for
+`idle_s` is waited for no more. A prediction that comes later all the same makes a revision.
 
 It is told and not judged: one look of many, so 95% is that of each interval and not of all windows.
 An answer that is missing is in no share, and its pair in no metric; a prediction sent twice is one
 pair. Pairs are looked for among the predictions that wait for truth, so they take no more room
 there, and of a sample (`max_pending`) each counts as many times. Sealed shares of a challenger take
 three to four times the bytes of its own outcomes more, for each version beside it, and a pair some
-30 µs. Without `expects_truth` nothing waits, and nothing is compared; where versions answer
-different predictions (an A/B test), a note says that there are no pairs.
+30 µs. Where `expects_truth` is false predictions wait for each other alone, for `horizon_s` of
+event time, so let that be as long as two answers can be apart; what comes twice counts once then.
+Where versions answer different predictions (an A/B test), a note says that there are no pairs.
 """
 
 SILENCE = """\

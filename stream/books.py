@@ -3,7 +3,7 @@
 import functools
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import numpy as np
@@ -28,6 +28,8 @@ from stream.sources import Source
 
 Counts = Share | Sample
 MOST_KEYS = 10_000  # that are remembered
+# of inputs, of quality and, where it has any, of answers
+Revisions = Annotated[list[dict[int, int]], msgspec.Meta(min_length=2, max_length=3)]
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +63,8 @@ class Book:
         pane_ms, keep = settings.pane_s * 1000, settings.panes_kept
         self.inputs: Pages[Counts] = Pages("inputs", pane_ms, keep)
         self.quality: Pages[Cohorts] = Pages("quality", pane_ms, keep)
-        for pages in (self.inputs, self.quality):
+        self.answers: Pages[Cohorts] = Pages("answers", pane_ms, keep)  # of a challenger
+        for pages in self.pages:
             pages.most_open, pages.most_revisions = settings.max_open_panes, settings.max_revisions
         self.front = Front()
         self.sequence = 0
@@ -78,6 +81,11 @@ class Book:
         self.counts: dict[str, int] = {}
         self.totals: dict[str, int] = {}
         self._waiting: dict[int, list[Block]] = {}  # rows of open shares by pane, not yet counted
+
+    @property
+    def pages(self) -> tuple[Pages[Counts], Pages[Cohorts], Pages[Cohorts]]:
+        """Of all kinds."""
+        return self.inputs, self.quality, self.answers
 
     @property
     def watermark_ms(self) -> int:
@@ -197,8 +205,8 @@ class Book:
 
     def meet(self, champion: str, old: Meetings, new: Meetings) -> None:
         """Book the difference between how a pair was known and how it is known now."""
-        pages = self.quality
-        self.contests.change(champion, old, new, pages.pane_ms, pages.oldest_ms)
+        kinds = (self.answers, self.quality) if self.settings.expects_truth else (self.answers,)
+        self.contests.change(champion, old, new, kinds)
 
     def add_series(self, signal: str, series: Series) -> None:
         """Values for the online detectors."""
@@ -214,8 +222,8 @@ class Book:
     def settle_outcomes(self) -> None:
         """Count the outcomes that wait, and the pairs; before anything is sealed."""
         if self.contests.waiting:
-            opened = functools.partial(self.quality.page, new=Cohorts)
-            self.contests.settle(opened, self.task, self.settings.positive)
+            kinds = self.answers, self.quality
+            self.contests.settle(kinds, self.task, self.settings.positive)
             self.touched = True
         if not self.outcomes:
             return
@@ -263,12 +271,14 @@ class Book:
             reference = page.reference.id if isinstance(page, Share) else ""
             rows = page.rows if isinstance(page, Share) else page.seen
             yield self._name("inputs", pane, revision, reference, rows), page.to_bytes()
+        for pane, revision, cohorts in self.answers.seal(self.watermark_ms):
+            yield self._name("answers", pane, revision, "", cohorts.rows), cohorts.to_bytes()
         known = min(self.watermark_ms, label_watermark_ms)
         for pane, revision, cohorts in self.quality.seal(known):
             if pane in told:
                 cohorts.merge(told[pane])
             yield self._name("quality", pane, revision, "", cohorts.rows), cohorts.to_bytes()
-        for pages in (self.inputs, self.quality):
+        for pages in self.pages:
             self.count("panes-sealed-early", pages.early)
             self.count("panes-put-off", pages.put_off)
             pages.early = pages.put_off = 0
@@ -303,16 +313,19 @@ class Book:
             state.sequence,
             state.active,
         )
-        book.inputs.until_ms = state.inputs_until_ms
+        book.inputs.until_ms = book.answers.until_ms = state.inputs_until_ms
         book.quality.until_ms = state.quality_until_ms
         book.touched = book.news = False
         return book
 
     def page_bytes(self, kind: Kind, pane: int) -> bytes:
         """An open page, with the id of its reference."""
-        page: Counts | Cohorts = (self.inputs if kind == "inputs" else self.quality).open[pane]
+        page: Counts | Cohorts = self._of(kind).open[pane]
         reference = page.reference.id if isinstance(page, Share) else ""
         return msgspec.msgpack.encode((reference, page.to_bytes()))
+
+    def _of(self, kind: str) -> Pages[Any]:
+        return next(pages for pages in self.pages if pages.kind == kind)
 
     def open_page(self, kind: str, pane: int, packed: bytes) -> None:
         """Take up `page_bytes`. Raises ValueError on anything else."""
@@ -320,8 +333,8 @@ class Book:
             reference, raw = msgspec.msgpack.decode(packed, type=tuple[str, bytes])
         except msgspec.DecodeError as error:
             raise ValueError(f"{self.key}: a damaged page: {error}") from error
-        if kind == "quality":
-            self.quality.open[pane] = Cohorts.from_bytes(raw)
+        if kind != "inputs":
+            self._of(kind).open[pane] = Cohorts.from_bytes(raw)
         elif reference:
             self.inputs.open[pane] = Share.from_bytes(raw, self.references[reference])
         else:
@@ -329,15 +342,18 @@ class Book:
 
     def revisions_to_bytes(self) -> bytes:
         """How many revisions of each pane have been sealed; changes once a pane."""
-        return msgspec.msgpack.encode((self.inputs.revisions, self.quality.revisions))
+        found = [self.inputs.revisions, self.quality.revisions]
+        found += [self.answers.revisions] if self.answers.revisions else []
+        return msgspec.msgpack.encode(found)
 
     def load_revisions(self, raw: bytes) -> None:
         """Take up `revisions_to_bytes`. Raises ValueError on anything else."""
         try:
-            found = msgspec.msgpack.decode(raw, type=tuple[dict[int, int], dict[int, int]])
+            found = msgspec.msgpack.decode(raw, type=Revisions)
         except msgspec.DecodeError as error:
             raise ValueError(f"{self.key}: damaged revisions: {error}") from error
-        self.inputs.revisions, self.quality.revisions = found
+        self.inputs.revisions, self.quality.revisions = found[:2]
+        self.answers.revisions = found[2] if found[2:] else {}
 
 
 def references_of(raw: bytes) -> list[str]:

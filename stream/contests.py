@@ -2,7 +2,8 @@
 
 Everything stands in the challenger's pages of quality, as tallies by the champion's version and
 part of the contest, so that it is corrected, sampled, divided by segments and merged as all
-outcomes are:
+outcomes are. The answers stand in pages of their own too, which are sealed with those of inputs:
+no truth has to come before they are told.
 
     answers     the answers of both: the champion's stands for the label
     champion    its outcomes, of pairs whose truths are known and which both have answered
@@ -11,7 +12,7 @@ outcomes are:
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,43 +21,48 @@ from stream.cohorts import Cohorts
 from stream.columns import Bools, Floats
 from stream.meetings import Meeting, Meetings
 from stream.outcomes import Outcomes, outcomes_of_rows
+from stream.pages import Pages
 from stream.segments import Key
 from stream.settings import Task
+from stream.signals import Kind
 from stream.tallies import MOST_ERROR, Tally
 
 Part = Literal["answers", "champion", "challenger", "apart"]
 PARTS: tuple[Part, ...] = ("answers", "champion", "challenger", "apart")
 Cell = tuple[int, int, int, int]  # pane, pane in which it was first known, cohort, exponent
-Page = Callable[[int], Cohorts]  # the open page of a pane
 Rows = list[tuple[Meeting, int]]  # with signs
 
 
 @dataclasses.dataclass(slots=True)
 class Contests:
-    """Meetings of one challenger that wait to be counted, by the champion's version and cell."""
+    """Meetings of one challenger that wait to be counted.
 
-    waiting: dict[tuple[str, Cell], Rows] = dataclasses.field(default_factory=dict)
+    waiting: by the champion's version, the kind of pages and the cell.
+    """
+
+    waiting: dict[tuple[str, Kind, Cell], Rows] = dataclasses.field(default_factory=dict)
 
     def change(
-        self, champion: str, old: Meetings, new: Meetings, pane_ms: int, oldest_ms: int
+        self, champion: str, old: Meetings, new: Meetings, kinds: Iterable[Pages[Cohorts]]
     ) -> None:
         """Note the difference between what was known of a pair and what is known now.
 
-        What belongs to a pane before `oldest_ms` goes to the oldest one kept: sums stay right.
+        kinds: the pages in which it is counted. What belongs to a pane that is gone goes to the
+        oldest one kept: sums stay right.
         """
         changed = [(meeting, -meeting.sign) for meeting in old if meeting not in new]
         changed += [(meeting, meeting.sign) for meeting in new if meeting not in old]
-        for meeting, sign in changed:
-            made = meeting.challenger.time_ms
-            times = max(meeting.time_ms, oldest_ms), max(meeting.first_ms, oldest_ms), made
-            pane, first, cohort = (time_ms - time_ms % pane_ms for time_ms in times)
-            cell = pane, first, cohort, meeting.exponent
-            self.waiting.setdefault((champion, cell), []).append((meeting, sign))
+        for pages in kinds:
+            for meeting, sign in changed:
+                if meeting.truths is None or pages.kind == "quality":
+                    at = champion, pages.kind, _cell(meeting, pages)
+                    self.waiting.setdefault(at, []).append((meeting, sign))
 
-    def settle(self, page: Page, task: Task, positive: str) -> None:
+    def settle(self, kinds: Iterable[Pages[Cohorts]], task: Task, positive: str) -> None:
         """Count what waits."""
-        for (champion, cell), rows in self.waiting.items():
-            about = page(cell[0])
+        of = {pages.kind: pages for pages in kinds}
+        for (champion, kind, cell), rows in self.waiting.items():
+            about = of[kind].page(cell[0], Cohorts)
             answers = [row for row in rows if row[0].truths is None]
             if answers:
                 _count(about, (champion, "answers"), cell, answers, _answers(answers, task))
@@ -64,6 +70,13 @@ class Contests:
             for part, own, found in _judged(judged, task, positive) if judged else ():
                 _count(about, (champion, part), cell, own, found)
         self.waiting = {}
+
+
+def _cell(meeting: Meeting, pages: Pages[Cohorts]) -> Cell:
+    oldest_ms, made_ms = pages.oldest_ms, meeting.challenger.time_ms
+    times = max(meeting.time_ms, oldest_ms), max(meeting.first_ms, oldest_ms), made_ms
+    pane, first, cohort = (time_ms - time_ms % pages.pane_ms for time_ms in times)
+    return pane, first, cohort, meeting.exponent
 
 
 def _count(page: Cohorts, whose: tuple[str, Part], cell: Cell, rows: Rows, found: Outcomes) -> None:

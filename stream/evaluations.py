@@ -15,7 +15,6 @@ from stream import (
     judgements,
     mismatches,
     rankings,
-    rivals,
     scorecards,
     sections,
     soundness,
@@ -23,12 +22,13 @@ from stream import (
 from stream.checks import check_share
 from stream.cohorts import Cohorts
 from stream.coverage import coverage, provisional
-from stream.events import Contest, Evaluation, Labels, Reading, Verdict
+from stream.events import Evaluation, Labels, Reading, Verdict
 from stream.gradings import SURE, graded
 from stream.leisure import ALWAYS, Leisure
 from stream.reaches import Reach
 from stream.recalibrations import Learnt
 from stream.references import Reference
+from stream.rivals import beside_others
 from stream.settings import ModelSettings, Task
 from stream.stamps import stamp
 from stream.subjects import Subject
@@ -206,7 +206,7 @@ def quality_evaluation(
     """
     tally = cohorts.total()
     window_s = of.window_s
-    beside = _beside(of, reference, cohorts, known.task, window_s)
+    beside = beside_others(of, reference, cohorts, known.task)
     sound = tally.sound()
     cohorts, tally = (cohorts, tally) if sound else (Cohorts(), Tally())
     level = level_of(of.settings) * judgements.beside(reference, of.settings)
@@ -247,7 +247,7 @@ def quality_evaluation(
             *gradings.notes(reference, readings),
             *rankings.notes(tally),
             *mismatches.notes(tally, known.task, of.settings.positive),
-            *([rivals.NO_PAIRS] if beside == [] else []),
+            *(beside.notes if beside else []),
         ],
         labels=known.labels,
         metrics=scorecards.measured(of.settings, reference, tally, known.task, window_s),
@@ -255,7 +255,7 @@ def quality_evaluation(
         tenths=scorecards.by_score(tally),
         disparities=disparities.events(apart),
         by_segment=sections.told(figures_apart),
-        beside=beside,
+        beside=beside.contests if beside else msgspec.UNSET,
     )
 
 
@@ -266,15 +266,6 @@ def _verdict_of_quality(known: Known, readings: list[Reading], own: list[Reading
     sure, worse = _confidence_moved(readings), _fell([*whole, *own])
     verdict = judge(known.inputs, known.outputs, quality, sure, fell=worse)
     return _told(verdict, comparisons.alone(whole, own))
-
-
-def _beside(
-    of: Subject, reference: Reference | None, cohorts: Cohorts, task: Task, window_s: int
-) -> list[Contest] | msgspec.UnsetType:
-    """A challenger beside the other versions; unset of any other."""
-    if not of.challenges:
-        return msgspec.UNSET
-    return rivals.contests(cohorts, reference, of.settings, of.version, task, window_s)
 
 
 def _confidence_moved(readings: list[Reading]) -> Moved:

@@ -52,12 +52,20 @@ class Front:
         """The newest record time, 0 before the first record."""
         return max((h.record_ms for h in self.heard.values()), default=0)
 
-    def advance(self, progress: Mapping[int, int], idle_ms: int, lateness_ms: int) -> bool:
+    def advance(
+        self,
+        progress: Mapping[int, int],
+        idle_ms: int,
+        lateness_ms: int,
+        most_ms: int | None = None,
+    ) -> bool:
         """Let the watermark follow; whether it moved. progress: newest record time of each source
-        partition, of any model; a partition without one has not been read yet.
+        partition, of any model; a partition without one has not been read yet. most_ms: beyond
+        which it does not go, if anything holds it.
         """
         lowest = self._lowest(progress, idle_ms)
         reached = max(self.floor_ms, lowest - lateness_ms if lowest > BEFORE_ALL else BEFORE_ALL)
+        reached = reached if most_ms is None else min(reached, most_ms)
         if reached <= self.watermark_ms:
             return False
         self.watermark_ms = reached

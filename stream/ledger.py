@@ -157,8 +157,9 @@ class Ledger:
         return True
 
     def _joined(self, block: Block) -> bool:
-        """Whether predictions of a model wait for truth."""
-        return self.settings(block.model).expects_truth
+        """Whether rows wait for others of their id: predictions for truth, or for each other."""
+        settings = self.settings(block.model)
+        return settings.joins if block.kind == "prediction" else settings.expects_truth
 
     def _kept(self, block: Block, oldest_ms: int) -> Block:
         """The rows that are not too old to be told from their duplicates and to be counted."""
@@ -228,7 +229,7 @@ class Ledger:
         settings, truths = self.settings(model), self.shelf.truths.get(model)
         books = self.shelf.books_of(model)
         known = max((book.watermark_ms for book in books), default=BEFORE_ALL)
-        if self.matches.pending <= settings.max_pending // 2:
+        if settings.expects_truth and self.matches.pending <= settings.max_pending // 2:
             known = min(known, truths.watermark_ms if truths else BEFORE_ALL)
         return known - settings.horizon_s * 1000
 

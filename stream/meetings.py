@@ -40,14 +40,14 @@ def meetings(
 ) -> Meetings:
     """All that is known of a pair, in order of time: first of its answers, then of its truths.
 
-    The answers are booked at the time of the challenger's prediction, the truths when the later of
-    them was stated; where one changes or is taken back, the old ones go and the new ones come.
+    The answers are booked at the time of the later prediction, the truths when the later of them
+    was stated; where one changes or is taken back, the old ones go and the new ones come.
     model: the subject of labels for all versions.
     """
-    made_ms = challenger.time_ms
-    if abs(champion.time_ms - made_ms) > horizon_ms:
+    first_ms, both_ms = sorted((champion.time_ms, challenger.time_ms))
+    if both_ms - first_ms > horizon_ms:
         return ()
-    answers = Meeting(made_ms, 1, made_ms, champion, challenger)
+    answers = Meeting(both_ms, 1, both_ms, champion, challenger)
     if not entry.labels:
         return (answers,)
     stories = [entry.steps(forecast, model, horizon_ms) for forecast in (champion, challenger)]

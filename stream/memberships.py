@@ -1,4 +1,4 @@
-"""Memberships: the segments of predictions that wait for truth, so that it is counted by them too.
+"""Memberships: the segments of predictions that wait, so that their truth is counted by them too.
 
 Kept are those that the reference knows the quality of: a bounded set, however many values come.
 """
@@ -20,6 +20,13 @@ def judged(reference: Reference | None, settings: ModelSettings) -> dict[Key, Re
     return {key: own for key, own in known.items() if own.quality}
 
 
+def counted(reference: Reference | None, settings: ModelSettings) -> dict[Key, Reference]:
+    """Those that pairs of answers are counted by as well; without truth all that are watched."""
+    if settings.expects_truth or not settings.joins:
+        return judged(reference, settings)
+    return watched(reference, settings)
+
+
 def memberships(
     block: Block,
     settings: ModelSettings,
@@ -33,7 +40,7 @@ def memberships(
     """
     given = block.segments or {}
     names = [name for name in settings.segments if name in given]
-    if not names or not settings.expects_truth:
+    if not names or not settings.joins:
         return None
     pane_ms = settings.pane_s * 1000
     panes = (block.times_ms - block.times_ms % pane_ms).tolist()
@@ -48,5 +55,5 @@ def memberships(
 
 
 def _kept(reference: Reference | None, settings: ModelSettings, words: Names) -> set[Key]:
-    found = judged(reference, settings)
+    found = counted(reference, settings)
     return {key for key in found if all(words.canonical(word) == word for word in key)}

@@ -8,6 +8,7 @@ messages alone: those are lost, and how many messages it were is counted as `los
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
+from typing import cast
 
 from stream.books import Book
 from stream.clocks import Clock, Clocks
@@ -20,6 +21,7 @@ from stream.shares import Share
 from stream.signals import Kind, ShareName, Signals
 from stream.watch import Watch
 
+SHARES = ("inputs/", "quality/", "answers/")  # fields of sealed ones
 LOST = "lost-signals"
 TOLD = ("retraining-", "model-registered", "recalibration")  # control events that a watch keeps
 
@@ -122,12 +124,12 @@ def _names(standing: Standing, monitor: Monitor) -> Iterator[ShareName]:
 
 def _place(field: str) -> tuple[Kind, int, int]:
     kind, _, _, pane, revision = field.split("/")
-    return ("inputs" if kind == "inputs" else "quality"), int(pane), int(revision)
+    return cast(Kind, kind), int(pane), int(revision)
 
 
 def _content(kind: Kind, raw: bytes, references: Mapping[str, Reference]) -> tuple[str, int]:
     """The reference of a share, "" where it has none, and its rows."""
-    if kind == "quality":
+    if kind != "inputs":
         return "", Cohorts.from_bytes(raw).rows
     for ref, reference in references.items():
         try:

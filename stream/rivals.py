@@ -13,41 +13,33 @@ from stream import figures, intervals
 from stream.cohorts import Cohorts
 from stream.confusions import OTHER
 from stream.contests import PARTS, Part
+from stream.differences import OF_TRUTH, Parts, Table, paired
 from stream.events import Changed, Compared, Contest, Segment, Swapped, Valued
 from stream.gradings import inflation_of
-from stream.intervals import Figure, Inflation, Moments, moments
+from stream.intervals import Figure, Inflation
 from stream.quality import METRICS, figures_for, metrics_of
 from stream.references import Reference
 from stream.scorecards import REST
 from stream.segments import Key, called, watched
 from stream.settings import ModelSettings, Task
+from stream.subjects import Subject
 from stream.tallies import Tally
 
 MOST_CHAMPIONS = 8  # that are told of, those with the most pairs
 MOST_SWAPPED = 20  # pairs of answers
+MOST_NAMED = 5  # other champions
 NO_PAIRS = (
     "no prediction of this window has an id that another version answered too, so nothing is "
     "compared pair by pair: the metrics of each version stand in its own evaluations"
 )
-OF_TRUTH: tuple[Part, ...] = ("champion", "challenger", "apart")
 MAIN = ("accuracy", "mae")  # tells which segments are the worst
 
 
-class Table(NamedTuple):
-    """Pairs by who was right."""
+class Beside(NamedTuple):
+    """What is told of a challenger beside all others, and notes on it."""
 
-    both: int
-    champion: int
-    challenger: int
-    neither: int
-
-    @classmethod
-    def of(cls, champion: Tally, challenger: Tally, apart: Tally) -> "Table":
-        """From how many each got right, and how often both or neither did."""
-        ahead = challenger.hits - champion.hits
-        alone = (apart.judged - apart.hits + ahead) // 2
-        both = challenger.hits - alone
-        return cls(both, alone - ahead, alone, apart.hits - both)
+    contests: list[Contest]
+    notes: list[str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,12 +48,13 @@ class Rival:
 
     champion: str
     version: str
-    parts: Mapping[Part, Tally]
+    parts: Parts
     settings: ModelSettings
     task: Task
     window_s: int
     reference: Reference | None
     key: Key | None = None
+    truth: bool = True  # whether it is told how good they are
 
     def told(self) -> Contest:
         """As evaluations tell of it."""
@@ -117,7 +110,7 @@ class Rival:
         )
         for name in [name for name in ours if name in theirs]:
             inflation = self._inflation(name)
-            plain = self._paired(name, ours[name], theirs[name])
+            plain = paired(name, self.parts, ours[name], theirs[name])
             new, old = (
                 known[name].widened(side[name], inflation) or side[name] for side in (ours, theirs)
             )
@@ -137,24 +130,6 @@ class Rival:
             own = own.segments.get(self.key)
         return inflation_of(own, self.settings, name, self.window_s, rows)
 
-    def _paired(self, name: str, new: Figure, old: Figure) -> tuple[Figure, float] | None:
-        """The change with its interval, and its p-value, as of pairs that know nothing of others;
-        None where differences of this metric, or of all these pairs, are not counted.
-        """
-        apart = self.parts["apart"]
-        if name == "accuracy":
-            return _of_table(*(self.parts[part] for part in OF_TRUTH))
-        found = _differences(apart).get(name)
-        if found is None or not found.n == new.n == old.n or found.n < 2:
-            return None
-        scale = new.value + old.value if name == "rmse" else 1.0
-        figure = found.figure()
-        if figure is None or scale <= 0:
-            return None
-        value, low, high = (x / scale for x in (figure.value, figure.low, figure.high))
-        none = Moments(0, 0.0, 0.0)
-        return Figure(value, figure.n, low, high), intervals.p_of_mean(found, none, False)
-
     def _said(
         self,
         pairs: int,
@@ -172,7 +147,7 @@ class Rival:
             said += f", {what} {ends[0]} (95% interval {ends[1]} to {ends[2]})"
         main = next((m for name in MAIN for m in metrics if m.metric == name), None)
         if main is None:
-            return f"{said}; no truth of them yet" if not labelled else said
+            return f"{said}; no truth of them yet" if self.truth and not labelled else said
         new, old = figures.pair(main.challenger.value, main.champion.value)
         change, low, high = (
             f"{x:+.3g}" for x in (main.change.value, main.change.low, main.change.high)
@@ -184,6 +159,15 @@ class Rival:
         )
 
 
+def beside_others(
+    of: Subject, reference: Reference | None, cohorts: Cohorts, task: Task, *, truth: bool = True
+) -> Beside | None:
+    """What is told of a window of a challenger; None of any other version. See `contests`."""
+    if not of.challenges:
+        return None
+    return contests(cohorts, reference, of.settings, of.version, task, of.window_s, truth=truth)
+
+
 def contests(
     cohorts: Cohorts,
     reference: Reference | None,
@@ -191,17 +175,22 @@ def contests(
     version: str,
     task: Task,
     window_s: int,
-) -> list[Contest]:
+    *,
+    truth: bool = True,
+) -> Beside:
     """A challenger beside each champion, then the same of each segment, the worst first.
 
-    Of segments those with `minimum_rows` pairs. What is judged, and may raise an alert, is not
-    here: a challenger is held against its reference and objectives as any version is.
+    Of segments those with `minimum_rows` pairs. truth: False where answers alone are told of.
+    What is judged, and may raise an alert, is not here: a challenger is held against its reference
+    and objectives as any version is.
     """
     champions = dict.fromkeys(champion for champion, _ in sorted(cohorts.contests))
     found: list[tuple[Contest, list[Contest]]] = []
     for champion in champions:
         parts = {p: cohorts.contests.get((champion, p), Cohorts()) for p in PARTS}
-        whole = Rival(champion, version, _totals(parts), settings, task, window_s, reference)
+        whole = Rival(
+            champion, version, _totals(parts), settings, task, window_s, reference, truth=truth
+        )
         told, segments = whole.told(), []
         for key in watched(reference, settings):
             own = {p: part.segments.get(key, Cohorts()) for p, part in parts.items()}
@@ -212,8 +201,12 @@ def contests(
         if told.pairs > 0 or told.labelled > 0:
             found.append((told, sorted(segments, key=_badness, reverse=True)))
     found.sort(key=lambda one: (-one[0].pairs, one[0].champion))
-    kept = found[:MOST_CHAMPIONS]
-    return [told for told, _ in kept] + [one for _, segments in kept for one in segments]
+    kept, more = found[:MOST_CHAMPIONS], [told.champion for told, _ in found[MOST_CHAMPIONS:]]
+    all_told = [told for told, _ in kept] + [one for _, segments in kept for one in segments]
+    notes = [NO_PAIRS] if truth and not found else []
+    if more:
+        notes.append(f"not told of beside version {version}: {figures.listed(more, MOST_NAMED)}")
+    return Beside(all_told, notes)
 
 
 def _totals(parts: Mapping[Part, Cohorts]) -> dict[Part, Tally]:
@@ -230,26 +223,6 @@ def _badness(one: Contest) -> tuple[float, float]:
             break
     apart = one.disagreement or one.distance
     return worse, apart.value if apart else 0.0
-
-
-def _of_table(champion: Tally, challenger: Tally, apart: Tally) -> tuple[Figure, float] | None:
-    table, n = Table.of(champion, challenger, apart), apart.counted().judged
-    if n <= 0 or min(table) < 0:
-        return None
-    both, old, new, neither = (count * apart.worth("judged") for count in table)
-    return intervals.paired(both, new, old, neither, n), intervals.p_of_sides(new, old)
-
-
-def _differences(t: Tally) -> dict[str, Moments]:
-    """Means of the differences, by metric."""
-    scored, numbers = t.worth("scored"), t.worth("numbers")
-    losses = moments(t.scored, t.loss, t.loss_squares, scored)
-    return {
-        "log_loss": losses,
-        "brier": moments(t.scored, t.brier, t.brier_squares, scored),
-        "mae": moments(t.numbers, t.errors, t.squares, numbers),
-        "rmse": losses,
-    }
 
 
 def _wider(found: Figure, inflation: Inflation | None) -> Figure:

@@ -16,7 +16,7 @@ Progress = Mapping[str, Mapping[int, int]]  # newest record time by source topic
 def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable[str]) -> None:
     """Let the watermarks of models follow their fronts; close what they have passed."""
     for model in models:
-        books = shelf.books_of(model)
+        books = sorted(shelf.books_of(model), key=lambda book: book.challenges)
         truths = shelf.truths_of(model) if books else shelf.truths.get(model)
         if truths is None:
             continue
@@ -24,7 +24,10 @@ def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable
         moved = _moved(truths.front, progress, settings, settings.label_lateness_s)
         truths.touched |= moved
         for book in books:
-            book.news |= _moved(book.front, progress, settings, settings.lateness_s) or moved
+            most_ms = _champions_ms(books, progress) if book.challenges else None
+            book.news |= (
+                _moved(book.front, progress, settings, settings.lateness_s, most_ms) or moved
+            )
             book.news |= _fell_silent(book, "inputs", book.front, progress, settings)
             if settings.watch_labels and settings.expects_truth:
                 book.news |= _fell_silent(book, "quality", truths.front, progress, settings)
@@ -33,9 +36,34 @@ def advance(shelf: Shelf, progress: Progress, changes: Changes, models: Iterable
             truths.forget(books, settings.panes_kept)
 
 
-def _moved(front: Front, progress: Progress, s: ModelSettings, lateness_s: float) -> bool:
+def _moved(
+    front: Front,
+    progress: Progress,
+    s: ModelSettings,
+    lateness_s: float,
+    most_ms: int | None = None,
+) -> bool:
     source = progress.get(front.topic, {})
-    return front.advance(source, round(s.idle_s * 1000), round(lateness_s * 1000))
+    return front.advance(source, round(s.idle_s * 1000), round(lateness_s * 1000), most_ms)
+
+
+def _champions_ms(books: Iterable[Book], progress: Progress) -> int | None:
+    """Up to when a challenger can be held against all others: where the slowest of them stands.
+
+    Without that a pair would be there or not by which version was read first. Those that predict
+    no more hold nobody back, as with source partitions.
+    """
+    found = [
+        book.watermark_ms
+        for book in books
+        if not book.challenges
+        and book.front.heard
+        and book.front.silence(
+            progress.get(book.front.topic, {}), round(book.settings.idle_s * 1000)
+        )
+        is None
+    ]
+    return min(found, default=None)
 
 
 def _fell_silent(
@@ -77,7 +105,7 @@ def _seal(book: Book, truths: Truths, changes: Changes) -> None:
     for name, raw in book.seal(truths.watermark_ms, truths.sources):
         changes.put(name.field(book.key), raw)
         changes.delete(open_field(name.kind, book, name.pane))
-    for pages in (book.inputs, book.quality):
+    for pages in book.pages:
         if pages.sealed:
             for pane, revision in pages.expired():
                 changes.delete(f"{pages.kind}/{book.key}/{pane}/{revision}")

@@ -72,7 +72,8 @@ class ModelSettings:
     horizon_s: int = MONTH_S
     """How long after its prediction the truth still counts, and a prediction waits for it."""
     expects_truth: bool = True
-    """False: no truth will come, so no prediction waits for it. One sent twice counts twice."""
+    """False: no truth will come, so no prediction waits for it. One sent twice counts twice, unless
+    there are `challengers`: then predictions wait for what these answer, for `horizon_s` too."""
     complete_coverage: float = 0.9
     """Share of a cohort's predictions (those of one pane) whose truth must have come before it
     counts as complete; also complete is one to which less than the rest of its truth came in the
@@ -218,6 +219,11 @@ class ModelSettings:
     def reach_s(self) -> int:
         """How far back an evaluation of inputs looks at most, with what it is compared with."""
         return max(self.windows_s) * (1 if self.reference == "fixed" else 2)
+
+    @property
+    def joins(self) -> bool:
+        """Whether predictions wait: for truth, or for what another version answers."""
+        return self.expects_truth or bool(self.challengers)
 
     @property
     def estimate_floor(self) -> float:

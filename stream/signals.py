@@ -19,7 +19,7 @@ MAGIC = b"DLs1"
 QUIET = b"DLs2"  # the same, with `quiet`: a release that does not know it refuses it
 UNLABELLED = b"DLs4"  # the same, with `label_quiet`; no single bit makes one of another
 
-Kind = Literal["inputs", "quality"]
+Kind = Literal["inputs", "quality", "answers"]
 Quiet = tuple[int, int]
 LabelQuiet = tuple[int, int, tuple[int, ...]]
 

@@ -8,6 +8,7 @@
     book/MODEL/VERSION        a book; book-panes/...: how often each of its panes was sealed
     open-inputs/.../PANE      a page that is still counted; open-quality/.../PANE
     inputs/.../PANE/REVISION  a sealed share, read by the watch; quality/.../PANE/REVISION
+    open-answers/.../PANE     of a challenger, beside what others answered; answers/.../REVISION
 
 Only what changed is written.
 """
@@ -76,13 +77,14 @@ def _save_thinning(thinning: Thinning, changes: Changes) -> None:
 
 def save_book(book: Book, changes: Changes) -> None:
     """What changed of a book."""
-    for pages in (book.inputs, book.quality):
+    for pages in book.pages:
         for pane in sorted(pages.dirty):
             changes.put(open_field(pages.kind, book, pane), book.page_bytes(pages.kind, pane))
         pages.dirty.clear()
-    if book.inputs.sealed or book.quality.sealed:
+    if any(pages.sealed for pages in book.pages):
         changes.put(f"book-panes/{book.key}", book.revisions_to_bytes())
-        book.inputs.sealed = book.quality.sealed = False
+        for pages in book.pages:
+            pages.sealed = False
     changes.put(f"book/{book.key}", book.to_bytes())
     book.touched = False
 
@@ -110,7 +112,7 @@ def restore(
             book.load_revisions(grouped["book-panes"][key])
         ledger.shelf.put(book)
     books = {book.key: book for book in ledger.shelf}
-    for kind in ("inputs", "quality"):
+    for kind in ("inputs", "quality", "answers"):
         for field, raw in grouped.get(f"open-{kind}", {}).items():
             key, _, pane = field.rpartition("/")
             books[key].open_page(kind, int(pane), raw)

@@ -40,7 +40,7 @@ def _seen(shelf: Shelf) -> dict[str, set[int]]:
     """Panes that predictions were counted of, by model."""
     found: dict[str, set[int]] = {}
     for book in shelf:
-        if book.settings.expects_truth:
+        if book.settings.joins:
             panes = found.setdefault(book.model, set())
             panes |= book.inputs.open.keys() | book.inputs.revisions.keys()
     return found
@@ -61,7 +61,7 @@ def _beginning(
     if block.kind != "prediction" or not thinning.matters(block.model, pending):
         return None
     settings = shelf.settings(block.model)
-    if not settings.expects_truth:
+    if not settings.joins:
         return None
     books = shelf.books_of(block.model)
     panes = panes_of(block.times_ms, settings.pane_s * 1000)

@@ -87,7 +87,7 @@ class Windows:
             return
         if raw is None:
             pane.gone += name.rows
-        elif self.kind == "quality":
+        elif self.kind != "inputs":
             found = Cohorts.from_bytes(raw)
             pane.cohorts.merge(found)
             if name.revision:

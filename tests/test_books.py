@@ -88,7 +88,10 @@ def test_a_book_comes_back_without_pages() -> None:
     assert found.front == kept.front
     assert found.inputs.until_ms == PANE_MS
     assert found.quality.until_ms == BEFORE_ALL
-    assert found.inputs.revisions == {0: 2}
+    assert (found.inputs.revisions, found.answers.revisions) == ({0: 2}, {})
+    kept.answers.revisions = {PANE_MS: 1}
+    found.load_revisions(kept.revisions_to_bytes())
+    assert (found.inputs.revisions, found.answers.revisions) == ({0: 2}, {PANE_MS: 1})
     assert (found.touched, found.news) == (False, False)
     assert references_of(kept.to_bytes()) == [kept.active[0][1]]
 
@@ -107,7 +110,9 @@ def test_pages_come_back() -> None:
         assert found.page_bytes(kind, pane) == raw  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x90", b"\x92\x01\x02"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xc1", b"\x90", b"\x91\x80", b"\x92\x01\x02", b"\x94\x80\x80\x80\x80"]
+)
 def test_foreign_bytes_are_errors(raw: bytes) -> None:
     with pytest.raises(ValueError, match="damaged"):
         Book.from_bytes(raw, lambda _: SETTINGS)

@@ -92,8 +92,8 @@ def test_a_challenger_is_told_of_and_wakes_nobody() -> None:
     assert told[0] == told[1]
     evaluations = [tales.events(p, "evaluations") for p in (used, beside)]
     for event in evaluations[1]:
-        if event["subject"] == "quality":  # there is no other version to be beside
-            assert event.pop("beside") == []
+        assert event.pop("beside") == []  # there is no other version to be beside
+        if event["subject"] == "quality":
             event["notes"].remove(NO_PAIRS)
     assert evaluations[0] == evaluations[1]
 

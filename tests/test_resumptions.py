@@ -9,7 +9,7 @@ import pytest
 from stream.clocks import Gap
 from stream.panes import BEFORE_ALL
 from stream.pipeline import Pipeline
-from stream.resumptions import LOST, Standing, close, concerns, holes, key_of
+from stream.resumptions import LOST, SHARES, Standing, close, concerns, holes, key_of
 from tests import tales
 from tests.tales import START_MS, Tale, Way
 
@@ -50,7 +50,7 @@ class Lossy(Pipeline):
                 sealed = {
                     field: raw
                     for field, raw in state.fields.items()
-                    if field.startswith(("inputs/", "quality/")) and key_of(field) == book.key
+                    if field.startswith(SHARES) and key_of(field) == book.key
                 }
                 truths = ledger.shelf.truths.get(book.model)
                 label_ms = truths.watermark_ms if truths else BEFORE_ALL

@@ -4,8 +4,9 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections import Counter
-from collections.abc import Sequence
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from stream.settings import DAY_S, ModelSettings
 from tests import tales
 from tests.tales import DAY_MS, FOR_EVER_S, START_MS, Event, Way
 from tests.test_monitor import ms
+from tests.test_resumptions import Lossy
 
 DAYS = 4
 SITES = ("a", "b")
@@ -107,7 +109,7 @@ def reference(numbers: bool) -> Reference:
     return registration.build(Table(columns, {}, 80), "m", "2", roles, PLAIN)[0]
 
 
-def play(story: Story, way: Way, wish: ModelSettings = PLAIN) -> Pipeline:
+def play(story: Story, way: Way, wish: ModelSettings) -> Pipeline:
     """Nothing is late: what comes in whatever order is all there before anything is sealed."""
     pipeline = Pipeline(lambda _: wish, way.partitions, way.sources)
     for part in reference(story.numbers).to_parts(600_000, time=0):
@@ -122,15 +124,17 @@ def play(story: Story, way: Way, wish: ModelSettings = PLAIN) -> Pipeline:
     return pipeline
 
 
-def told(pipeline: Pipeline) -> dict[tuple[int, int], list[dict[str, Any]]]:
+Told = dict[tuple[int, int], list[dict[str, Any]]]
+
+
+def told(pipeline: Pipeline, subject: str = "quality") -> Told:
     """What is said of the challenger beside others, by window."""
     found = {}
     for event in tales.events(pipeline, "evaluations"):
-        if event["subject"] == "quality" and event["version"] == "2":
+        assert ("beside" in event) == (event["version"] == "2")
+        if event["version"] == "2" and event["subject"] == subject:
             window = event["window"]
             found[ms(window["start"]), ms(window["end"])] = event["beside"]
-        else:
-            assert "beside" not in event
     return found
 
 
@@ -262,7 +266,8 @@ def check_metric(found: dict[str, Any], sides: list[list[Any]], whole: bool) -> 
             )
 
 
-def check(story: Story, found: dict[tuple[int, int], list[dict[str, Any]]]) -> None:
+def check(story: Story, found: Told, *, truth: bool) -> None:
+    """truth: whether it is told how good they are."""
     for (start_ms, end_ms), contests in found.items():
         by_whom = {}
         for one in contests:
@@ -275,8 +280,8 @@ def check(story: Story, found: dict[tuple[int, int], list[dict[str, Any]]]) -> N
                 for a, b in pairs_of(story.events, champion)
                 if site in (None, (b.segments or {})["site"])
             ]
-            made = [pair for pair in own if start_ms <= pair[1].time < end_ms]
-            rows = [labelled(story.events, pair, start_ms, end_ms) for pair in own]
+            made = [pair for pair in own if start_ms <= max(e.time for e in pair) < end_ms]
+            rows = [labelled(story.events, pair, start_ms, end_ms) for pair in own if truth]
             judged = [row for row in rows if row is not None]
             contest = by_whom.pop((champion, site), None)
             if contest is None:
@@ -304,9 +309,19 @@ def check_order(contests: list[dict[str, Any]]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(stories(), tales.ways(1, 3, 100))
-def test_pairs_come_to_the_same_as_single_rows_in_any_order(story: Story, way: Way) -> None:
-    check(story, told(play(story, way)))
+@given(stories(), tales.ways(1, 3, 100), st.booleans())
+def test_pairs_come_to_the_same_as_single_rows_in_any_order(
+    story: Story, way: Way, expects_truth: bool
+) -> None:
+    """What was answered is told with the inputs, also where no truth will come."""
+    pipeline = play(story, way, dataclasses.replace(PLAIN, expects_truth=expects_truth))
+    check(story, told(pipeline, "inputs"), truth=False)
+    own = [e for e in story.events if isinstance(e, Prediction) and e.version == "2"]
+    made = {e.time // DAY_MS for e in own}
+    assert {end // DAY_MS - 1 for _, end in told(pipeline, "inputs")} == made
+    quality = told(pipeline)
+    assert expects_truth or not quality
+    check(story, quality, truth=True)
 
 
 def rows_of_two(days: Sequence[int], per_day: int = 30, seed: int = 1) -> list[Event]:
@@ -336,6 +351,73 @@ def advance(pipeline: Pipeline, days: int) -> None:
     pipeline.checkpoint()
 
 
+def by_version(events: Sequence[Event], seed: int, size: int = 20) -> Iterator[tuple[Any, ...]]:
+    """Chunks, where each version has a source partition of its own, in any order of these."""
+    rng, rows = random.Random(seed), defaultdict[tuple[str, int], list[Any]](list)
+    for event in events:
+        truth = isinstance(event, Truth)
+        at = ("ground-truth", 0) if truth else ("predictions", int(event.version or 1) - 1)
+        rows[at].append((len(rows[at]), event.time, event))
+    while rows:
+        at = rng.choice(sorted(rows))
+        yield *at, rows[at][:size]
+        rows[at] = rows[at][size:]
+        rows = defaultdict(list, {key: own for key, own in rows.items() if own})
+
+
+def test_which_version_is_read_first_does_not_show() -> None:
+    """A challenger's windows wait for the champion's predictions, wherever these come from."""
+    found = []
+    for seed, restart in itertools.product(range(3), (False, True)):
+        wish = dataclasses.replace(PROMPT, idle_s=6 * 3600.0)
+        pipeline = Pipeline(functools.partial(_wish, wish), 2, 2)
+        for topic, partition, rows in by_version(rows_of_two(range(3)), seed):
+            pipeline.rows(topic, partition, rows, rows[-1][1])
+            pipeline.checkpoint()
+            if restart:
+                pipeline.restart()
+        advance(pipeline, 6)
+        found.append(tales.published(pipeline))
+        events = tales.events(pipeline, "evaluations")
+        assert {e["window"]["revision"] for e in events} == {0}
+        assert all(e["beside"] for e in events if e["version"] == "2")
+    assert all(one == found[0] for one in found)
+
+
+def test_a_champion_that_predicts_no_more_holds_nobody_back() -> None:
+    """It is idle, or was only registered."""
+    events = rows_of_two(range(6))
+    gone = [e for e in events if e.version == "1" and e.time >= START_MS + 2 * DAY_MS]
+    wish = dataclasses.replace(PROMPT, idle_s=6 * 3600.0)
+    pipeline = Pipeline(functools.partial(_wish, wish))
+    for part in dataclasses.replace(reference(False), version="0").to_parts(600_000, time=0):
+        pipeline.control(part)
+    feed(pipeline, [e for e in events if e not in gone])
+    days = {start: one for (start, end), one in told(pipeline).items() if end - start == DAY_MS}
+    pairs = {
+        (start - START_MS) // DAY_MS: sum(c["pairs"] for c in one) for start, one in days.items()
+    }
+    assert pairs == {0: 30, 1: 30, 2: 0, 3: 0, 4: 0}
+
+
+def test_pairs_of_which_a_message_was_lost_are_found_again() -> None:
+    events = rows_of_two(range(4))
+    found, wanted = Lossy(lambda _: PROMPT, 2), Pipeline(lambda _: PROMPT, 2)
+    for part in (range(150), range(150, 250), range(250, len(events))):
+        some = [events[i] for i in part]
+        found.deaf = part.start == 150
+        for pipeline in (found, wanted):
+            feed(pipeline, some, part.start)
+        if found.deaf:
+            found.mend()
+            found.restart()
+    for pipeline in (found, wanted):
+        advance(pipeline, 6)
+    assert found.lost > 0
+    for subject in ("inputs", "quality"):
+        assert told(found, subject) == told(wanted, subject)
+
+
 def test_predictions_that_come_after_their_pane_are_told_as_a_revision() -> None:
     """The champion's come last of all: nothing to compare before, all of it afterwards."""
     events = rows_of_two(range(2))
@@ -343,11 +425,20 @@ def test_predictions_that_come_after_their_pane_are_told_as_a_revision() -> None
     pipeline = Pipeline(lambda _: PROMPT)
     feed(pipeline, [e for e in events if e.version != "1"])
     advance(pipeline, 6)
-    assert all(contests == [] for contests in told(pipeline).values())
+    for subject in ("inputs", "quality"):
+        assert told(pipeline, subject)
+        assert all(contests == [] for contests in told(pipeline, subject).values())
     feed(pipeline, late, 1_000)
     advance(pipeline, 7)
     own = [e for e in tales.events(pipeline, "evaluations") if e.get("beside")]
     assert {e["window"]["revision"] for e in own} == {1}
+    answered = [
+        one["pairs"]
+        for (start_ms, end_ms), (one, *_) in told(pipeline, "inputs").items()
+        if end_ms - start_ms == DAY_MS
+    ]
+    assert answered == [30, 30]
+    own = [e for e in own if e["subject"] == "quality"]
     days = {
         (ms(e["window"]["start"]) - START_MS) // DAY_MS: e["beside"][0]
         for e in own

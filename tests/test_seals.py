@@ -1,5 +1,9 @@
 """Seals: panes close in event time, those of quality by the slower of predictions and truth."""
 
+import dataclasses
+
+import pytest
+
 from stream.changes import Changes
 from stream.cohorts import Cohorts
 from stream.panes import BEFORE_ALL
@@ -56,6 +60,27 @@ def test_a_watermark_that_moved_is_news_also_that_of_truth() -> None:
         book.news = False
         sealed(shelf)
         assert not book.news
+
+
+@pytest.mark.parametrize(
+    ("champion_ms", "seen_ms", "expected"),
+    [(3, 0, 3), (PANE_MS, 0, PANE_MS), (3, 50_000, PANE_MS), (None, 0, PANE_MS)],
+)
+def test_a_challenger_waits_for_the_champion(
+    champion_ms: int | None, seen_ms: int, expected: int
+) -> None:
+    """champion_ms: how far it has come, if it ever spoke; seen_ms: its newest record is as old."""
+    settings = dataclasses.replace(SETTINGS, challengers=("1",), lateness_s=0, idle_s=30)
+    shelf = Shelf(lambda _: settings)
+    for version, at in (("1", PANE_MS), ("0", champion_ms)):
+        book = shelf.book("m", version)
+        assert book is not None
+        book.front.topic = "predictions"
+        if at is not None:
+            book.front.update(0, at, 0)
+    advance(shelf, {"predictions": {0: seen_ms}}, Changes(), ["m"])
+    found = {book.version: book.watermark_ms for book in shelf}
+    assert found == {"1": expected, "0": BEFORE_ALL if champion_ms is None else champion_ms}
 
 
 def test_a_model_that_nobody_has_seen_gets_no_clock() -> None:

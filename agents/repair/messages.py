@@ -29,7 +29,7 @@ from stream.hashes import id_hash
 from stream.ledger import Ledger
 from stream.panes import BEFORE_ALL
 from stream.references import Reference
-from stream.resumptions import Hole, Standing, close, concerns, holes, key_of
+from stream.resumptions import SHARES, Hole, Standing, close, concerns, holes, key_of
 from stream.signals import decode_signals
 from stream.watch import Watch
 
@@ -127,7 +127,7 @@ async def _reference(work: Work, ref: str) -> Reference:
 def _told_by(ledger: Ledger, fields: Mapping[str, bytes], waiting: Waiting) -> Iterator[Standing]:
     sealed: dict[str, dict[str, bytes]] = {}
     for field, raw in fields.items():
-        if field.startswith(("inputs/", "quality/")):
+        if field.startswith(SHARES):
             sealed.setdefault(key_of(field), {})[field] = raw
     for book in ledger.shelf:
         truths = ledger.shelf.truths.get(book.model)

@@ -96,8 +96,8 @@ class Swapped(msgspec.Struct, frozen=True, kw_only=True):
 class Contest(msgspec.Struct, frozen=True, kw_only=True):
     """A challenger beside a champion, on the predictions that both have answered.
 
-    pairs: those of the challenger's predictions made in the window that the champion answered too.
-    disagreement: the share of them with different answers, of classes; distance: the mean absolute
+    pairs: predictions that both answered, the later one in the window. disagreement: the share of
+    them with different answers, of classes; distance: the mean absolute
     difference of answers that are numbers. labelled: pairs whose truth became known in the window;
     of these, of classes, how many both, one or none of the two got right.
     """

@@ -19,6 +19,7 @@ from stream.monitor.memory import KINDS, Memory
 from stream.previous import Previous
 from stream.references import Reference
 from stream.remarks import unjudged_evaluation, unreferenced_evaluation
+from stream.rivals import beside_others
 from stream.seasons import unfit
 from stream.signals import Kind, ShareName
 from stream.stamps import stamp
@@ -50,6 +51,8 @@ def wanted(m: Memory) -> list[ShareName]:
     for kind in KINDS:
         for end in [*late(m, kind), *due(m, kind)]:
             found.update(dict.fromkeys(m.windows[kind].wanted(end, _reach(m, kind, end))))
+            if kind == "inputs":
+                found.update(dict.fromkeys(m.windows["answers"].wanted(end, m.longest_ms)))
             if kind == "quality":
                 found.update(dict.fromkeys(learning.wanted(m, end)))
     found.update(dict.fromkeys(closing.wanted(m)))
@@ -161,8 +164,21 @@ def _subject(m: Memory, end: int, window_s: int, revision: int = 0) -> Subject:
 
 def _evaluation(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisure) -> Evaluation:
     found = _measured(m, kind, of, window_s, leisure)
+    found = found if kind == "quality" else _answered(m, of, found)
     until_ms = m.burns_in(of.end_ms - 1)
     return found if until_ms is None else burning_in(found, until_ms)
+
+
+def _answered(m: Memory, of: Subject, found: Evaluation) -> Evaluation:
+    """With what else is told of a challenger: where it and others answered differently."""
+    pane = of.end_ms - m.pane_ms
+    cohorts = m.windows["answers"].cohorts(of.end_ms, of.end_ms - of.start_ms)
+    known = m.reference_at(pane), cohorts, aging.task_of(m, pane)
+    beside = beside_others(of, *known, truth=False)
+    if beside is None:
+        return found
+    notes = [*found.notes, *beside.notes]
+    return msgspec.structs.replace(found, beside=beside.contests, notes=notes)
 
 
 def _measured(m: Memory, kind: Kind, of: Subject, window_s: int, leisure: Leisure) -> Evaluation:

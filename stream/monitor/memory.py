@@ -30,6 +30,7 @@ from stream.windows import Ranges, Windows
 
 TOPICS = {Alert: "alerts", RetrainRequest: "retrain-requests", Evaluation: "evaluations"}
 KINDS: tuple[Kind, ...] = ("inputs", "quality")
+SEALED: tuple[Kind, ...] = (*KINDS, "answers")  # told with inputs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Memory:
         self.key = model_key(model, version)
         self.pane_ms = settings.pane_s * 1000
         self.clocks = Clocks()
-        self.windows = {kind: Windows(kind, self.pane_ms) for kind in KINDS}
+        self.windows = {kind: Windows(kind, self.pane_ms) for kind in SEALED}
         self.progress = {kind: Progress() for kind in KINDS}
         self.tracks = _tracks(model, version, settings)
         self.alerts: dict[str, AlertState] = {}
@@ -202,7 +203,8 @@ class Memory:
         Inputs are kept until quality has come as far, but not for twice as long. Quality looks
         back `kept_ms` at most, so what it finds does not depend on which of them came first.
         """
-        done, quality = self.progress[kind].done_ms, self.progress["quality"].done_ms
+        quality = self.progress["quality"].done_ms
+        done = self.progress["quality" if kind == "quality" else "inputs"].done_ms
         least = min(done, quality) - self.kept_ms
         return least if kind == "quality" else max(least, done - 2 * self.kept_ms)
 

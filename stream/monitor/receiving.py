@@ -13,7 +13,7 @@ from stream.events import (
     Retraining,
     decode_control,
 )
-from stream.monitor.memory import KINDS, Memory
+from stream.monitor.memory import KINDS, SEALED, Memory
 from stream.retraining import RANKS, Answer, Progress, answered
 from stream.signals import Kind, ShareName, Signals
 
@@ -27,7 +27,7 @@ def receive(m: Memory, signals: Signals) -> bool:
     m.touched = True
     m.clocks.update(signals)
     _activate(m, signals)
-    for kind in KINDS:
+    for kind in SEALED:
         _named(m, kind, m.windows[kind].name(signals.sealed))
     _late(m, signals.sealed)
     _hold(m, signals)
@@ -66,8 +66,9 @@ def _named(m: Memory, kind: Kind, panes: list[int]) -> None:
     for pane in panes:
         names = [dataclasses.astuple(n) for n in sorted(m.windows[kind].named[pane])]
         m.changes.put(f"names-{kind}/{m.key}/{pane}", msgspec.msgpack.encode(names))
-        if pane + m.pane_ms <= m.progress[kind].done_ms:
-            m.progress[kind].late.add(pane + m.pane_ms)
+        of: Kind = "inputs" if kind == "answers" else kind
+        if pane + m.pane_ms <= m.progress[of].done_ms and pane in m.windows[of].named:
+            m.progress[of].late.add(pane + m.pane_ms)
         if kind == "inputs" and m.ages is not None:
             m.ages.name(pane, m.windows[kind].rows(pane))
 

@@ -7,7 +7,7 @@ and detectors have fields of their own, so that a checkpoint writes what has cha
 import dataclasses
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -68,6 +68,9 @@ def forget(m: Memory, kind: Kind) -> None:
         m.changes.delete(f"names-{kind}/{m.key}/{pane}")
         if kind == "inputs" and m.ages is not None:
             m.ages.forget_name(pane)
+    if kind == "inputs":
+        for pane in m.windows["answers"].forget(done - m.longest_ms, before):
+            m.changes.delete(f"names-answers/{m.key}/{pane}")
     oldest = m.kept_from("inputs")
     m.history = {
         window_s: {end: seen for end, seen in known.items() if end > oldest}
@@ -390,7 +393,7 @@ def _load_alerts(m: Memory, s: dict[str, Any]) -> None:
 
 
 def _kind(field: str) -> Kind:
-    return KINDS[0] if field.endswith(KINDS[0]) else KINDS[1]
+    return cast(Kind, field.partition("-")[2])
 
 
 def _decoded(raw: bytes) -> dict[str, Any]:
