@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agents.arrows.messages import MAX_ROWS
 from agents.settings import Settings
-from stream import ovr, sections
+from stream import ovr, rivals, sections
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL
@@ -71,6 +71,16 @@ LIMITS: dict[str, Limit] = {
     ),
     "segments that an evaluation has all figures of": Limit(
         sections.MOST, "the worst are told of", "`notes` of the evaluation"
+    ),
+    "versions that a challenger is told of beside": Limit(
+        rivals.MOST_CHAMPIONS,
+        "those with the most pairs are told of",
+        "`notes` of the evaluation",
+    ),
+    "different answers of two versions that are named": Limit(
+        rivals.MOST_SWAPPED,
+        "the most frequent are named",
+        "`disagreement` of the evaluation is of all",
     ),
     "classes that are each ranked against the others": Limit(
         ovr.MOST, "`auroc` and `average_precision` are not told", "`notes` of the evaluation"

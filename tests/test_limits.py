@@ -15,18 +15,19 @@ from agents.arrows.messages import MAX_ROWS
 from agents.chunks import TP, Lane, Positions
 from agents.limits import LIMITS
 from agents.settings import Bounds, Settings
-from stream import ovr, rankings, sections
+from stream import ovr, rankings, rivals, sections
+from stream.cohorts import Cohorts
 from stream.columns import column_of
 from stream.divisions import divided
 from stream.events import Rejected, Segment, SegmentFigures
 from stream.joins import MAX_ITEMS, MAX_LABELS
 from stream.monitor.receiving import MAX_COUNTS
 from stream.names import FULL, TOO_MANY, Names
-from stream.outcomes import outcomes
+from stream.outcomes import outcomes, outcomes_of_rows
 from stream.parts import MAX_INCOMPLETE, Parts
 from stream.references import Reference
 from stream.samples import Sample
-from stream.settings import MAX_NAMES, DetectorSettings, ModelSettings
+from stream.settings import DAY_S, MAX_NAMES, DetectorSettings, ModelSettings
 from stream.signals import Series, Signals, encode_signals
 from stream.tallies import Tally
 from stream.watch import Watch
@@ -138,6 +139,35 @@ def test_segments_that_an_evaluation_has_all_figures_of() -> None:
     assert sections.notes(found[: sections.MOST]) == []
     (note,) = sections.notes(found)
     assert note.endswith("; 3 more have rows enough")
+
+
+def beside(champions: int, answers: int) -> rivals.Beside:
+    """A challenger beside so many versions, which all differ from it in so many ways, or one."""
+    cohorts, names = Cohorts(), [str(i) for i in range(answers + 1)]
+    for i in range(champions):
+        said, rows = names[:answers] * 2, 2 * answers
+        other = names[1:] + names[:answers]
+        found = outcomes_of_rows(said, other, [()] * rows, [1] * rows, "classification")
+        cohorts.contest((f"v{i:02}", "answers")).cell(0).update(found)
+    wish = ModelSettings(challengers=("new",))
+    return rivals.contests(cohorts, None, wish, "new", "classification", DAY_S)
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_versions_that_a_challenger_is_told_of_beside(more: int) -> None:
+    found = beside(rivals.MOST_CHAMPIONS + more, 1)
+    told_of = [f"v{i:02}" for i in range(rivals.MOST_CHAMPIONS)]
+    assert [one.champion for one in found.contests] == told_of
+    assert found.notes == (["not told of beside version new: v08, v09"] if more else [])
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_different_answers_of_two_versions_that_are_named(more: int) -> None:
+    k = rivals.MOST_SWAPPED + more
+    ((contest,), _) = beside(1, k)
+    assert len(contest.answers) == rivals.MOST_SWAPPED
+    assert contest.disagreement is not None
+    assert (contest.disagreement.value, contest.disagreement.n) == (0.5, 2 * k)
 
 
 @pytest.mark.parametrize("k", [ovr.MOST, ovr.MOST + 1])
