@@ -136,7 +136,8 @@ of 0.85, independent answers and autoregressive ones, one metric and ten segment
 
 The price is that less is known: of a version that is as good as ever (0.9 after 0.75), that
 retraining worked is said in all trials with 480 independent answers a day, in 72% with 120, and in
-53 to 56% where answers are autoregressive, or 27% of ten segments at once. Longer windows (`windows_s`) tell more of before.
+53 to 56% where answers are autoregressive, or 27% of ten segments at once. Longer
+windows (`windows_s`) tell more of before.
 
 There is one look, for each more is a chance for chance: once the truth of `complete_coverage` of
 these predictions is in, or `complete_age_s` (`horizon_s`) after the last of them. It is told once,
