@@ -101,8 +101,14 @@ def _ending(reading: Reading) -> tuple[str, str]:
         return ENDS[reading.check]
     if LET_GO in reading.details:
         return DROPPED
-    unseen = reading.verdict in ("insignificant", "not-enough-data")
+    unseen = reading.verdict in ("insignificant", "not-enough-data") and not _small(reading)
     return UNSEEN if unseen else (RESOLVED_MEANING, RESOLVED_ACTION)
+
+
+def _small(reading: Reading) -> bool:
+    """Whether what is left of a change would not matter."""
+    effect = reading.effect
+    return effect is not None and effect.floor is not None and effect.value < effect.floor
 
 
 def _summary(of: Subject, change: Transition, parts: Sequence[Part]) -> str:

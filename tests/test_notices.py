@@ -83,14 +83,23 @@ def test_what_is_resolved_says_so() -> None:
     assert told("resolved", "detector").meaning == judge(True, False, None).meaning
 
 
-@pytest.mark.parametrize("verdict", ["insignificant", "not-enough-data"])
-def test_what_too_few_rows_show_is_not_called_well(verdict: Judged) -> None:
-    one = msgspec.structs.replace(reading(), verdict=verdict)
+@pytest.mark.parametrize(
+    ("verdict", "effect", "unseen"),
+    [
+        ("insignificant", 0.1, True),
+        ("not-enough-data", 0.1, True),
+        ("not-enough-data", 0.01, False),  # what is left of it would not matter
+        ("ok", 0.01, False),
+    ],
+)
+def test_what_too_few_rows_show_is_not_called_well(
+    verdict: Judged, effect: float, unseen: bool
+) -> None:
+    one = msgspec.structs.replace(reading(effect=effect), verdict=verdict)
     some = [Part(cause="input:age", new=True, reading=one)]
-    found = alert(
-        OF, "input", 0, dataclasses.replace(FIRING, change="resolved"), some, evaluation(), None
-    )
-    assert (found.meaning, found.action) == UNSEEN
+    over = dataclasses.replace(FIRING, change="resolved")
+    found = alert(OF, "input", 0, over, some, evaluation(), None)
+    assert ((found.meaning, found.action) == UNSEEN) == unseen
 
 
 def test_the_window_is_named_where_a_model_has_several() -> None:
