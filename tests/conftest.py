@@ -20,8 +20,9 @@ from agents.embedded import EmbeddedRedis
 from tests import redises, servers
 from tests.brokers import Unavailable
 from tests.leaks import leaks, leaks_in_logs
+from tests.processes import ENTRY
 from tests.servers import Kafka, Redis
-from tests.workers import ENTRY, HOURLY, Deploy, Deployment
+from tests.workers import HOURLY, Deploy, Deployment
 
 if TYPE_CHECKING:
     from tests.brokers import ApacheKafka

@@ -17,7 +17,8 @@ from agents.settings import load
 from agents.store import Unusable
 from stream.events import Limits, decode_prediction, decode_truth
 from stream.pipeline import Pipeline
-from tests.workers import HOUR_MS, PATIENCE_S, START_MS, Deployment, prediction, truth
+from tests.processes import PATIENCE_S
+from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth
 
 PARTITIONS = 2
 ROWS = 1_500

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests import mutants
-from tests.workers import ENTRY
+from tests.processes import ENTRY
 
 PR_SET_PDEATHSIG = 1
 LOOK_S = 0.02

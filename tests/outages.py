@@ -23,10 +23,11 @@ from stream.events import Prediction, Truth
 from stream.pipeline import Pipeline
 from tests import tales
 from tests.brokers import ApacheKafka
+from tests.processes import Process
 from tests.proxies import Proxy
 from tests.servers import Kafka
 from tests.tales import START_MS, Event, Tale
-from tests.workers import SCHEMAS, Deployment, Process
+from tests.workers import SCHEMAS, Deployment
 
 MODELS = ("m", "second")  # of different partitions of the signals
 PARTITIONS = 4  # of each topic

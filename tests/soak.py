@@ -23,9 +23,10 @@ from tests.fire.fleets import FACTOR, SHORT, WORKER, Fleet, freeze, thaw
 from tests.fire.loads import Load
 from tests.fire.stories import TABLES, Story
 from tests.fire.verdicts import Verdict
+from tests.processes import Process
 from tests.proxies import Proxy, proxied_kafka
 from tests.servers import Kafka
-from tests.workers import INNER, Deployment, Process
+from tests.workers import INNER, Deployment
 
 AWAY_S = 1.0  # how long a server is away
 FROZEN_S = 5.0  # longer than a session

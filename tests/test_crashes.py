@@ -28,8 +28,9 @@ from stream.events import Prediction
 from stream.pipeline import Pipeline
 from tests import oracles, servers, tales
 from tests.nurseries import Nursery
+from tests.processes import PATIENCE_S, Process
 from tests.servers import Kafka
-from tests.workers import PATIENCE_S, Deploy, Deployment, Process
+from tests.workers import Deploy, Deployment
 
 OK, USAGE = 0, 2
 PARTITIONS = 2

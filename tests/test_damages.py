@@ -4,7 +4,8 @@ import pytest
 import redis
 
 from agents.worker import EXIT_UNFIT
-from tests.workers import PATIENCE_S, START_MS, Deploy, prediction
+from tests.processes import PATIENCE_S
+from tests.workers import START_MS, Deploy, prediction
 
 LABELS = """
 [models.m]

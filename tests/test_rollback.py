@@ -18,9 +18,10 @@ from agents.worker import EXIT_UNFIT
 from tests import servers
 from tests.faults import overtake
 from tests.nurseries import Nursery
+from tests.processes import PATIENCE_S, Process
 from tests.servers import Kafka
 from tests.test_crashes import MODEL, SETTINGS, Story
-from tests.workers import PATIENCE_S, Deployment, Process
+from tests.workers import Deployment
 
 OK = 0
 PARTS = 5

@@ -12,7 +12,8 @@ import pytest
 from agents.complaints import BadSettings
 from agents.settings import Http, Settings
 from agents.supervisor import MAX_IN_A_ROW, Supervisor, ports
-from tests.workers import START_MS, Deploy, Deployment, Process, prediction
+from tests.processes import Process
+from tests.workers import START_MS, Deploy, Deployment, prediction
 
 WAITS = """
 import os, signal, sys, time

@@ -16,17 +16,9 @@ from agents.app import EXIT_LATE
 from agents.embedded import EmbeddedRedis, free_port
 from agents.settings import TOPICS, load
 from agents.worker import EXIT_UNFIT
+from tests.processes import PATIENCE_S, Process
 from tests.servers import Kafka
-from tests.workers import (
-    HOUR_MS,
-    PATIENCE_S,
-    START_MS,
-    Deploy,
-    Deployment,
-    Process,
-    prediction,
-    truth,
-)
+from tests.workers import HOUR_MS, START_MS, Deploy, Deployment, prediction, truth
 
 OK, USAGE = 0, 2
 ROWS = 3_000

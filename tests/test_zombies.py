@@ -7,7 +7,8 @@ import pytest
 from tests.fire import verdicts
 from tests.fire.fleets import SHORT, WORKER, Fleet, freeze, thaw
 from tests.fire.stories import TABLES
-from tests.workers import Deploy, Process
+from tests.processes import Process
+from tests.workers import Deploy
 
 FENCED = "refused (epoch)"
 TRIES = 4  # one that was frozen with nothing in hand has nothing to be refused

@@ -12,7 +12,8 @@ from redis.retry import Retry
 
 from agents.settings import load
 from tests.fire.states import STAGES
-from tests.workers import Deployment, Process
+from tests.processes import Process
+from tests.workers import Deployment
 
 Seqs = dict[str, int]
 LIMIT_S = 60  # within which a worker ends that is told to: three at once, on a busy machine
