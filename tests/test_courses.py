@@ -19,12 +19,13 @@ from stream.cohorts import Cohorts
 from stream.columns import column_of
 from stream.courses import Course, gap_of
 from stream.estimates import ESTIMATED
-from stream.events import Evaluation, Recalibrated, Truth
+from stream.events import Evaluation, Prediction, Recalibrated, Truth
 from stream.monitor import Memory, learning
 from stream.outcomes import outcomes
 from stream.pipeline import Pipeline
 from stream.points import MINIMUM_LABELS
 from stream.settings import DAY_S, ModelSettings
+from stream.subjects import Subject
 from stream.tallies import Tally
 from tests import tales
 from tests.tales import DAY_MS, START_MS, Way
@@ -85,8 +86,12 @@ def test_lessons_are_of_what_was_complete_and_of_nothing_twice() -> None:
 
 
 def test_a_lesson_counts_for_predictions_from_its_own_time_on() -> None:
-    for day, one in told(played()).items():
-        assert at(one.since) < START_MS + day * DAY_MS
+    """It is made at the end of a window, of labels that came by then, a day after predictions."""
+    found = told(played())
+    for since in {one.since for one in found.values()}:
+        days = [day for day, one in found.items() if one.since == since]
+        assert START_MS + min(days) * DAY_MS == at(since) + DAY_MS
+        assert at(since) >= at(found[min(days)].learnt_until) + DAY_MS
 
 
 def test_the_gap_is_of_what_was_estimated_when_it_was() -> None:
@@ -158,8 +163,29 @@ def _lessons(found: dict[int, Recalibrated]) -> list[tuple[Any, ...]]:
 
 def test_counts_that_were_taken_up_again_are_not_kept() -> None:
     """All predictions are judged before the first label: their counts are read a second time."""
-    memory = played(Way(chunk=5_000)).watch.monitors["m/1"].memory
-    assert len(memory.windows["inputs"].panes) <= 3
+    pipeline = Pipeline(lambda _: TAUGHT)
+    for part in story().reference.to_parts(600_000, time=START_MS):
+        pipeline.control(part)
+    for kind, topic in ((Prediction, "predictions"), (Truth, "ground-truth")):
+        own = [e for e in story().events if isinstance(e, kind)]
+        pipeline.rows(topic, 0, [(i, e.time, e) for i, e in enumerate(own)], own[-1].time)
+        pipeline.checkpoint()
+    memory = pipeline.watch.monitors["m/1"].memory
+    assert len(memory.windows["inputs"].named) >= DAYS - 1
+    assert told(pipeline).keys() >= {*range(10, DAYS - 2)}
+    assert len(memory.windows["inputs"].panes) <= 6  # of a window, and of what was due beside it
+
+
+def test_where_counts_are_not_kept_any_more_nothing_is_estimated() -> None:
+    memory = tales.play(story(), TAUGHT, PLAIN).watch.monitors["m/1"].memory
+    end_ms = memory.progress["quality"].done_ms
+    of = Subject("m", "1", TAUGHT, end_ms - 2 * DAY_MS, end_ms)
+    for gone, known in ((0, True), (5, False)):
+        memory.windows["inputs"].panes[end_ms - DAY_MS].gone = gone
+        found = learning.told(memory, of, 2 * DAY_MS, Cohorts())
+        assert found
+        assert (found.accuracy is not None) == known
+        assert "have taught" in found.reason
 
 
 # state
