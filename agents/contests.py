@@ -16,7 +16,7 @@ def contest_lines(found: Evaluation) -> list[str]:
     lines: list[str] = []
     for one in contests:
         if one.segment is None:
-            lines += [one.reason, *_metrics(one), *_answers(one)]
+            lines += [one.reason, *_metrics(one), *_right(one, found.version), *_answers(one)]
     apart = [one.reason for one in contests if one.segment is not None]
     more = [f"and {len(apart) - MOST_SEGMENTS:,} more segments"] if apart[MOST_SEGMENTS:] else []
     return [*lines, *apart[:MOST_SEGMENTS], *more]
@@ -36,8 +36,16 @@ def _row(m: Compared) -> tuple[str, ...]:
     return words, f"{new} against {old}", change, "" if m.paired else "not paired"
 
 
+def _right(one: Contest, version: str) -> Iterator[str]:
+    """Who was right how often."""
+    if one.both_right is not None:
+        alone = f"version {version} alone {one.challenger_right:,}"
+        other = f"version {one.champion} alone {one.champion_right:,}"
+        yield f"  right: both {one.both_right:,}, {alone}, {other}, neither {one.both_wrong:,}"
+
+
 def _answers(one: Contest) -> Iterator[str]:
     """The most frequent different answers."""
-    told = [f"{a.challenger} where {one.champion} said {a.champion} ({a.n:,})" for a in one.answers]
+    told = [f"{a.challenger} in place of {a.champion} ({a.n:,})" for a in one.answers]
     if told:
         yield f"  different answers: {figures.listed(told, MOST_ANSWERS)}"

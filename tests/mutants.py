@@ -222,6 +222,10 @@ MUTANTS: dict[str, Mutant] = {
             ),
         ),
     ),
+    "challengers do not wait for others": Mutant(
+        "tests/test_rivals.py::test_which_version_is_read_first_does_not_show",
+        (Edit("stream.seals:advance", "if book.challenges else None", "if False else None"),),
+    ),
     "ids by chance": Mutant(
         "tests/test_events.py::test_an_id_is_its_identity_and_nothing_else",
         (
