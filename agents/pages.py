@@ -87,18 +87,30 @@ a notice with a cause of its own, says what to look at, and asks for no retraini
   told of once is usual from the second time on: truth may come once a quarter.
 * **Their delay shifts** (`data:label-delay`): half of those that come take 1.5 times as long as
   before, or as short, or fewer come at all. A day of label time (or the longest window, if that is
-  longer) is compared with the 7 to 40 before, age by age (Mantel and Haenszel's log-rank test), and
-  how much those differ from each other counts: F(1, days), and further out by a quarter than any.
-* **Their mix jumps** (`data:label-mix`): the odds of a class are 4 times what they were, or a
-  quarter, in labels of predictions of equal age: so that quick labels of one class are not news.
-  That may be wrong or falsified labels, or a world that changed at once; accuracy moves with both.
+  longer) is compared with the 7 to 40 before, age by age.
+* **Their mix jumps** (`data:label-mix`): the odds of a class are twice what they were, or half, in
+  labels of predictions of equal age: so that quick labels of one class are not news. That may be
+  wrong or falsified labels, or a world that changed at once; accuracy moves with both. What a
+  revision makes of labels that were known before is in no mix.
 
-What was found unusual is not compared with later, until it has lasted so long that fewer than seven
-usual days are remembered. The two comparisons may spend one hundredth of
-`false_alarms_per_month`, which quality's half goes without. Measured on days without a change, of
-500 predictions each: nothing in 15,720 days where labelling is even or has a weekly rhythm; where
-its speed or its mix varies by 30% from day to day, each of the two makes 0.08 notices a month,
-which is more than its share.
+A day is told of where two things are out. One is chance: as many labels of the same law would not
+differ so much (Mantel and Haenszel's log-rank test). The other is the way of this labelling: the
+logarithm of what came over what was to come (of its odds, for a class) is forecast by least squares
+from the day before and, once three weeks are known, from its weekday. The day must lie outside the
+interval of prediction (Student's t), and further out by a quarter than any before. So a rhythm of
+the week is no news, and of labelling that varies much, or is known for a few days only, much is
+needed. All days count, the strange ones too: after one of them it takes more for 40 days. Whether a
+notice lasts is seen beside the usual days alone, until fewer than seven of them are remembered.
+
+The two comparisons may spend one hundredth of
+`false_alarms_per_month`, which quality's half goes without: 0.005 a month each. Measured in 400
+months of days without a change, of 500 predictions each (`python -m bench labelling`): nothing
+where labelling is even; 0 to 0.005 a month of each where its speed and its mix vary by 30 or 60%
+from day to day, also where each day is like the one before (AR(1)); up to 0.015 of the mix where
+there is a rhythm of the week in it; 0.1 to 0.2 where such days have heavy tails. A delay that
+doubles is told of on the first day where labelling is even or weekly, and not where it varies by
+30%: of one that is four times as long a fifth is told of there. A share of .2 that becomes .4 is
+told of on the first day where labelling is even, and hardly anywhere else.
 """
 
 RETRAINED = """\

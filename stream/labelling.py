@@ -1,22 +1,19 @@
 """Labelling: what is to be said of how truth comes: that it stops, its delay shifts, its mix jumps.
 
 Delay and mix of a stint are compared at equal age with the stints before (`stream.stints`). How
-far stints differ anyway is measured on those themselves, so holidays and weekends count: the
-square of the newest one's deviation over the mean square of theirs has the law F(1, stints) where
-nothing changed. Beside that it must lie further out than any of them, and matter.
+far stints differ anyway is measured on those themselves, so holidays and weekends count
+(`stream.oddities`). Beside that the newest must lie further out than any of them, and matter.
 """
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
 
 from stream import effects, figures
 from stream.columns import Floats, Ints
 from stream.events import Detail, Effect, Reading
 from stream.judgements import LABELS
-from stream.layers import Layered, layered
+from stream.oddities import Beside, Oddity, oddity
 from stream.settings import MONTH_S, ModelSettings
 from stream.stamps import span, stamp
 from stream.stints import ENOUGH, Stint, Stints, known_of
@@ -27,29 +24,8 @@ CHECKS = (SILENCE, DELAY, MIX)
 LEAST_EXPECTED = 20.0  # labels, before their absence says something
 SMALLEST_EXPECTED = 5.0  # labels of a class; see `stream.categories`
 TIMES = 1.5  # as long, or as short, as before: a delay that matters
-ODDS = 4.0  # times the odds of before: a class that matters
-BEYOND = 1.25  # times the largest deviation of the stints before
+ODDS = 2.0  # times the odds of before: a class that matters
 DOUBLINGS = "doublings"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Oddity:
-    """How unlikely a stint is beside those before. widest: the largest deviation of theirs."""
-
-    z: float
-    p_value: float
-    widest: float
-    inflation: float
-    level: float
-
-    @property
-    def sure(self) -> bool:
-        """Whether chance is out."""
-        return self.p_value <= self.level and abs(self.z) > BEYOND * self.widest
-
-    def one_of(self, several: int) -> "Oddity":
-        """The same where it was chosen from several (Bonferroni)."""
-        return dataclasses.replace(self, p_value=min(1.0, self.p_value * several))
 
 
 def silence(since_ms: int, until_ms: int, expected: float, usual_ms: int) -> Reading:
@@ -86,42 +62,30 @@ def compared(stint: Stint, start_ms: int, known: Stints, settings: ModelSettings
     """What a stint that is over says of delay and mix, as far as it can be told."""
     level = level_of(settings, known.length_ms)
     found = [
-        _delay(stint, known.before(start_ms, DELAY), known, level, settings),
-        _mix(stint, known.before(start_ms, MIX), level, settings),
+        _delay(stint, start_ms, known, level, settings),
+        _mix(stint, start_ms, known, level, settings),
     ]
     return [reading for reading in found if reading is not None]
-
-
-def _oddity(now: Layered, earlier: Layered, level: float) -> Oddity:
-    """earlier: of each stint before, beside all others of them."""
-    squares = earlier.z**2
-    inflation = max(1.0, float(squares.mean()))
-    z = float(now.z)
-    p = float(stats.f.sf(z * z / inflation, 1, len(squares)))
-    return Oddity(z, p, float(np.sqrt(squares.max())), inflation, level)
-
-
-def _beside(hits: Ints, rows: Ints) -> Layered:
-    """Each of several beside all others, shape (k, layers)."""
-    return layered(hits, rows, hits.sum(axis=0) - hits, rows.sum(axis=0) - rows)
 
 
 # delay
 
 
 def _delay(
-    stint: Stint, before: Sequence[Stint], known: Stints, level: float, settings: ModelSettings
+    stint: Stint, start_ms: int, known: Stints, level: float, settings: ModelSettings
 ) -> Reading | None:
+    before = known.before(start_ms, DELAY)
     if len(before) < ENOUGH:
         return None
-    came, risk = np.array([s.came for s in before]), np.array([s.risk for s in before])
-    now = layered(stint.came, stint.risk, came.sum(axis=0), risk.sum(axis=0))
+    came = np.array([s.came for s in before.values()])
+    risk = np.array([s.risk for s in before.values()])
+    those = Beside(came, risk, *known.kinds(before, start_ms))
+    odd = oddity(stint.came, stint.risk, those, level, odds=False)
     seen = int(came.sum())
-    if seen < settings.minimum_rows or max(now.expected, now.observed) < LEAST_EXPECTED:
+    if seen < settings.minimum_rows or max(odd.expected, odd.observed) < LEAST_EXPECTED:
         return None
     ends = known.ends.astype(np.float64) * (known.pane_ms / 1000)
     was, is_now, bound = _times(stint, came.sum(axis=0), risk.sum(axis=0), ends)
-    odd = _oddity(now, _beside(came, risk), level)
     doublings = float(abs(np.log2(is_now / was)))
     floor = float(np.log2(TIMES))
     effect = Effect(name="change of delay", value=doublings, floor=floor, unit=DOUBLINGS)
@@ -139,7 +103,7 @@ def _delay(
     details: dict[str, Detail] = {
         "delay_before_seconds": was,
         "delay_seconds": is_now,
-        "expected": float(now.expected),
+        "expected": odd.expected,
         "direction": effects.direction(was, is_now),
     }
     words = f"{reason} ({figures.count(n)} labels, {_chance(odd)})"
@@ -177,27 +141,28 @@ def _reached(ends: Floats, known: Floats, share: float) -> float | None:
 
 
 def _mix(
-    stint: Stint, before: Sequence[Stint], level: float, settings: ModelSettings
+    stint: Stint, start_ms: int, known: Stints, level: float, settings: ModelSettings
 ) -> Reading | None:
     """The class whose odds changed least likely by chance."""
-    before = [s for s in before if s.mix]
+    before = {at: s for at, s in known.before(start_ms, MIX).items() if s.mix}
     if len(before) < ENOUGH or not stint.mix:
         return None
-    rows, earlier = _total(stint), np.array([_total(s) for s in before])
+    rows, earlier = _total(stint), np.array([_total(s) for s in before.values()])
     shared = (rows > 0) & (earlier.sum(axis=0) > 0)
     rows, earlier = rows * shared, earlier * shared
     n, seen = int(rows.sum()), int(earlier.sum())
     if min(n, seen) < settings.minimum_rows:
         return None
-    names = sorted({name for s in (stint, *before) for name in s.mix})
+    names = sorted({name for s in (stint, *before.values()) for name in s.mix})
+    kinds = known.kinds(before, start_ms)
     found = [
         (name, *one)
         for name in names
-        if (one := _class(name, stint, before, (rows, earlier), level)) is not None
+        if (one := _class(name, stint, rows, (before, earlier, kinds), level)) is not None
     ]
     if not found:
         return None
-    name, odd, was, now = min(found, key=lambda one: (one[1].p_value, -abs(one[1].z), one[0]))
+    name, odd, was, now = min(found, key=lambda one: (one[1].p_value, -abs(one[1].t), one[0]))
     odd = odd.one_of(len(found))
     doublings = abs(_log_odds(now, n) - _log_odds(was, n))
     floor = float(np.log2(ODDS))
@@ -221,22 +186,26 @@ def _mix(
 
 
 def _class(
-    name: str, stint: Stint, before: Sequence[Stint], of: tuple[Ints, Ints], level: float
+    name: str,
+    stint: Stint,
+    rows: Ints,
+    earlier: tuple[Mapping[int, Stint], Ints, tuple[Ints, int]],
+    level: float,
 ) -> tuple[Oddity, float, float] | None:
     """How odd a class is, and its share: as it was in labels of the same ages, and as it is.
 
-    of: labels of all classes by age, of the stint and of those before; 0 where only one side has
-    any. None where too few are expected of the class, or of all others.
+    rows: labels of all classes by age; 0 where only the stint or those before have any. earlier:
+    those before, their rows and kinds. None where too few are expected of the class, or of others.
     """
-    rows, totals = of
+    before, totals, kinds = earlier
     hits = _of_class(stint, name) * (rows > 0)
-    others = np.array([_of_class(s, name) for s in before]) * (rows > 0)
-    now = layered(hits, rows, others.sum(axis=0), totals.sum(axis=0))
+    others = np.array([_of_class(s, name) for s in before.values()]) * (rows > 0)
+    odd = oddity(hits, rows, Beside(others, totals, *kinds), level, odds=True)
     n = float(rows.sum())
-    if min(now.expected, n - now.expected) < SMALLEST_EXPECTED:
+    if min(odd.expected, n - odd.expected) < SMALLEST_EXPECTED:
         return None
     usual = float((rows * others.sum(axis=0) / np.maximum(totals.sum(axis=0), 1)).sum()) / n
-    return _oddity(now, _beside(others, totals), level), usual, float(now.observed) / n
+    return odd, usual, odd.observed / n
 
 
 def _of_class(stint: Stint, name: str) -> Ints:
@@ -285,7 +254,7 @@ def _tested(
         check=check,
         subject=SUBJECT,
         role="data",
-        statistic=odd.z,
+        statistic=odd.t,
         p_value=odd.p_value,
         level=odd.level,
         effect=effect,

@@ -5,7 +5,7 @@ are compared with each other at equal age, so truth that comes early is beside w
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -16,6 +16,8 @@ from stream.settings import DAY_S, ModelSettings
 
 MOST = 40  # stints remembered beside the open one
 ENOUGH = 7  # of them, before anything is said
+WEEKS = 3  # of days, before a weekday is compared with its like
+DAY_MS = DAY_S * 1000
 
 
 class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -113,11 +115,27 @@ class Stints:
         self.changed.add(start)
         return start, stint
 
-    def before(self, start: int, kind: str) -> Sequence[Stint]:
-        """Those before one that were as usual; all of them, where that has become usual."""
-        every = [stint for at, stint in sorted(self.found.items()) if at < start]
-        usual = [stint for stint in every if kind not in stint.odd]
-        return usual if len(usual) >= ENOUGH else every
+    def before(self, start: int, kind: str) -> dict[int, Stint]:
+        """Those before one by start, the unusual too: how far they lie out is how far they may.
+
+        Where the last of them was unusual, those that were as usual, so as to tell whether it lasts
+        (nothing new begins by that); all of them again, where it has become usual.
+        """
+        every = {at: stint for at, stint in sorted(self.found.items()) if at < start}
+        usual = {at: stint for at, stint in every.items() if kind not in stint.odd}
+        lasts = len(usual) >= ENOUGH and kind in every[max(every)].odd
+        return usual if lasts else every
+
+    def kinds(self, before: Iterable[int], start: int) -> tuple[Ints, int]:
+        """Weekdays of stints before one by their starts, shape (k,), and its own; all are alike
+        where stints are no days, or fewer than WEEKS of them are known.
+        """
+        days = np.array([*before], dtype=np.int64) // DAY_MS % 7
+        day = start // DAY_MS % 7
+        known = len(days) > 7 * WEEKS and np.count_nonzero(days[1:] == day) >= WEEKS
+        if self.length_ms != DAY_MS or not known:
+            return np.zeros_like(days), 0
+        return days, day
 
     def known(self, pane: int) -> Floats:
         """The share of predictions that have their truth by the end of each bin, shape (bins,).

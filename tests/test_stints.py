@@ -76,7 +76,8 @@ def test_no_more_than_so_many_are_kept() -> None:
     assert sum(raw is None for _, raw in found.save()) == 20
 
 
-def test_what_was_odd_is_compared_with_once_it_has_become_usual() -> None:
+def test_what_was_odd_is_left_out_only_to_tell_whether_it_lasts() -> None:
+    """Beside the usual ones alone, what varies much would look odd again and again."""
     found, now = stints(12), 12 * DAY_MS
     for day in range(8, 12):
         found.found[day * DAY_MS].odd.add("label-mix")
@@ -85,6 +86,26 @@ def test_what_was_odd_is_compared_with_once_it_has_become_usual() -> None:
     for day in range(5):
         del found.found[day * DAY_MS]
     assert len(found.before(now, "label-mix")) == 7
+    found.found[11 * DAY_MS].odd.clear()
+    assert [*found.before(now, "label-mix")] == [day * DAY_MS for day in range(5, 12)]
+    for day in range(5):
+        found.found[day * DAY_MS] = found.found[11 * DAY_MS]
+    assert len(found.before(now, "label-mix")) == 12
+
+
+def test_weekdays_are_told_apart_once_three_weeks_are_known() -> None:
+    found = Stints(WISH, ENDS)
+    monday = 4 * DAY_MS  # 1970-01-05
+    starts = [monday + day * DAY_MS for day in range(22)]
+    kinds, kind = found.kinds(starts, monday + 22 * DAY_MS)
+    assert (kinds[:8].tolist(), kind) == ([4, 5, 6, 0, 1, 2, 3, 4], 5)
+    few, none = found.kinds(starts[:-1], monday + 21 * DAY_MS)
+    assert (set(few.tolist()), none) == ({0}, 0)
+    offices = [at for at in starts + [at + 21 * DAY_MS for at in starts] if at // DAY_MS % 7 < 6]
+    alike, none = found.kinds(offices, 6 * DAY_MS + 42 * DAY_MS)
+    assert (set(alike.tolist()), none) == ({0}, 0)
+    weekly = Stints(dataclasses.replace(WISH, windows_s=(7 * DAY_S,)), ENDS)
+    assert set(weekly.kinds(starts, monday + 22 * DAY_MS)[0].tolist()) == {0}
 
 
 def test_what_is_known_of_delays_leaves_out_what_may_be_open() -> None:
