@@ -30,6 +30,7 @@ SIMULATIONS = {  # of months: an hour or more, and the same on every machine; ru
     "seasons": "bench.seasons",
     "vectors": "bench.vectors",
     "retraining": "bench.retraining",
+    "labelling": "bench.labelling",
 }
 ALL = BENCHES | SIMULATIONS
 
