@@ -116,5 +116,5 @@ def test_what_became_of_a_request_is_shown() -> None:
     screen = Screen(lambda time: time[:10], Console(file=out, width=200, highlight=False))
     screen.event(msgspec.convert(event, Evaluation))
     text = " ".join(out.getvalue().split())
-    assert text.startswith("2026-05-01 claims-frequency 8: retraining worked (version 8,")
+    assert text.startswith("2026-03-15 claims-frequency 8: retraining worked (version 8,")
     assert text.endswith("at least 0.85 was promised Nothing to do.")
