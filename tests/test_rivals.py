@@ -418,6 +418,25 @@ def test_pairs_of_which_a_message_was_lost_are_found_again() -> None:
         assert told(found, subject) == told(wanted, subject)
 
 
+def test_where_no_truth_comes_predictions_wait_for_each_other_only_so_long() -> None:
+    """One sent twice is one pair; what nobody can answer any more makes room."""
+    wish = dataclasses.replace(PROMPT, expects_truth=False, horizon_s=DAY_S)
+    pipeline = Pipeline(functools.partial(_wish, wish))
+    predictions = [e for e in rows_of_two(range(4)) if isinstance(e, Prediction)]
+    feed(pipeline, [e for one in predictions for e in (one, one)])
+    advance(pipeline, 4)
+    days = told(pipeline, "inputs")
+    assert [one["pairs"] for (start, end), (one,) in days.items() if end - start == DAY_MS] == [
+        30
+    ] * 4
+    assert told(pipeline) == {}
+    ledger, pending = pipeline.ledgers[0], pipeline.stored[0].pending
+    before = ledger.matches.pending
+    ledger.expire(dict(pending))
+    pipeline.checkpoint()
+    assert (before, ledger.matches.pending, len(pending)) == (120, 30, 30)
+
+
 def test_predictions_that_come_after_their_pane_are_told_as_a_revision() -> None:
     """The champion's come last of all: nothing to compare before, all of it afterwards."""
     events = rows_of_two(range(2))
