@@ -28,13 +28,17 @@ WAYS = (  # workers, records at once, partitions of the internal log
     (4, 10, 4),
     (4, 1_000, 3),
 )
+WATCHED = f"""{TABLES}
+[models.rivals]
+challengers = ["2"]
+"""
 Events = dict[str, dict[str, Any]]
 
 
 @functools.cache
 def expected() -> Events:
     """What the core says, alone, in one thread and one partition."""
-    tables: Any = tomllib.loads(TABLES)
+    tables: Any = tomllib.loads(WATCHED)
     pipeline, story = Pipeline(Settings(**tables).model, 1, 4), Story()
     for reference in references():
         for part in reference.to_parts(PART_BYTES, time=START_MS):
@@ -85,7 +89,7 @@ def test_the_same_input_gives_the_same_events(
 ) -> None:
     worker: Mapping[str, object] = {"max_chunk_records": records, "checkpoint_s": 0.3}
     told = (real_kafka, redis_url, namespace, tmp_path)
-    with Deployment(*told, TABLES, kafka=SHORT, worker=worker) as d:
+    with Deployment(*told, WATCHED, kafka=SHORT, worker=worker) as d:
         real_kafka.create_topics(d.topic("events"), partitions=partitions)
         real_kafka.create_topics(*(d.topic(name) for name in (*DECODERS, "control")))
         fleet = Fleet.of(d, workers)
@@ -96,6 +100,9 @@ def test_the_same_input_gives_the_same_events(
             d.close_time(model.name, load.story.end_ms + FAR_MS)
         d.until_idle(120)
         fleet.stop()
+        beside = [one for event in expected().values() for one in event.get("beside", [])]
+        assert any(one["disagreement"] for one in beside)
+        assert any(one["metrics"] for one in beside)
         differences = compare(found(d), expected())
         assert not differences, differences[:10]
 
