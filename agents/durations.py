@@ -6,6 +6,11 @@ UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w"
 DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
 
 
+def named(key: str) -> bool:
+    """Whether a key of the settings is a duration, and not a number of something per second."""
+    return key.endswith("_s") and not key.endswith("_per_s")
+
+
 def seconds(value: object) -> object:
     """A duration as seconds: 90 and "90" are 90, "500ms" is 0.5; s, m, h, d, w as one expects.
 

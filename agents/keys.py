@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from agents.durations import UNITS_S, seconds, whole_seconds
+from agents.durations import UNITS_S, named, seconds, whole_seconds
 from agents.models import DetectorTable, ObjectiveTable
 from agents.settings import PREFIX, Settings
 from stream import settings as core
@@ -193,7 +193,7 @@ def _default(name: str, value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, int | float) and name.endswith("_s"):
+    if isinstance(value, int | float) and named(name):
         return f"`{_duration(value)}`"
     if isinstance(value, tuple | list):
         return f"`[{', '.join(_default(name, one).strip('`') for one in value)}]`"

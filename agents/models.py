@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pydantic
 from pydantic import BeforeValidator, Field
 
+from agents import durations
 from agents.values import Duration, Numbers, Table, Whole, Words, listed
 from stream.objectives import Objective
 from stream.settings import DetectorSettings, ModelSettings
@@ -26,7 +27,7 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return tuple[DetectorTable, ...]
     if field.name == "objectives":
         return dict[str, Annotated[ObjectiveTable, BeforeValidator(_valued)]]
-    if field.name.endswith("_s"):
+    if durations.named(field.name):
         return Whole if hint is int else Duration
     plain: dict[Any, Any] = {
         tuple[str, ...]: Words,

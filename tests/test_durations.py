@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.durations import seconds, whole_seconds
+from agents.durations import named, seconds, whole_seconds
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_whole_seconds() -> None:
     assert whole_seconds("2m") == 120
     with pytest.raises(ValueError, match="whole seconds"):
         whole_seconds("500ms")
+
+
+def test_a_number_of_something_per_second_is_no_duration() -> None:
+    assert named("pane_s")
+    assert not named("max_signals_per_s")
