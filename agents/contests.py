@@ -1,22 +1,21 @@
 """Contests: a challenger beside other versions, as lines for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agents.scorecards import METRICS
 from stream import figures
-from stream.events import Compared, Contest, Evaluation
+from stream.events import Compared, Contest
 
 MOST_SEGMENTS = 3
 MOST_ANSWERS = 3
 
 
-def contest_lines(found: Evaluation) -> list[str]:
-    """What an evaluation says of a challenger: of all rows each metric, then the worst segments."""
-    contests = found.beside or []
+def contest_lines(contests: Sequence[Contest], version: str) -> list[str]:
+    """What is said of a challenger: of all rows each metric, then the worst segments."""
     lines: list[str] = []
     for one in contests:
         if one.segment is None:
-            lines += [one.reason, *_metrics(one), *_right(one, found.version), *_answers(one)]
+            lines += [one.reason, *_metrics(one), *_right(one, version), *_answers(one)]
     apart = [one.reason for one in contests if one.segment is not None]
     more = [f"and {len(apart) - MOST_SEGMENTS:,} more segments"] if apart[MOST_SEGMENTS:] else []
     return [*lines, *apart[:MOST_SEGMENTS], *more]

@@ -195,7 +195,15 @@ there, and of a sample (`max_pending`) each counts as many times. Sealed shares 
 three to four times the bytes of its own outcomes more, for each version beside it, and a pair some
 30 µs. Where `expects_truth` is false predictions wait for each other alone, for `horizon_s` of
 event time, so let that be as long as two answers can be apart; what comes twice counts once then.
-Where versions answer different predictions (an A/B test), a note says that there are no pairs.
+
+Where versions answer different predictions (an A/B test) there are no pairs, and a note says so.
+`driftline compare MODEL VERSION OTHER` then shows both side by side, each metric with its
+difference: of the newest window of each length that both have figures of, of its segments, and of
+the newest cohort whose truth is in for both. That last is the fairer one where a version is young:
+of a window of truth it has the quick labels alone. It reads what both evaluations say, so the same
+is shown to whoever looks; the interval of a difference is that of figures of different rows (Zou
+and Donner), and those of cohorts take outcomes for independent. Where both also answered the same
+predictions, what is known of these pairs follows.
 """
 
 SILENCE = """\

@@ -189,7 +189,7 @@ def evaluation_text(found: Evaluation) -> str:
     lines += [f"    {one}" for one in scorecard(found, _day)]
     lines += [f"    {disparity_text(one)}" for one in found.disparities]
     lines += [f"    {found.recalibrated.reason}"] if found.recalibrated else []
-    lines += [f"    {one}" for one in contest_lines(found)]
+    lines += [f"    {one}" for one in contest_lines(found.beside or [], found.version)]
     lines += [f"    note: {note}" for note in found.notes]
     return "\n".join(lines)
 

@@ -30,7 +30,8 @@ MOST_SWAPPED = 20  # pairs of answers
 MOST_NAMED = 5  # other champions
 NO_PAIRS = (
     "no prediction of this window has an id that another version answered too, so nothing is "
-    "compared pair by pair: the metrics of each version stand in its own evaluations"
+    "compared pair by pair: the metrics of each version stand in its own evaluations, and "
+    "`driftline compare` shows them side by side"
 )
 MAIN = ("accuracy", "mae")  # tells which segments are the worst
 

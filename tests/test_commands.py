@@ -26,6 +26,7 @@ COMMANDS = (
         "embedded",
         "status",
         "explain",
+        "compare",
     ),
     *("topics create", "topics check", "repair"),
     *("repair events", "repair signals", "repair sources", "repair skip"),

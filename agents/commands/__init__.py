@@ -14,6 +14,7 @@ from agents import registration, spools, supervisor
 from agents.commands import (
     backtesting,
     bridging,
+    comparing,
     explaining,
     operating,
     recalibrating,
@@ -49,6 +50,7 @@ from agents.store import Damaged, Unusable
 from agents.tables import BadTable
 from stream.lessons import Unfit
 from stream.references import Reference
+from stream.splits import Unmatched
 
 OK, FAILED, USAGE, UNAVAILABLE, INTERNAL, LATE = 0, 1, 2, 69, 70, 75
 EXITS = {
@@ -68,6 +70,7 @@ FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
     (BadTable, FAILED, ""),
     (Unknown, FAILED, ""),
     (Unfit, FAILED, ""),
+    (Unmatched, FAILED, ""),
     (CannotEmbed, UNAVAILABLE, ""),
     (Unusable, UNAVAILABLE, ""),
     (Damaged, UNAVAILABLE, ""),
@@ -219,6 +222,7 @@ app.add_typer(repairing.repair_commands, name="repair")
 app.command("embedded")(operating.embedded_command)
 app.command("status")(operating.status_command)
 app.command("explain")(explaining.explain_command)
+app.command("compare")(comparing.compare_command)
 app.command("recalibrate")(recalibrating.recalibrate_command)
 app.command("bridge")(bridging.bridge_command)
 
