@@ -12,12 +12,12 @@ from rich.text import Text
 from agents.contests import contest_lines
 from agents.scorecards import METRICS
 from agents.settings import Settings
-from agents.status import day
 from agents.tail import Tail, printable
 from stream import figures
 from stream.comparisons import words
 from stream.events import Compared, Evaluation
 from stream.splits import Split, Splits
+from stream.stamps import day
 
 MOST_SEGMENTS = 5
 MAIN = ("accuracy", "mae")  # where there is room for one metric

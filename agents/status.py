@@ -24,6 +24,7 @@ from stream.events import rfc3339
 from stream.monitor import Memory
 from stream.panes import BEFORE_ALL
 from stream.references import Reference
+from stream.stamps import day
 from stream.watch import Watch
 
 STAGES = {
@@ -264,7 +265,7 @@ def _model_text(model: ModelStatus) -> Group:
     rows = {
         "owner": model.owner or "nobody is named",
         "reference": references or "none yet",
-        "watermark": f"{day(model.watermark)}; of the truth {day(model.label_watermark)}",
+        "watermark": f"{_known(model.watermark)}; of the truth {_known(model.label_watermark)}",
         "evaluated": ", ".join(evaluated) or "nothing yet",
         "retraining": _retraining_text(model.retraining),
         "scores": "; ".join(map(_recalibrated_text, model.recalibrated[-1:])),
@@ -303,12 +304,8 @@ def _recalibrated_text(one: Recalibrated) -> str:
 def _retraining_text(told: Retraining) -> str:
     if told.request_id is None:
         return "never asked for"
-    return f"{told.progress} since {day(told.changed)}: request {told.request_id}"
+    return f"{told.progress} since {_known(told.changed)}: request {told.request_id}"
 
 
-def day(time_text: str | None) -> str:
-    """A time as people read it."""
-    if time_text is None:
-        return "not known"
-    date, _, clock = time_text.removesuffix("Z").removesuffix(".000").partition("T")
-    return date if clock == "00:00:00" else f"{date} {clock}"
+def _known(time_text: str | None) -> str:
+    return "not known" if time_text is None else day(time_text)

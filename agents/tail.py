@@ -20,6 +20,7 @@ from agents.show import STATES, sureness
 from agents.store import Unusable
 from stream import figures
 from stream.events import Alert, Disparity, Evaluation, RetrainRequest, rfc3339
+from stream.stamps import day
 
 MOST = 500  # records of one read
 POLL_S = 0.5
@@ -141,7 +142,7 @@ def alert_text(alert: Alert) -> str:
     """What changed, how sure that is, and for one that fires what to do."""
     word = STATES[alert.state][0].upper()
     whose = "" if alert.summary.startswith(alert.model) else f"{alert.model} {alert.version}: "
-    lines = [f"{_day(alert.window.end)}  {word:8}  {alert.severity:6}  {whose}{alert.summary}"]
+    lines = [f"{day(alert.window.end)}  {word:8}  {alert.severity:6}  {whose}{alert.summary}"]
     if alert.state == "firing":
         lines += [f"    {sureness(alert)}", f"    {alert.meaning} {alert.action}"]
     else:
@@ -155,7 +156,7 @@ def request_text(request: RetrainRequest) -> str:
     more = f" and {len(places) - 4} more" if places[4:] else ""
     return "\n".join(
         (
-            f"{_day(request.time)}  RETRAIN   {request.priority:6}  {request.model}"
+            f"{day(request.time)}  RETRAIN   {request.priority:6}  {request.model}"
             f" {request.version}: {request.reason}",
             f"    {request.verdict.kind}: {request.verdict.meaning}",
             f"    {request.labelled_rows:,} labelled rows from {request.data.start} to"
@@ -168,7 +169,7 @@ def request_text(request: RetrainRequest) -> str:
 def evaluation_text(found: Evaluation) -> str:
     """One line a window, one for each reading that is not as it should be, and its scorecard."""
     head = (
-        f"{_day(found.window.start)} to {_day(found.window.end)}  {found.model} {found.version}"
+        f"{day(found.window.start)} to {day(found.window.end)}  {found.model} {found.version}"
         f"  {found.subject:9} {found.rows:>8,} rows"
     )
     if found.window.revision:
@@ -186,7 +187,7 @@ def evaluation_text(found: Evaluation) -> str:
     lines += [f"    {reading.reason}" for reading in [*bad, *apart[:MOST_SEGMENTS]]]
     if apart[MOST_SEGMENTS:]:
         lines.append(f"    and {len(apart) - MOST_SEGMENTS} more of segments")
-    lines += [f"    {one}" for one in scorecard(found, _day)]
+    lines += [f"    {one}" for one in scorecard(found, day)]
     lines += [f"    {disparity_text(one)}" for one in found.disparities]
     lines += [f"    {found.recalibrated.reason}"] if found.recalibrated else []
     lines += [f"    {one}" for one in contest_lines(found.beside or [], found.version)]
@@ -212,7 +213,7 @@ def letter_text(record: Record) -> str:
     shown = value if len(value) <= MAX_CHARS else f"{value[:MAX_CHARS]}... ({len(value):,})"
     return "\n".join(
         (
-            f"{_day(rfc3339(max(0, record.time_ms)))}  {told.get('driftline-reason', '?')}:"
+            f"{day(rfc3339(max(0, record.time_ms)))}  {told.get('driftline-reason', '?')}:"
             f" {told.get('driftline-error', '')}",
             f"    {where} offset {told.get('driftline-offset', '?')}: {shown}",
         )
@@ -244,12 +245,6 @@ def text(raw: bytes) -> str:
 def printable(words: str) -> str:
     """Text without control characters, line breaks included."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
-
-
-def _day(time_text: str) -> str:
-    """A time as people read it: without what is zero."""
-    day, _, clock = time_text.removesuffix("Z").removesuffix(".000").partition("T")
-    return f"{day} {clock}".removesuffix(" 00:00:00")
 
 
 # as the topics are

@@ -15,6 +15,16 @@ def stamp(ms: int) -> str:
     return rfc3339(min(max(ms, FIRST_MS), LAST_MS))
 
 
+def day(time_text: str) -> str:
+    """A time of an event as people read it: without what is zero.
+
+    >>> day("2026-03-01T00:00:00.000Z"), day("2026-03-01T06:30:00.000Z")
+    ('2026-03-01', '2026-03-01 06:30:00')
+    """
+    date, _, clock = time_text.removesuffix("Z").removesuffix(".000").partition("T")
+    return date if clock == "00:00:00" else f"{date} {clock}"
+
+
 def span(seconds: int) -> str:
     """A length of time in the largest unit that divides it.
 
