@@ -222,17 +222,19 @@ class _Found:
     def told(self) -> Figure:
         """The gap with an interval that holds as much as its p-value takes for chance."""
         now, known = self.whole.moments(), self._of_curve()
-        times = 1.0 if self.inflation is None else max(1.0, self.inflation.times)
-        half = intervals.Z95 * math.sqrt(now.variance * times + known)
+        half = intervals.Z95 * math.sqrt(now.variance * self._stretch() ** 2 + known)
         return Figure(now.mean, now.n, now.mean - half, now.mean + half)
 
     def _figure(self) -> Figure | None:
-        found = self.whole.moments().figure()
-        if found is None or self.inflation is None:
-            return found
-        times = math.sqrt(max(1.0, self.inflation.times))
+        found, times = self.whole.moments().figure(), self._stretch()
+        if found is None:
+            return None
         low, high = (found.value + times * (x - found.value) for x in (found.low, found.high))
         return dataclasses.replace(found, low=low, high=high)
+
+    def _stretch(self) -> float:
+        """How much longer intervals are than those of independent outcomes."""
+        return 1.0 if self.inflation is None else max(1.0, self.inflation.stretch())
 
     def _p_value(self) -> float:
         """Of a gap so large on either side, were there none: the curve is uncertain too."""

@@ -228,7 +228,7 @@ def _badness(one: Contest) -> tuple[float, float]:
 
 def _wider(found: Figure, inflation: Inflation | None) -> Figure:
     """An interval of differences that resemble each other, as much as the metric itself does."""
-    times = math.sqrt(max(1.0, inflation.times)) if inflation else 1.0
+    times = max(1.0, inflation.stretch()) if inflation else 1.0
     low, high = (found.value + times * (end - found.value) for end in (found.low, found.high))
     return dataclasses.replace(found, low=low, high=high)
 

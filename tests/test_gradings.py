@@ -137,3 +137,15 @@ def test_a_level_is_where_a_p_value_reaches_it(
 
 def test_without_freedom_lost_it_is_the_normal_law() -> None:
     assert Inflation(4.0).p_value(0.001) == pytest.approx(stats.norm.cdf(stats.norm.ppf(0.001) / 2))
+
+
+@pytest.mark.parametrize("freedom", [2, 6, 29])
+def test_an_interval_knows_how_little_is_known_of_the_inflation(freedom: int) -> None:
+    tally, known = Tally(n=400, judged=400, hits=300), Inflation(3.0, freedom)
+    plain = METRICS["accuracy"].get(tally)
+    wide = METRICS["accuracy"].widened(plain, known)
+    assert plain is not None
+    assert wide is not None
+    times = float(stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)) * 3.0**0.5
+    assert plain.value - wide.low == pytest.approx(times * (plain.value - plain.low), rel=1e-9)
+    assert wide.high == pytest.approx(min(1.0, plain.value + times * (plain.high - plain.value)))
