@@ -16,11 +16,11 @@ from agents.tail import Tail, printable
 from stream import figures
 from stream.comparisons import words
 from stream.events import Compared, Evaluation
+from stream.rivals import MAIN
 from stream.splits import Split, Splits
 from stream.stamps import day
 
 MOST_SEGMENTS = 5
-MAIN = ("accuracy", "mae")  # where there is room for one metric
 DIFFERENT = (
     "The versions answered different predictions: split them at random, for easier cases make a "
     "version look better. An interval of 95% misses the truth one time in twenty."

@@ -226,11 +226,8 @@ class _Found:
         return Figure(now.mean, now.n, now.mean - half, now.mean + half)
 
     def _figure(self) -> Figure | None:
-        found, times = self.whole.moments().figure(), self._stretch()
-        if found is None:
-            return None
-        low, high = (found.value + times * (x - found.value) for x in (found.low, found.high))
-        return dataclasses.replace(found, low=low, high=high)
+        found = self.whole.moments().figure()
+        return None if found is None else intervals.stretched(found, self._stretch())
 
     def _stretch(self) -> float:
         """How much longer intervals are than those of independent outcomes."""

@@ -1,10 +1,13 @@
-"""Differences: by how much two versions differ, from the differences on each prediction."""
+"""Differences: by how much two figures differ, from the differences on each prediction where these
+are counted; and how events tell of it.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from stream import intervals
 from stream.contests import Part
+from stream.events import Changed, Compared, Valued
 from stream.intervals import Figure, Moments, moments
 from stream.tallies import Tally
 
@@ -66,3 +69,33 @@ def _differences(t: Tally) -> dict[str, Moments]:
         "mae": moments(t.numbers, t.errors, t.squares, numbers),
         "rmse": losses,
     }
+
+
+def compared(
+    name: str,
+    new: Figure,
+    old: Figure,
+    change: Figure,
+    *,
+    paired: bool,
+    p_value: float | None = None,
+) -> Compared:
+    """One metric of a challenger beside a champion. paired: whether the change is of pairs."""
+    return Compared(
+        metric=name,
+        champion=valued(old),
+        challenger=valued(new),
+        change=changed(change),
+        paired=paired,
+        p_value=p_value,
+    )
+
+
+def valued(found: Figure) -> Valued:
+    """A figure as events have it."""
+    return Valued(value=found.value, low=found.low, high=found.high, n=found.n)
+
+
+def changed(found: Figure) -> Changed:
+    """A difference as events have it."""
+    return Changed(value=found.value, low=found.low, high=found.high)

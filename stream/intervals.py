@@ -206,17 +206,21 @@ def p_of_sides(new: float, old: float) -> float:
     return min(2 * float(special.betainc(n - few, few + 1, 0.5)), 1.0)
 
 
-def widened(found: Figure, inflation: float, *, most: float = math.inf) -> Figure:
-    """An interval of values that resemble each other: its variance is so many times as large.
+def stretched(found: Figure, times: float) -> Figure:
+    """Both ends so many times as far from the value, or as far as they are."""
+    times = max(1.0, times)
+    low, high = (found.value + times * (end - found.value) for end in (found.low, found.high))
+    return dataclasses.replace(found, low=low, high=high)
 
-    most: what no value exceeds. Where nothing was below 0, nothing is then.
+
+def widened(found: Figure, times: float, *, most: float = math.inf) -> Figure:
+    """The same of a metric: where nothing was below 0, nothing is then.
+
+    most: what no value exceeds.
     """
-    times = math.sqrt(max(1.0, inflation))
-    low = found.value - times * (found.value - found.low)
-    high = found.value + times * (found.high - found.value)
-    return dataclasses.replace(
-        found, low=max(low, 0.0) if found.low >= 0 else low, high=min(high, most)
-    )
+    wide = stretched(found, times)
+    low = max(wide.low, 0.0) if found.low >= 0 else wide.low
+    return dataclasses.replace(wide, low=low, high=min(wide.high, most))
 
 
 def less(new: Figure, old: Figure) -> Figure:

@@ -15,7 +15,8 @@ import math
 from typing import Literal
 
 from stream import figures, intervals
-from stream.events import Changed, Kept, Promised, Segment, Valued
+from stream.differences import changed, valued
+from stream.events import Kept, Promised, Segment
 from stream.intervals import TAIL, Z95, Figure, Inflation, less, wilson
 from stream.quality import Metric, root_mean_square
 from stream.segments import called
@@ -57,9 +58,9 @@ class Promise:
             segment=None if claim.segment == ALL else Segment(name=name, value=value),
             verdict=verdict,
             reason=self._sentence(now, limit, why),
-            before=_told(_old(claim)),
-            now=_told(now) if now else None,
-            change=_changed(less(now, _old(claim))) if now else None,
+            before=valued(_old(claim)),
+            now=valued(now) if now else None,
+            change=changed(less(now, _old(claim))) if now else None,
             promised=limit,
             promised_by=None if limit is None else self._by(),
         )
@@ -75,7 +76,7 @@ class Promise:
         if found is None or (self.inflation is None and tail == TAIL):
             return found
         inflation = self.inflation or Inflation(1.0)
-        return intervals.widened(found, inflation.stretch(tail) ** 2, most=self.metric.most)
+        return intervals.widened(found, inflation.stretch(tail), most=self.metric.most)
 
     def _before(self, tail: float) -> Figure:
         """What it was; a share with Wilson's interval, which is another one so far out."""
@@ -83,7 +84,7 @@ class Promise:
         stretch = Inflation(1.0, inflation.freedom).stretch(tail)
         if self.metric.moments is None:
             return wilson(claim.value, claim.n / inflation.times, Z95 * stretch).figure
-        return intervals.widened(_old(claim), stretch**2, most=self.metric.most)
+        return intervals.widened(_old(claim), stretch, most=self.metric.most)
 
     def _change(self, now: Figure, tail: float) -> Ends:
         return _ends(less(self._sized(now), self._sized(self._before(tail))), self._sign)
@@ -167,14 +168,6 @@ class Promise:
 
 def _old(claim: Claim) -> Figure:
     return Figure(claim.value, claim.n, claim.low, claim.high)
-
-
-def _told(figure: Figure) -> Valued:
-    return Valued(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
-
-
-def _changed(figure: Figure) -> Changed:
-    return Changed(value=figure.value, low=figure.low, high=figure.high)
 
 
 def _ends(figure: Figure, sign: float) -> Ends:

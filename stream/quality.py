@@ -76,7 +76,7 @@ class Metric:
         """A figure of outcomes that resemble each other."""
         if figure is None or inflation is None:
             return figure
-        return intervals.widened(figure, inflation.stretch() ** 2, most=self.most)
+        return intervals.widened(figure, inflation.stretch(), most=self.most)
 
     def _p_value(self, tally: Tally, was: float, other: Tally | None) -> float:
         if self.moments is None:

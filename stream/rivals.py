@@ -13,8 +13,8 @@ from stream import figures, intervals
 from stream.cohorts import Cohorts
 from stream.confusions import OTHER
 from stream.contests import PARTS, Part
-from stream.differences import OF_TRUTH, Parts, Table, paired
-from stream.events import Changed, Compared, Contest, Segment, Swapped, Valued
+from stream.differences import OF_TRUTH, Parts, Table, compared, paired, valued
+from stream.events import Compared, Contest, Segment, Swapped
 from stream.gradings import inflation_of
 from stream.intervals import Figure, Inflation
 from stream.quality import METRICS, figures_for, metrics_of
@@ -33,7 +33,7 @@ NO_PAIRS = (
     "compared pair by pair: the metrics of each version stand in its own evaluations, and "
     "`driftline compare` shows them side by side"
 )
-MAIN = ("accuracy", "mae")  # tells which segments are the worst
+MAIN = ("accuracy", "mae")  # where there is room for one metric
 
 
 class Beside(NamedTuple):
@@ -74,8 +74,8 @@ class Rival:
             segment=segment,
             reason=self._said(pairs, disagreement or distance, classes, labelled, metrics),
             pairs=pairs,
-            disagreement=_valued(disagreement),
-            distance=_valued(distance),
+            disagreement=valued(disagreement) if disagreement else None,
+            distance=valued(distance) if distance else None,
             labelled=labelled,
             both_right=table and table.both,
             champion_right=table and table.champion,
@@ -116,14 +116,8 @@ class Rival:
                 known[name].widened(side[name], inflation) or side[name] for side in (ours, theirs)
             )
             change = intervals.less(new, old) if plain is None else _wider(plain[0], inflation)
-            yield Compared(
-                metric=name,
-                champion=Valued(**dataclasses.asdict(old)),
-                challenger=Valued(**dataclasses.asdict(new)),
-                change=Changed(value=change.value, low=change.low, high=change.high),
-                paired=plain is not None,
-                p_value=None if plain is None else _sure(plain[1], inflation),
-            )
+            p_value = None if plain is None else _sure(plain[1], inflation)
+            yield compared(name, new, old, change, paired=plain is not None, p_value=p_value)
 
     def _inflation(self, name: str) -> Inflation | None:
         rows, own = self.parts["apart"].counted().n, self.reference
@@ -228,9 +222,7 @@ def _badness(one: Contest) -> tuple[float, float]:
 
 def _wider(found: Figure, inflation: Inflation | None) -> Figure:
     """An interval of differences that resemble each other, as much as the metric itself does."""
-    times = max(1.0, inflation.stretch()) if inflation else 1.0
-    low, high = (found.value + times * (end - found.value) for end in (found.low, found.high))
-    return dataclasses.replace(found, low=low, high=high)
+    return found if inflation is None else intervals.stretched(found, inflation.stretch())
 
 
 def _sure(p_value: float, inflation: Inflation | None) -> float:
@@ -241,10 +233,6 @@ def _flipped(same: Figure | None) -> Figure | None:
     if same is None:
         return None
     return Figure(1 - same.value, same.n, 1 - same.high, 1 - same.low)
-
-
-def _valued(found: Figure | None) -> Valued | None:
-    return None if found is None else Valued(**dataclasses.asdict(found))
 
 
 def _row(found: Figure) -> tuple[float, float, float]:

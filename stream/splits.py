@@ -12,16 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream import intervals
+from stream import differences, intervals
 from stream.events import (
-    Changed,
     CohortFigures,
     Compared,
     Contest,
     Evaluation,
     Measured,
     Segment,
-    Valued,
     Window,
 )
 from stream.events.times import milliseconds
@@ -223,15 +221,5 @@ def compared(new: Mapping[str, Measured], old: Mapping[str, Measured]) -> list[C
 
 
 def _compared(name: str, new: Measured, old: Measured) -> Compared:
-    change = intervals.less(*(Figure(one.value, one.n, one.low, one.high) for one in (new, old)))
-    return Compared(
-        metric=name,
-        champion=_valued(old),
-        challenger=_valued(new),
-        change=Changed(value=change.value, low=change.low, high=change.high),
-        paired=False,
-    )
-
-
-def _valued(found: Measured) -> Valued:
-    return Valued(value=found.value, low=found.low, high=found.high, n=found.n)
+    ours, theirs = (Figure(one.value, one.n, one.low, one.high) for one in (new, old))
+    return differences.compared(name, ours, theirs, intervals.less(ours, theirs), paired=False)

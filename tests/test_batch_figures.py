@@ -56,6 +56,12 @@ MANNERS = {  # of arrival: what is waited for, and how late it comes
 ROWS = 40
 
 
+def mannered(course: Course, manner: str) -> Course:
+    """The course where all arrives so."""
+    lateness_s, most_late_ms = MANNERS[manner]
+    return dataclasses.replace(course, lateness_s=lateness_s, most_late_ms=most_late_ms)
+
+
 # what the events say
 
 
@@ -146,8 +152,7 @@ def check_windows(kind: Kind, of: History, pipeline: Pipeline, *, late: bool = F
 def test_figures_are_the_batchs_however_they_come(
     kind: Kind, manner: str, seed: int, course: Course
 ) -> None:
-    lateness_s, most_late_ms = MANNERS[manner]
-    course = dataclasses.replace(course, lateness_s=lateness_s, most_late_ms=most_late_ms)
+    course = mannered(course, manner)
     found = history(kind, seed, ROWS)
     check_windows(kind, found, told(found, course, SETTINGS), late=manner == "late")
 

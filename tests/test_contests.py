@@ -12,9 +12,8 @@ from agents.commands import run
 from tests.servers import Kafka
 from tests.workers import HOUR_MS, START_MS, Deployment, prediction, truth
 
-MODEL = """
+HOURLY = """
 [models.m]
-challengers = ["2"]
 pane_s = 3600
 windows_s = [3600]
 idle_s = "6h"
@@ -24,6 +23,7 @@ label_lateness_s = 0
 minimum_rows = 50
 complete_coverage = 0
 """
+MODEL = HOURLY + 'challengers = ["2"]'
 ROWS = 200  # an hour
 HOURS = 3
 

@@ -54,7 +54,7 @@ from tests.histories import (
     told,
 )
 from tests.tales import START_MS
-from tests.test_batch_figures import COURSES, FOUND, KINDS, MANNERS, last_of_each
+from tests.test_batch_figures import COURSES, FOUND, KINDS, MANNERS, last_of_each, mannered
 
 SITES = ("a", "b", "elsewhere", None)
 WISH = dataclasses.replace(SETTINGS, segments=("site",), minimum_rows=4, power=0)
@@ -208,8 +208,7 @@ def _check_estimate(
 def test_figures_of_a_segment_are_the_batchs_of_its_rows(
     kind: Kind, manner: str, seed: int, course: Course
 ) -> None:
-    lateness_s, most_late_ms = MANNERS[manner]
-    course = dataclasses.replace(course, lateness_s=lateness_s, most_late_ms=most_late_ms)
+    course = mannered(course, manner)
     found = sited(history(kind, seed, ROWS), seed)
     pipeline = told(found, course, WISH, reference(kind))
     check_windows(kind, found, pipeline)

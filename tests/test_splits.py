@@ -23,6 +23,7 @@ from stream.splits import Split, Splits, Unmatched
 from tests import tales
 from tests.servers import Kafka
 from tests.tales import DAY_MS, START_MS, Event, Way
+from tests.test_contests import HOURLY
 from tests.test_monitor import ms
 from tests.test_rivals import DAYS, PLAIN, SITES, reference
 from tests.workers import HOUR_MS, Deployment, prediction, truth
@@ -192,19 +193,6 @@ def test_what_is_shown_says_which_is_better_and_what_is_not_known() -> None:
     assert "1 is better" not in back
 
 
-MODEL = """
-[models.m]
-pane_s = 3600
-windows_s = [3600]
-idle_s = "6h"
-horizon_s = "6h"
-lateness_s = 0
-label_lateness_s = 0
-minimum_rows = 50
-complete_coverage = 0
-"""
-
-
 def test_an_a_b_test_is_read_from_a_broker(
     mock_kafka: Kafka,
     redis_url: str,
@@ -214,7 +202,7 @@ def test_an_a_b_test_is_read_from_a_broker(
 ) -> None:
     some = rows()[:600]
     at = {row.number: START_MS + i * HOUR_MS // 300 for i, row in enumerate(some)}
-    with Deployment(mock_kafka, redis_url, namespace, tmp_path, MODEL) as d:
+    with Deployment(mock_kafka, redis_url, namespace, tmp_path, HOURLY) as d:
         d.start()
         d.send(
             "predictions",
